@@ -1,0 +1,1 @@
+//! The HTTP cache: lookup, serve, fill, collapse and revalidate.

@@ -1,0 +1,1 @@
+//! A good process: config, logs, metrics, admin listener, systemd and drain.

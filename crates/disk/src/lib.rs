@@ -1,0 +1,1 @@
+//! Exact block reads and writes.

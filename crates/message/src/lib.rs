@@ -1,0 +1,17 @@
+//! What passes between rooms: requests, responses, streaming bodies, errors and the clock.
+//!
+//! No I/O happens here. A viewer's side of a node speaks [`Handler`]; the side towards the next
+//! hop speaks [`Upstream`]. They are different types on purpose: a [`Fetch`] has no room for a
+//! viewer's header, body or query, so none can reach upstream by accident.
+
+mod body;
+mod clock;
+mod error;
+mod fetch;
+mod handler;
+
+pub use body::{Body, BodyStream};
+pub use clock::{Timestamp, now};
+pub use error::{Error, Kind};
+pub use fetch::{ByteRange, Condition, Fetch, ObjectName, Upstream};
+pub use handler::{Answer, Client, Handler, Protocol, Request, Response, Trail};

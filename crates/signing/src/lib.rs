@@ -1,0 +1,1 @@
+//! URL grammar, token formats and key sets; verify and sign, purely.

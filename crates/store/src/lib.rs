@@ -1,0 +1,1 @@
+//! Slices by key on two tiers: RAM and a slice log on disk.

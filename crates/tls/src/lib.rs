@@ -1,0 +1,1 @@
+//! Certificates, SNI, ALPN, mutual TLS and hot swap over rustls.

@@ -1,0 +1,1 @@
+//! Towards the next hop: shields, object storage and HTTP origins.

@@ -1,0 +1,1 @@
+//! The edge node: signed URLs in front of the cache, shields behind it.

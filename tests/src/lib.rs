@@ -1,0 +1,1 @@
+//! The harness, the oracle and the scenarios.
