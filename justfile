@@ -1,0 +1,33 @@
+# Each recipe is one visible command; everything works without `just`.
+
+# play signed segments through edge, shield and origin
+demo:
+    cargo run --release -p millpond -- demo
+
+# every test
+test:
+    cargo test --workspace
+
+# every test, faster (needs cargo-nextest)
+nextest:
+    cargo nextest run --workspace
+
+# format, lints and documents, as errors
+lint:
+    cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings && RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# what the continuous integration runs
+ci:
+    bash .ci/run
+
+# criterion benches of verify, lookup and the hit path
+bench:
+    cargo bench -p benches
+
+# the edge beside nginx: CPU-seconds per GB and requests per CPU-second, as ratios
+compare:
+    cargo run --release -p benches -- compare
+
+# foreign programs that tests and comparisons use (Debian)
+foreign:
+    bash .ci/foreign
