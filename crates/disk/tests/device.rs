@@ -1,0 +1,223 @@
+//! What a device promises, on the filesystem of the temporary folder and on a RAM filesystem.
+
+use std::path::Path;
+
+use disk::{BLOCK, Buffer, Device, Error, Fault, Faults, Operation, Options, Pool, Rule};
+
+async fn open(path: &Path, faults: Option<Faults>) -> Device {
+    let options = Options {
+        reads_in_flight: 4,
+        pool: Pool::new(1 << 20),
+        faults,
+    };
+    let device = Device::open(path, options).await.unwrap();
+    device.resize(64 * BLOCK as u64).await.unwrap();
+    device
+}
+
+fn pattern(device: &Device, blocks: usize, seed: u8) -> Buffer {
+    let mut buffer = device.pool().take(blocks * BLOCK);
+    for (index, byte) in buffer.iter_mut().enumerate() {
+        *byte = seed.wrapping_add((index % 251) as u8);
+    }
+    buffer
+}
+
+async fn round_trip(folder: &Path) -> bool {
+    let folder = tempfile::tempdir_in(folder).unwrap();
+    let device = open(&folder.path().join("disk"), None).await;
+    device
+        .write_at(8 * BLOCK as u64, pattern(&device, 3, 5))
+        .await
+        .unwrap();
+    device.sync().await.unwrap();
+    let read = device.read_at(8 * BLOCK as u64, 3 * BLOCK).await.unwrap();
+    assert_eq!(read[..], pattern(&device, 3, 5)[..]);
+    let untouched = device.read_at(0, BLOCK).await.unwrap();
+    assert!(
+        untouched.iter().all(|byte| *byte == 0),
+        "reserved space reads as zeros"
+    );
+    device.is_direct()
+}
+
+#[tokio::test]
+async fn what_was_written_is_read() {
+    round_trip(&std::env::temp_dir()).await;
+}
+
+#[tokio::test]
+async fn a_filesystem_without_direct_access_is_used_through_the_page_cache() {
+    if !Path::new("/dev/shm").is_dir() {
+        eprintln!("skipped: no RAM filesystem at /dev/shm");
+        return;
+    }
+    round_trip(Path::new("/dev/shm")).await;
+}
+
+#[tokio::test]
+async fn a_read_beyond_the_end_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = open(&folder.path().join("disk"), None).await;
+    let error = device
+        .read_at(62 * BLOCK as u64, 4 * BLOCK)
+        .await
+        .unwrap_err();
+    let Error::Short { wanted, done, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!((wanted, done), (4 * BLOCK, 2 * BLOCK));
+}
+
+#[tokio::test]
+async fn what_is_not_whole_blocks_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = open(&folder.path().join("disk"), None).await;
+    for (offset, length) in [(1, BLOCK), (0, 100), (0, 0), (u64::MAX - 4095, BLOCK)] {
+        let error = device.read_at(offset, length).await.unwrap_err();
+        assert!(matches!(error, Error::Misaligned { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_device_has_one_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk");
+    let device = open(&path, None).await;
+    let options = Options {
+        reads_in_flight: 1,
+        pool: Pool::new(0),
+        faults: None,
+    };
+    assert!(matches!(
+        Device::open(&path, options.clone()).await,
+        Err(Error::InUse)
+    ));
+    drop(device);
+    assert!(Device::open(&path, options).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_folder_is_no_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        reads_in_flight: 1,
+        pool: Pool::new(0),
+        faults: None,
+    };
+    let error = Device::open(folder.path(), options).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Io {
+                operation: Operation::Open,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn errors_strike_as_often_as_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::new();
+    let device = open(&folder.path().join("disk"), Some(faults.clone())).await;
+    faults.add(Rule::times(Operation::Write, Fault::Errno(libc::ENOSPC), 2));
+    for _ in 0..2 {
+        let error = device
+            .write_at(0, pattern(&device, 1, 1))
+            .await
+            .unwrap_err();
+        assert!(error.is_no_space(), "{error}");
+    }
+    device.write_at(0, pattern(&device, 1, 1)).await.unwrap();
+    faults.add(Rule::always(Operation::Sync, Fault::Errno(libc::EIO)));
+    assert!(!device.sync().await.unwrap_err().is_no_space());
+    assert_eq!(
+        (
+            faults.count(Operation::Write),
+            faults.count(Operation::Sync)
+        ),
+        (3, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_torn_write_leaves_its_first_half() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::new();
+    let device = open(&folder.path().join("disk"), Some(faults.clone())).await;
+    faults.add(Rule::times(Operation::Write, Fault::Short, 1));
+    device
+        .write_at(0, pattern(&device, 4, 9))
+        .await
+        .unwrap_err();
+    let read = device.read_at(0, 4 * BLOCK).await.unwrap();
+    assert_eq!(read[..2 * BLOCK], pattern(&device, 4, 9)[..2 * BLOCK]);
+    assert!(read[2 * BLOCK..].iter().all(|byte| *byte == 0));
+}
+
+#[tokio::test]
+async fn bytes_flip_and_writes_get_lost_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::new();
+    let device = open(&folder.path().join("disk"), Some(faults.clone())).await;
+    let offset = BLOCK as u64;
+    device
+        .write_at(offset, pattern(&device, 1, 0))
+        .await
+        .unwrap();
+    faults.add(Rule::times(
+        Operation::Read,
+        Fault::Flip {
+            at: offset + 7,
+            mask: 0x80,
+        },
+        1,
+    ));
+    let read = device.read_at(offset, BLOCK).await.unwrap();
+    assert_eq!(read[7], 7 ^ 0x80);
+    faults.add(Rule::times(Operation::Write, Fault::Lost, 1));
+    device
+        .write_at(offset, pattern(&device, 1, 99))
+        .await
+        .unwrap();
+    let read = device.read_at(offset, BLOCK).await.unwrap();
+    assert_eq!(read[..], pattern(&device, 1, 0)[..]);
+}
+
+#[tokio::test]
+async fn a_fault_keeps_to_its_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::new();
+    let device = open(&folder.path().join("disk"), Some(faults.clone())).await;
+    let bad = 4 * BLOCK as u64..5 * BLOCK as u64;
+    let rule = Rule::always(Operation::Read, Fault::Errno(libc::EIO));
+    faults.add(Rule {
+        within: bad,
+        ..rule
+    });
+    assert!(device.read_at(0, 4 * BLOCK).await.is_ok());
+    assert!(device.read_at(0, 5 * BLOCK).await.is_err());
+    assert!(device.read_at(5 * BLOCK as u64, BLOCK).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_hangs_goes_on_when_the_faults_are_cleared() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::new();
+    let device = open(&folder.path().join("disk"), Some(faults.clone())).await;
+    faults.add(Rule::always(Operation::Read, Fault::Hang));
+    let asked = device.clone();
+    let read = tokio::spawn(async move { asked.read_at(0, BLOCK).await.map(|_| ()) });
+    while faults.count(Operation::Read) == 0 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!read.is_finished());
+    faults.clear();
+    read.await.unwrap().unwrap();
+}
