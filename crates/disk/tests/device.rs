@@ -1,4 +1,8 @@
 //! What a device promises, on the filesystem of the temporary folder and on a RAM filesystem.
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test fail by panicking as well"
+)]
 
 use std::path::Path;
 
