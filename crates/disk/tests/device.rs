@@ -22,7 +22,7 @@ async fn open(path: &Path, faults: Option<Faults>) -> Device {
 fn pattern(device: &Device, blocks: usize, seed: u8) -> Buffer {
     let mut buffer = device.pool().take(blocks * BLOCK);
     for (index, byte) in buffer.iter_mut().enumerate() {
-        *byte = seed.wrapping_add((index % 251) as u8);
+        *byte = seed.wrapping_add(u8::try_from(index % 251).unwrap());
     }
     buffer
 }

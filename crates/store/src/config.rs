@@ -1,0 +1,196 @@
+//! What can be set, with defaults and reasons.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::Error;
+
+/// The largest number of disks: the index has four bits for them.
+pub const DISKS_MAX: usize = 16;
+/// The smallest segment: a header, a footer and room for one slice of a few KiB.
+pub const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
+/// The largest segment.
+pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// A disk has at least this many segments: one open, one kept empty ahead, two with content.
+pub const SEGMENTS_MIN: u64 = 4;
+
+/// Settings of a [`crate::Store`].
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Capacity of the RAM tier in bytes, with what it takes to keep a record counted in.
+    /// Default: 256 MiB.
+    pub ram_bytes: u64,
+    /// The disks, at most [`DISKS_MAX`]. Each is a failure domain of its own. Default: none.
+    pub disks: Vec<DiskConfig>,
+    /// Folder of the purge journal, created if absent. Needed as soon as there is a disk: without
+    /// the journal what lies on a disk cannot be trusted. Default: none.
+    pub state_dir: Option<PathBuf>,
+    /// Size of a segment, the unit of eviction: a multiple of 4 KiB. Larger segments mean fewer
+    /// syncs; smaller ones evict more finely. Changing it empties the disks. Default: 64 MiB.
+    pub segment_bytes: u64,
+    /// How many bytes may wait for each disk's writer. What comes in beyond that stays in RAM
+    /// only. Default: 64 MiB.
+    pub write_queue_bytes: u64,
+    /// About how many bytes go to a disk in one write. Default: 2 MiB.
+    pub write_batch_bytes: u64,
+    /// How long a disk read may take, the wait for its turn included, before the store answers
+    /// that it has nothing. Default: 1 s.
+    pub read_timeout: Duration,
+    /// How many different records may be read from disk at one time; more are misses.
+    /// Default: 1024.
+    pub reads_in_flight_max: usize,
+    /// How many reads each disk works on at one time. Default: 16.
+    pub reads_per_disk: usize,
+    /// How long a disk that failed is left alone before it is tried again. Default: 5 s.
+    pub retry_after: Duration,
+    /// How many scopes the purge journal remembers one by one. Beyond that the older half is
+    /// folded into one purge of everything of that age. Default: 131,072 (about 5 MiB of RAM).
+    pub purge_scopes_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ram_bytes: 256 << 20,
+            disks: Vec::new(),
+            state_dir: None,
+            segment_bytes: 64 << 20,
+            write_queue_bytes: 64 << 20,
+            write_batch_bytes: 2 << 20,
+            read_timeout: Duration::from_secs(1),
+            reads_in_flight_max: 1024,
+            reads_per_disk: 16,
+            retry_after: Duration::from_secs(5),
+            purge_scopes_max: 1 << 17,
+        }
+    }
+}
+
+/// One disk: a file, or a whole partition.
+#[derive(Debug, Clone)]
+pub struct DiskConfig {
+    /// A file, created if absent, or a block device. Something that is neither blank nor ours is
+    /// refused and left untouched.
+    pub path: PathBuf,
+    /// How much of it to use, rounded down to whole segments; changing it empties the disk. For a
+    /// block device zero means all of it.
+    pub bytes: u64,
+    /// Faults to inject, for tests of how a node lives with a bad disk. Default: none.
+    pub faults: Option<disk::Faults>,
+}
+
+impl DiskConfig {
+    /// A disk without injected faults.
+    pub fn new(path: impl Into<PathBuf>, bytes: u64) -> Self {
+        Self {
+            path: path.into(),
+            bytes,
+            faults: None,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses what could not work, with the offending value.
+    pub fn check(&self) -> Result<(), Error> {
+        let refuse = |what: String| Err(Error::Config(what));
+        if self.disks.len() > DISKS_MAX {
+            return refuse(format!("{} disks: at most {DISKS_MAX}", self.disks.len()));
+        }
+        if !self.disks.is_empty() && self.state_dir.is_none() {
+            return refuse("disks without a state_dir for the purge journal".to_owned());
+        }
+        let segment = self.segment_bytes;
+        let fits = (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&segment);
+        if !fits || segment % disk::BLOCK as u64 != 0 {
+            return refuse(format!(
+                "segment_bytes {segment}: a multiple of 4096 in 64 KiB..1 GiB"
+            ));
+        }
+        for one in &self.disks {
+            let segments = one.bytes / segment;
+            if one.bytes != 0 && segments < SEGMENTS_MIN {
+                let path = one.path.display();
+                return refuse(format!(
+                    "{path}: {segments} segments: at least {SEGMENTS_MIN}"
+                ));
+            }
+            if self
+                .disks
+                .iter()
+                .filter(|other| other.path == one.path)
+                .count()
+                > 1
+            {
+                return refuse(format!("{}: named twice", one.path.display()));
+            }
+        }
+        let nothing = [
+            self.reads_in_flight_max,
+            self.reads_per_disk,
+            self.purge_scopes_max,
+        ];
+        if nothing.contains(&0) || self.write_batch_bytes == 0 {
+            return refuse("a limit of zero".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_disk(bytes: u64) -> Config {
+        let disks = vec![DiskConfig::new("/nowhere/disk", bytes)];
+        Config {
+            disks,
+            state_dir: Some("/nowhere".into()),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn defaults_are_legal() {
+        assert!(Config::default().check().is_ok());
+        assert!(with_disk(1 << 30).check().is_ok());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_the_value() {
+        let odd = Config {
+            segment_bytes: 100_000,
+            ..Config::default()
+        };
+        assert!(odd.check().unwrap_err().to_string().contains("100000"));
+        let small = with_disk(100 << 20);
+        assert!(
+            small
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("1 segments")
+        );
+        let stateless = Config {
+            state_dir: None,
+            ..with_disk(1 << 30)
+        };
+        assert!(
+            stateless
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("state_dir")
+        );
+        let twice = Config {
+            disks: [with_disk(1 << 30).disks, with_disk(1 << 30).disks].concat(),
+            ..with_disk(0)
+        };
+        assert!(
+            twice
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("named twice")
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! A picture of the store for admin pages and reports.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+/// What the store holds at one moment.
+#[derive(Debug, Clone)]
+pub struct Stats {
+    /// Bytes that the RAM tier accounts for.
+    pub ram_bytes: u64,
+    /// Records in the RAM tier.
+    pub ram_records: u64,
+    /// Capacity of the RAM tier.
+    pub ram_bytes_max: u64,
+    /// Bytes of RAM that the index of the disks takes.
+    pub index_bytes: u64,
+    /// Each configured disk, in the order of the configuration.
+    pub disks: Vec<DiskStats>,
+}
+
+/// What one disk holds, and how it is.
+#[derive(Debug, Clone)]
+pub struct DiskStats {
+    /// As configured.
+    pub path: PathBuf,
+    /// How it is.
+    pub state: DiskState,
+    /// Bytes in use by the log, its own structures included; 0 for an absent disk.
+    pub capacity_bytes: u64,
+    /// Payload bytes of records that can be read.
+    pub bytes: u64,
+    /// Records that can be read.
+    pub records: u64,
+    /// Payload bytes that wait to be written.
+    pub queued_bytes: u64,
+}
+
+/// How a disk is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DiskState {
+    /// Reads and writes.
+    Serving,
+    /// Reads; writes failed and are retried after a while.
+    ReadOnly,
+    /// Does neither; reads failed in a row and are retried after a while.
+    Suspended,
+    /// Could not be opened at start, with the reason: the node goes on without it.
+    Absent(Arc<str>),
+    /// Reads; the store was closed.
+    Closed,
+}
+
+impl DiskState {
+    /// The word for a metric label.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Serving => "serving",
+            Self::ReadOnly => "read_only",
+            Self::Suspended => "suspended",
+            Self::Absent(_) => "absent",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl fmt::Display for DiskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent(reason) => write!(f, "absent: {reason}"),
+            Self::Serving | Self::ReadOnly | Self::Suspended | Self::Closed => {
+                f.write_str(self.as_str())
+            }
+        }
+    }
+}
