@@ -1,1 +1,38 @@
 //! HTTP caching rules as pure decisions.
+//!
+//! Headers and facts go in, an enum or a number comes out. Nothing here does I/O, waits, reads a
+//! clock or keeps state: `now` is always an argument, wall time as a [`Duration`] since the Unix
+//! epoch. Field values come from the network and are hostile: a rule ignores, clamps or refuses
+//! them as its standard says, and never panics.
+//!
+//! | module | decides | standard |
+//! |---|---|---|
+//! | [`freshness`] | what may be stored and how long it may be served | RFC 9111, 5861, 9213 |
+//! | [`validator`] | which validators are strong and which match | RFC 9110 section 8.8 |
+//! | [`conditional`] | 304, 412 or go on | RFC 9110 section 13 |
+//! | [`range`], [`content_range`] | which bytes are wanted, which bytes came | RFC 9110 section 14 |
+//! | [`key`] | one canonical name for one object | design |
+//! | [`fields`] | which fields are stored, refreshed, sent with 304; `Via`, `CDN-Loop` | RFC 9110, 9111, 8586 |
+//! | [`cache_status`] | how a cache tells what it did | RFC 9211 |
+//! | [`cors`], [`media`], [`cmcd`] | what players need | Fetch, RFC 8216, CTA-5004 |
+//!
+//! [`Duration`]: std::time::Duration
+
+pub mod cache_status;
+pub mod cmcd;
+pub mod conditional;
+pub mod content_range;
+pub mod cors;
+mod date;
+mod directives;
+pub mod fields;
+pub mod freshness;
+pub mod key;
+mod lines;
+mod malformed;
+pub mod media;
+pub mod range;
+mod structured;
+pub mod validator;
+
+pub use malformed::Malformed;

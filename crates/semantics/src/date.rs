@@ -1,0 +1,26 @@
+//! HTTP dates as wall time.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::lines::{self, Lines};
+
+/// RFC 9110 section 5.6.7: all three date formats are read; anything else is no date.
+pub(crate) fn parse(text: &str) -> Option<Duration> {
+    let time = httpdate::parse_http_date(text).ok()?;
+    time.duration_since(SystemTime::UNIX_EPOCH).ok()
+}
+
+/// The date in a field value.
+pub(crate) fn of(value: &HeaderValue) -> Option<Duration> {
+    parse(value.to_str().ok()?)
+}
+
+/// The date in a field that must be there once.
+pub(crate) fn only(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
+    match lines::of(headers, name) {
+        Lines::One(value) => of(value),
+        Lines::None | Lines::Several => None,
+    }
+}

@@ -1,0 +1,131 @@
+//! `Via` and `CDN-Loop`: who passed a message on.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+
+use crate::lines;
+
+/// The field's name.
+pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+
+/// The `Via` member of this node for a message received over `received`. A node's name is checked
+/// to be a token when its config is loaded; one that no field can hold yields `None`.
+pub fn via(received: Version, node: &str) -> Option<HeaderValue> {
+    // RFC 9110 section 7.6.3: the version of the protocol the message came over, "HTTP/" left out.
+    let version = match received {
+        Version::HTTP_09 => "0.9",
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        Version::HTTP_3 => "3",
+        _ => "1.1",
+    };
+    HeaderValue::try_from(format!("{version} {node}")).ok()
+}
+
+/// Adds this node to the `Via` of a message that it passes on, after those before it.
+pub fn append_via(headers: &mut HeaderMap, received: Version, node: &str) {
+    if let Some(member) = via(received, node) {
+        headers.append(header::VIA, member);
+    }
+}
+
+/// Whether a request has been through the node or tier that calls itself `own_id`.
+pub fn is_loop(headers: &HeaderMap, own_id: &str) -> bool {
+    // RFC 8586 section 2: a list of cdn-id, each with parameters; hosts in any case.
+    lines::all_members(headers, &CDN_LOOP).any(|member| {
+        let end = member
+            .iter()
+            .position(|&byte| byte == b';')
+            .unwrap_or(member.len());
+        member[..end]
+            .trim_ascii()
+            .eq_ignore_ascii_case(own_id.as_bytes())
+    })
+}
+
+/// The `CDN-Loop` of a request that goes forward: what came, and `own_id` after it.
+///
+/// For a request of the node's own making, `received` is empty. `None` if `own_id` fits no field.
+pub fn loop_value(received: &HeaderMap, own_id: &str) -> Option<HeaderValue> {
+    // RFC 8586 section 2: on every request, behind the members that are there.
+    let mut value = Vec::new();
+    for line in received.get_all(CDN_LOOP) {
+        value.extend_from_slice(line.as_bytes());
+        value.extend_from_slice(b", ");
+    }
+    value.extend_from_slice(own_id.as_bytes());
+    HeaderValue::try_from(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn looped(lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(CDN_LOOP, line.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn via_tells_the_protocol_it_came_over() {
+        // RFC 9110 section 7.6.3.
+        let mut headers = HeaderMap::from_iter([(header::VIA, "2 shield1".parse().unwrap())]);
+        append_via(&mut headers, Version::HTTP_11, "edge7");
+        let members: Vec<_> = headers.get_all(header::VIA).iter().collect();
+        assert_eq!(members, ["2 shield1", "1.1 edge7"]);
+        assert_eq!(via(Version::HTTP_3, "e").unwrap(), "3 e");
+        assert_eq!(via(Version::HTTP_2, "a\r\nb"), None);
+    }
+
+    #[test]
+    fn a_loop_is_seen() {
+        // RFC 8586 section 2.
+        for line in [
+            "edge7",
+            "a, edge7",
+            "EDGE7; hops=1, b",
+            "a;x=\"y, z\", edge7 ;v=1",
+            ",,edge7",
+        ] {
+            assert!(is_loop(&looped(&[line]), "edge7"), "{line}");
+        }
+        assert!(is_loop(&looped(&["a", "b, edge7"]), "edge7"));
+    }
+
+    #[test]
+    fn others_are_no_loop() {
+        for line in [
+            "edge70",
+            "a; edge7",
+            "a;x=\"b, edge7\"",
+            "edge7.example:443",
+            "",
+        ] {
+            assert!(!is_loop(&looped(&[line]), "edge7"), "{line}");
+        }
+        assert!(!is_loop(&HeaderMap::new(), "edge7"));
+    }
+
+    #[test]
+    fn the_next_hop_sees_all_of_us() {
+        // RFC 8586 section 2: on every request, behind the members that are there.
+        assert_eq!(loop_value(&HeaderMap::new(), "edge7").unwrap(), "edge7");
+        let value = loop_value(&looped(&["a", "b;x=1"]), "edge7").unwrap();
+        assert_eq!(value, "a, b;x=1, edge7");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_is_seen(before in "[ -~]{0,24}", id in "[a-z][a-z0-9.:-]{0,12}") {
+            let received = looped(&[&before]);
+            let sent = loop_value(&received, &id).unwrap();
+            let next = HeaderMap::from_iter([(CDN_LOOP, sent)]);
+            // Junk may leave a quote open, but only one that closes hides what is in it.
+            prop_assert!(is_loop(&next, &id) || before.contains('"'));
+        }
+    }
+}
