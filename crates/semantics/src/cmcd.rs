@@ -138,15 +138,12 @@ fn decoded(raw: &str) -> Cow<'_, [u8]> {
     let mut bytes = Vec::with_capacity(raw.len());
     let mut at = 0;
     while let Some(&byte) = raw.get(at) {
-        match (byte, raw.get(at + 1..at + 3).and_then(hex_byte)) {
-            (b'%', Some(escaped)) => {
-                bytes.push(escaped);
-                at += 3;
-            }
-            _ => {
-                bytes.push(byte);
-                at += 1;
-            }
+        if let (b'%', Some(escaped)) = (byte, raw.get(at + 1..at + 3).and_then(hex_byte)) {
+            bytes.push(escaped);
+            at += 3;
+        } else {
+            bytes.push(byte);
+            at += 1;
         }
     }
     Cow::Owned(bytes)

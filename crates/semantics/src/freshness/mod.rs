@@ -106,7 +106,7 @@ pub fn assess(
     let explicit = said.lifetime(headers, received);
     let never_stale = said.forbids_stale();
     let (lifetime, never_stale) = match (kind, rules.force, explicit) {
-        (Kind::Content, Some(forced), _) | (Kind::Redirect, Some(forced), _) => (forced, false),
+        (Kind::Content | Kind::Redirect, Some(forced), _) => (forced, false),
         (Kind::Content, None, explicit) => (explicit.unwrap_or(rules.default), never_stale),
         (Kind::Redirect, None, Some(explicit)) => (explicit, never_stale),
         (Kind::Redirect, None, None) => return NEVER,
