@@ -1,1 +1,46 @@
 //! URL grammar, token formats and key sets; verify and sign, purely.
+//!
+//! No I/O, no clock and no async: `now_s` is an argument, key files are bytes that a caller read.
+//! The order on a request's way:
+//!
+//! 1. [`Carriers::find`] takes the token out of the path, the query or a cookie. What is left is
+//!    all that the key, the log and upstream ever see. [`Malformed`] is answered with 400.
+//! 2. [`ObjectPath::parse`] holds the path to a byte grammar. [`Malformed`] again.
+//! 3. [`Verifier::admit`] says who may have what: a [`Grant`], or [`Denied`], answered with 403
+//!    and one body for all reasons.
+//!
+//! The native token format is drawn in [`token`]. What a scheme has to yield for the verifier is
+//! small (key id, [`Claims`], signed message, signature), so that other vendors' schemes can be
+//! decoded beside it.
+
+mod carrier;
+mod claims;
+mod denied;
+mod error;
+mod glob;
+mod key;
+mod key_file;
+mod key_set;
+mod label;
+mod net;
+mod path;
+mod policy;
+mod recent;
+mod scope;
+pub mod token;
+mod verifier;
+
+pub use carrier::{Carrier, Carriers, Found};
+pub use claims::{Claims, Facts, Grant};
+pub use denied::Denied;
+pub use error::{Error, Malformed};
+pub use glob::{GLOB_BYTES_MAX, GLOBS_MAX, Glob};
+pub use key::{Algorithm, HMAC_SECRET_BYTES_MAX, HMAC_SECRET_BYTES_MIN, SigningKey, VerifyKey};
+pub use key_set::{KEY_FILE_BYTES_MAX, KEYS_MAX, KeySet};
+pub use label::{LABEL_BYTES_MAX, Label};
+pub use net::ClientNet;
+pub use path::{OBJECT_PATH_BYTES_MAX, ObjectPath};
+pub use policy::Policy;
+pub use scope::Scope;
+pub use token::{TOKEN_CHARS_MAX, TokenDigest, sign};
+pub use verifier::Verifier;

@@ -1,0 +1,166 @@
+//! The JSON shapes of key files, and bytes in them.
+//!
+//! A syntax error tells its place and the fields that belong there, but not the parser's own
+//! words: those quote values, and a value may be a secret in the wrong field.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::error::Category;
+
+use crate::{Algorithm, Error, KEY_FILE_BYTES_MAX, Label, SigningKey, error::cut};
+
+/// The version of both files.
+pub(crate) const VERSION: u32 = 1;
+
+const SIGNING_KEY_FIELDS: &str = "a signing key has version, kid, alg and secret, each once";
+
+/// A key set's file.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawKeySet {
+    pub(crate) version: u32,
+    pub(crate) keys: Vec<RawKey>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawKey {
+    pub(crate) kid: String,
+    pub(crate) alg: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) public: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) secret: Option<String>,
+    #[serde(default)]
+    pub(crate) not_before_s: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_after_s: Option<u64>,
+}
+
+/// A signing key's file.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct RawSigningKey {
+    version: u32,
+    kid: String,
+    alg: String,
+    secret: String,
+}
+
+impl SigningKey {
+    /// Reads a signing key's file: `{"version": 1, "kid": .., "alg": .., "secret": ..}`, where
+    /// `secret` is the Ed25519 seed or the HMAC secret as base64url without padding.
+    pub fn parse(file: &[u8]) -> Result<Self, Error> {
+        let raw: RawSigningKey = read(file, SIGNING_KEY_FIELDS)?;
+        check_version(raw.version)?;
+        let wrong = |problem: String| Error::Key {
+            position: 1,
+            kid: cut(&raw.kid),
+            problem,
+        };
+        let kid = Label::parse(&raw.kid)?;
+        let algorithm = Algorithm::parse(&raw.alg)?;
+        let secret = decode_bytes("secret", &raw.secret).map_err(wrong)?;
+        Self::new(algorithm, kid, &secret).map_err(wrong)
+    }
+
+    /// The file for this key. It is a secret: write it with mode 0600.
+    pub fn to_json(&self) -> String {
+        to_json(&RawSigningKey {
+            version: VERSION,
+            kid: self.kid().to_string(),
+            alg: self.algorithm().name().to_owned(),
+            secret: encode_bytes(self.secret()),
+        })
+    }
+}
+
+/// Reads a file of bounded size.
+pub(crate) fn read<T: DeserializeOwned>(file: &[u8], fields: &'static str) -> Result<T, Error> {
+    if file.len() > KEY_FILE_BYTES_MAX {
+        let problem = format!(
+            "{} bytes, over the limit of {KEY_FILE_BYTES_MAX}",
+            file.len()
+        );
+        return Err(Error::KeyFile { problem });
+    }
+    serde_json::from_slice(file).map_err(|error| Error::Syntax {
+        line: error.line(),
+        column: error.column(),
+        problem: match error.classify() {
+            Category::Eof => "the file ends too early",
+            Category::Syntax => "not JSON",
+            Category::Data => "a field is unknown, missing, twice there or of the wrong type",
+            Category::Io => "not readable",
+        },
+        hint: fields,
+    })
+}
+
+pub(crate) fn check_version(version: u32) -> Result<(), Error> {
+    if version == VERSION {
+        return Ok(());
+    }
+    let problem = format!("version {version}; this program reads version {VERSION}");
+    Err(Error::KeyFile { problem })
+}
+
+/// Bytes of a key from canonical base64url. The error's text does not quote them.
+pub(crate) fn decode_bytes(field: &str, text: &str) -> Result<Vec<u8>, String> {
+    let decoded = URL_SAFE_NO_PAD.decode(text).ok();
+    decoded.ok_or_else(|| format!("`{field}` is not base64url without padding (A-Z a-z 0-9 - _)"))
+}
+
+pub(crate) fn encode_bytes(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Two-space JSON with a last newline.
+pub(crate) fn to_json<T: Serialize>(file: &T) -> String {
+    // Text, numbers and lists of known keys always serialise; an empty file would be refused.
+    let mut json = serde_json::to_string_pretty(file).unwrap_or_default();
+    json.push('\n');
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signing_key_file_round_trips() {
+        for algorithm in [Algorithm::Ed25519, Algorithm::HmacSha256] {
+            let key = SigningKey::generate(algorithm, Label::parse("k1").unwrap()).unwrap();
+            let again = SigningKey::parse(key.to_json().as_bytes()).unwrap();
+            assert_eq!(again.to_json(), key.to_json());
+            assert_eq!(again.algorithm(), algorithm);
+        }
+    }
+
+    #[test]
+    fn errors_never_quote_a_secret() {
+        let canary = "c2VjcmV0LWNhbmFyeS1zZWNyZXQtY2FuYXJ5LTEyMw";
+        let files = [
+            format!(r#"{{"version": 1, "kid": "k", "alg": "ed25519", "secret": "{canary}="}}"#),
+            format!(r#"{{"version": 1, "kid": "k", "alg": "ed25519", "secret": "{canary}AAAA"}}"#),
+            format!(r#"{{"version": "{canary}", "kid": "k", "alg": "ed25519", "secret": ""}}"#),
+            format!(r#"{{"version": 1, "kid": "k", "alg": "ed25519", "{canary}": 1}}"#),
+            format!(r#"{{"version": 1, "kid": "k", "alg": "ed25519", "secret": ["{canary}"]}}"#),
+            format!(r#"{{"version": 2, "kid": "k", "alg": "ed25519", "secret": "{canary}"}}"#),
+        ];
+        for file in files {
+            let error = SigningKey::parse(file.as_bytes()).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("c2Vjc"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_names_its_place() {
+        let error = SigningKey::parse(b"{\n  \"version\": 1,\n  \"extra\": 2\n}").unwrap_err();
+        assert!(matches!(error, Error::Syntax { line: 3, .. }), "{error}");
+        assert!(
+            error.to_string().contains("version, kid, alg and secret"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! The keys of one site, read from a file and replaced as a whole.
+
+use std::collections::HashSet;
+
+use crate::{
+    Algorithm, Denied, Error, Label, VerifyKey,
+    error::cut,
+    key_file::{
+        RawKey, RawKeySet, VERSION, check_version, decode_bytes, encode_bytes, read, to_json,
+    },
+};
+
+/// The most keys in a set: a rotation needs two or three for each signer.
+pub const KEYS_MAX: usize = 16;
+
+/// The longest key file.
+pub const KEY_FILE_BYTES_MAX: usize = 64 * 1024;
+
+const KEY_SET_FIELDS: &str = "a key set has version and keys; a key has kid, alg, public \
+     (ed25519) or secret (hmac-sha-256), and perhaps not_before_s and not_after_s, each once";
+
+/// The keys that may sign for one site. Two of them overlap while a rotation goes on.
+#[derive(Debug, Clone)]
+pub struct KeySet {
+    keys: Vec<VerifyKey>,
+}
+
+impl KeySet {
+    /// A set of 1 to [`KEYS_MAX`] keys with different ids and different bytes.
+    pub fn new(keys: Vec<VerifyKey>) -> Result<Self, Error> {
+        if keys.is_empty() || keys.len() > KEYS_MAX {
+            let problem = format!("{} keys; a set has 1 to {KEYS_MAX}", keys.len());
+            return Err(Error::KeyFile { problem });
+        }
+        let mut kids = HashSet::new();
+        let mut bytes = HashSet::new();
+        for (index, key) in keys.iter().enumerate() {
+            let problem = if !kids.insert(&key.kid) {
+                "the kid occurs twice; every key has its own"
+            } else if !bytes.insert(key.bytes()) {
+                // Worst of all, a public key that is also a secret: anybody could sign with it.
+                "another key has the same bytes; make a new one with `millpond keys new`"
+            } else if key.not_after_s.is_some_and(|end| end <= key.not_before_s) {
+                "not_after_s is not after not_before_s"
+            } else {
+                continue;
+            };
+            let kid = key.kid.to_string();
+            return Err(Error::Key {
+                position: index + 1,
+                kid,
+                problem: problem.to_owned(),
+            });
+        }
+        Ok(Self { keys })
+    }
+
+    /// Reads a key set's file, at most [`KEY_FILE_BYTES_MAX`] bytes of JSON.
+    pub fn parse(file: &[u8]) -> Result<Self, Error> {
+        let raw: RawKeySet = read(file, KEY_SET_FIELDS)?;
+        check_version(raw.version)?;
+        let keys = raw.keys.iter().enumerate().map(|(index, key)| {
+            parse_key(key).map_err(|problem| Error::Key {
+                position: index + 1,
+                kid: cut(&key.kid),
+                problem,
+            })
+        });
+        Self::new(keys.collect::<Result<_, _>>()?)
+    }
+
+    /// The file for this set. It is a secret if one of the keys is an HMAC secret.
+    pub fn to_json(&self) -> String {
+        to_json(&RawKeySet {
+            version: VERSION,
+            keys: self.keys.iter().map(raw_key).collect(),
+        })
+    }
+
+    /// The keys, in the file's order.
+    pub fn keys(&self) -> &[VerifyKey] {
+        &self.keys
+    }
+
+    /// The key with this id, if its window has begun and not ended.
+    pub(crate) fn usable(
+        &self,
+        kid: &Label,
+        now_s: u64,
+        skew_s: u64,
+    ) -> Result<&VerifyKey, Denied> {
+        let key = self.keys.iter().find(|key| key.kid == *kid);
+        let key = key.ok_or_else(|| Denied::UnknownKey(kid.clone()))?;
+        if key.not_before_s > now_s.saturating_add(skew_s) {
+            return Err(Denied::KeyNotYetValid(kid.clone()));
+        }
+        if key.not_after_s.is_some_and(|end| now_s >= end) {
+            return Err(Denied::KeyRetired(kid.clone()));
+        }
+        Ok(key)
+    }
+}
+
+fn parse_key(raw: &RawKey) -> Result<VerifyKey, String> {
+    let kid = Label::parse(&raw.kid).map_err(|error| error.to_string())?;
+    let algorithm = Algorithm::parse(&raw.alg).map_err(|error| error.to_string())?;
+    let (field, bytes) = match (algorithm, &raw.public, &raw.secret) {
+        (Algorithm::Ed25519, Some(public), None) => ("public", public),
+        (Algorithm::HmacSha256, None, Some(secret)) => ("secret", secret),
+        (Algorithm::Ed25519, ..) => {
+            return Err("alg ed25519 takes `public` and no `secret`".to_owned());
+        }
+        (Algorithm::HmacSha256, ..) => {
+            return Err("alg hmac-sha-256 takes `secret` and no `public`".to_owned());
+        }
+    };
+    let mut key = VerifyKey::new(algorithm, kid, &decode_bytes(field, bytes)?)
+        .map_err(|problem| format!("`{field}` is {problem}"))?;
+    key.not_before_s = raw.not_before_s;
+    key.not_after_s = raw.not_after_s;
+    Ok(key)
+}
+
+fn raw_key(key: &VerifyKey) -> RawKey {
+    let bytes = Some(encode_bytes(key.bytes()));
+    let (public, secret) = match key.algorithm() {
+        Algorithm::Ed25519 => (bytes, None),
+        Algorithm::HmacSha256 => (None, bytes),
+    };
+    RawKey {
+        kid: key.kid.to_string(),
+        alg: key.algorithm().name().to_owned(),
+        public,
+        secret,
+        not_before_s: key.not_before_s,
+        not_after_s: key.not_after_s,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::SigningKey;
+
+    fn key(kid: &str, algorithm: Algorithm) -> VerifyKey {
+        SigningKey::generate(algorithm, Label::parse(kid).unwrap())
+            .unwrap()
+            .verify_key()
+    }
+
+    fn told(file: &str) -> String {
+        KeySet::parse(file.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_key_set_file_round_trips() {
+        let mut retiring = key("old", Algorithm::HmacSha256);
+        retiring.not_after_s = Some(9_000);
+        let mut coming = key("new", Algorithm::Ed25519);
+        coming.not_before_s = 8_000;
+        let set = KeySet::new(vec![retiring, coming]).unwrap();
+        let again = KeySet::parse(set.to_json().as_bytes()).unwrap();
+        assert_eq!(again.to_json(), set.to_json());
+        assert_eq!(again.keys()[0].not_after_s, Some(9_000));
+    }
+
+    #[test]
+    fn a_public_key_cannot_double_as_an_hmac_secret() {
+        let public = key("ed", Algorithm::Ed25519);
+        let kid = Label::parse("mac").unwrap();
+        let confused = VerifyKey::new(Algorithm::HmacSha256, kid, public.bytes()).unwrap();
+        let error = KeySet::new(vec![public, confused]).unwrap_err();
+        assert!(error.to_string().contains("same bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_broken_file_is_told_with_the_key_and_a_hint() {
+        let zeros = "A".repeat(43);
+        let wrong = |fields: &str| told(&format!(r#"{{"version": 1, "keys": [{{{fields}}}]}}"#));
+        let cases = [
+            (
+                wrong(r#""kid": "a", "alg": "none", "public": """#),
+                "ed25519 or hmac-sha-256",
+            ),
+            (
+                wrong(r#""kid": "a", "alg": "HS256", "secret": """#),
+                "ed25519 or hmac-sha-256",
+            ),
+            (
+                wrong(r#""kid": "a", "alg": "ed25519", "secret": "x""#),
+                "takes `public`",
+            ),
+            (
+                wrong(r#""kid": "a", "alg": "hmac-sha-256", "public": "x""#),
+                "takes `secret`",
+            ),
+            (
+                wrong(r#""kid": "a", "alg": "ed25519", "public": "AA==""#),
+                "without padding",
+            ),
+            (
+                wrong(r#""kid": "a", "alg": "ed25519", "public": "AAAA""#),
+                "has 32",
+            ),
+            (
+                wrong(&format!(
+                    r#""kid": "a", "alg": "ed25519", "public": "{zeros}""#
+                )),
+                "weak",
+            ),
+            (
+                wrong(r#""kid": "../../key", "alg": "ed25519", "public": """#),
+                "1 to 64 characters",
+            ),
+            (told(r#"{"version": 1, "keys": []}"#), "1 to 16"),
+            (told(r#"{"version": 9, "keys": []}"#), "version 9"),
+            (told(""), "ends too early"),
+            (told("[]"), "line 1"),
+            (
+                told(r#"{"version": 1, "keys": [], "keys": []}"#),
+                "each once",
+            ),
+            (told(&" ".repeat(KEY_FILE_BYTES_MAX + 1)), "over the limit"),
+        ];
+        for (error, hint) in cases {
+            assert!(error.contains(hint), "{error:?} lacks {hint:?}");
+        }
+    }
+
+    #[test]
+    fn twice_the_same_kid_too_many_keys_and_an_empty_window_are_refused() {
+        let twice = vec![key("a", Algorithm::Ed25519), key("a", Algorithm::Ed25519)];
+        let error = KeySet::new(twice).unwrap_err().to_string();
+        assert!(
+            error.contains(r#"key 2 (kid "a")"#) && error.contains("twice"),
+            "{error}"
+        );
+        let many = (0..=KEYS_MAX).map(|n| key(&n.to_string(), Algorithm::Ed25519));
+        assert!(KeySet::new(many.collect()).is_err());
+        let mut never = key("a", Algorithm::Ed25519);
+        (never.not_before_s, never.not_after_s) = (5, Some(5));
+        assert!(KeySet::new(vec![never]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(file in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(KeySet::parse(&file).is_err());
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Short names that are safe in a token, a log line and a file name.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// The longest label.
+pub const LABEL_BYTES_MAX: usize = 64;
+
+/// A key id, site, session, region, token id, parameter or cookie name: 1 to
+/// [`LABEL_BYTES_MAX`] bytes of `A-Z a-z 0-9 . _ -`, compared byte by byte.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Label(Arc<str>);
+
+impl Label {
+    /// Checks and copies `text`.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        Self::from_bytes(text.as_bytes())
+            .ok_or_else(|| Error::value("label", text, "1 to 64 characters of A-Z a-z 0-9 . _ -"))
+    }
+
+    /// The same for bytes from a token, without an error to build.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let fits = (1..=LABEL_BYTES_MAX).contains(&bytes.len());
+        let legal = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if !fits || !bytes.iter().all(legal) {
+            return None;
+        }
+        str::from_utf8(bytes).ok().map(|text| Self(text.into()))
+    }
+
+    /// For names of our own, which the tests hold to the alphabet.
+    pub(crate) fn from_static(text: &'static str) -> Self {
+        debug_assert!(Self::parse(text).is_ok(), "{text}");
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text, shared: no copy.
+    pub fn to_arc(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Label {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Label> for String {
+    fn from(label: Label) -> Self {
+        label.as_str().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_cannot_climb_quote_or_overflow() {
+        let long = "k".repeat(LABEL_BYTES_MAX + 1);
+        for bad in [
+            "",
+            "../../key",
+            "a b",
+            "a\n",
+            "a\0",
+            "ä",
+            "a,b",
+            long.as_str(),
+        ] {
+            assert!(Label::parse(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(
+            Label::parse("2026-05.ed_1").unwrap().as_str(),
+            "2026-05.ed_1"
+        );
+    }
+}
