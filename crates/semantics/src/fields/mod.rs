@@ -125,7 +125,8 @@ fn is_relied_on(name: &HeaderName) -> bool {
 
 /// Updates the stored fields by those of a 304.
 ///
-/// The caller has checked that the 304 is about the stored version.
+/// The caller has checked that the 304 is about the stored version. What it allows from now on is
+/// for [`crate::freshness::assess_refreshed`] to say, which looks at the 304 as well.
 pub fn refresh(stored_fields: &mut HeaderMap, not_modified: &HeaderMap) {
     // RFC 9111 section 3.2: each field that came replaces the stored ones of its name, but for
     // those that say what the stored bytes are.
@@ -138,6 +139,9 @@ pub fn refresh(stored_fields: &mut HeaderMap, not_modified: &HeaderMap) {
     {
         fresh.remove(name);
     }
+    // RFC 9110 section 6.6.1: a message without Date was made when it came, not when the stored
+    // one was.
+    stored_fields.remove(header::DATE);
     for name in fresh.keys() {
         stored_fields.remove(name);
     }
@@ -252,6 +256,7 @@ mod tests {
             ("link", "</a>"),
             ("link", "</b>"),
             ("x-kept", "1"),
+            ("date", "Fri, 15 Jan 2027 08:00:00 GMT"),
         ]);
         let fresh = fields(&[
             ("cache-control", "max-age=2"),

@@ -86,16 +86,35 @@ pub enum State {
 
 /// Reads what a response allows.
 ///
-/// `headers` are those of the upstream response; after a 304, those of the stored response once
-/// refreshed ([`crate::fields::refresh`]), with the stored status. `received` is wall time; give
+/// `headers` are all those of the upstream response, as received. `received` is wall time; give
 /// the moment when the request was *sent*, and the response delay counts as age, as it should
-/// (RFC 9111 section 4.2.3); give the same moment as `stored_at` later.
+/// (RFC 9111 section 4.2.3); give the same moment as `stored_at` later. After a 304 call
+/// [`assess_refreshed`] instead.
 pub fn assess(
     status: StatusCode,
     headers: &HeaderMap,
     received: Duration,
     rules: &TtlRules,
 ) -> Freshness {
+    judge(status, headers, Born::of(headers, received), rules)
+}
+
+/// Reads what a stored response allows after a 304.
+///
+/// `status` and `stored` are those of the stored response, already updated by
+/// [`crate::fields::refresh`]; its age is the 304's. The rest is as in [`assess`].
+pub fn assess_refreshed(
+    status: StatusCode,
+    stored: &HeaderMap,
+    not_modified: &HeaderMap,
+    received: Duration,
+    rules: &TtlRules,
+) -> Freshness {
+    // RFC 9111 section 4.3.4: the 304's metadata counts from now on, Age and Date with it.
+    judge(status, stored, Born::of(not_modified, received), rules)
+}
+
+fn judge(status: StatusCode, headers: &HeaderMap, born: Born, rules: &TtlRules) -> Freshness {
     let Some(kind) = Kind::of(status) else {
         return NEVER;
     };
@@ -103,7 +122,7 @@ pub fn assess(
     if said.forbids_storing() || varies_too_much(headers) {
         return NEVER;
     }
-    let explicit = said.lifetime(headers, received);
+    let explicit = said.lifetime(headers, born.date);
     let never_stale = said.forbids_stale();
     let (lifetime, never_stale) = match (kind, rules.force, explicit) {
         (Kind::Content | Kind::Redirect, Some(forced), _) => (forced, false),
@@ -128,7 +147,7 @@ pub fn assess(
     Freshness {
         storable: true,
         lifetime,
-        initial_age: initial_age(headers, received),
+        initial_age: born.age,
         stale_while_revalidate: window(
             directives.stale_while_revalidate,
             rules.stale_while_revalidate,
@@ -260,7 +279,7 @@ impl Said {
         no_cache || must_revalidate || s_maxage.is_some()
     }
 
-    fn lifetime(&self, headers: &HeaderMap, received: Duration) -> Option<Duration> {
+    fn lifetime(&self, headers: &HeaderMap, date: Duration) -> Option<Duration> {
         // RFC 9111 section 5.2.2.4: not to be used without validation is having no lifetime.
         if self.directives.no_cache {
             return Some(Duration::ZERO);
@@ -273,33 +292,46 @@ impl Said {
                 if self.targeted {
                     None
                 } else {
-                    expires(headers, received)
+                    expires(headers, date)
                 }
             })
     }
 }
 
 /// The lifetime that `Expires` gives.
-fn expires(headers: &HeaderMap, received: Duration) -> Option<Duration> {
+fn expires(headers: &HeaderMap, date: Duration) -> Option<Duration> {
     // RFC 9111 section 4.2.1: of several the first. Section 5.3: what is no date is in the past.
     let expires = headers.get(header::EXPIRES)?;
     let Some(expires) = date::of(expires) else {
         return Some(Duration::ZERO);
     };
-    // RFC 9111 section 4.2.1: Expires minus Date, or minus the time of receipt without one.
-    let from = date::only(headers, &header::DATE).unwrap_or(received);
-    Some(clamped(expires.saturating_sub(from).as_secs()))
+    // RFC 9111 section 4.2.1: Expires minus Date.
+    Some(clamped(expires.saturating_sub(date).as_secs()))
 }
 
-fn initial_age(headers: &HeaderMap, received: Duration) -> Duration {
-    // RFC 9111 section 4.2.3: the greater of what Date and what Age say.
-    let date = date::only(headers, &header::DATE).unwrap_or(received);
-    let apparent = clamped(received.saturating_sub(date).as_secs());
-    // RFC 9111 section 5.1: of a list the first member; what is no number is ignored.
-    let age = lines::all_members(headers, &header::AGE)
-        .next()
-        .and_then(lines::number);
-    apparent.max(clamped(age.unwrap_or(0)))
+/// When a response was made, by its own account.
+#[derive(Clone, Copy)]
+struct Born {
+    /// RFC 9110 section 6.6.1: without a `Date` the time of receipt stands in.
+    date: Duration,
+    /// On receipt.
+    age: Duration,
+}
+
+impl Born {
+    fn of(headers: &HeaderMap, received: Duration) -> Self {
+        let date = date::only(headers, &header::DATE).unwrap_or(received);
+        // RFC 9111 section 4.2.3: the greater of what Date and what Age say.
+        let apparent = clamped(received.saturating_sub(date).as_secs());
+        // RFC 9111 section 5.1: of a list the first member; what is no number is ignored.
+        let age = lines::all_members(headers, &header::AGE)
+            .next()
+            .and_then(lines::number);
+        Self {
+            date,
+            age: apparent.max(clamped(age.unwrap_or(0))),
+        }
+    }
 }
 
 /// Whether no stored response can be chosen by this `Vary` (`X07`).

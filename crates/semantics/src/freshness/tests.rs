@@ -264,6 +264,45 @@ fn the_age_is_the_greater_of_date_and_age() {
 }
 
 #[test]
+fn after_a_304_the_age_is_the_304s() {
+    // RFC 9111 section 4.3.4: the 304's metadata counts from now on, Age and Date with it.
+    let yesterday = ("date", "Thu, 14 Jan 2027 08:00:00 GMT");
+    let kept = fields(&[
+        yesterday,
+        ("cache-control", "max-age=60"),
+        ("etag", "\"a\""),
+    ]);
+    let after = |not_modified: &[(&'static str, &str)]| {
+        let (mut kept, not_modified) = (kept.clone(), fields(not_modified));
+        crate::fields::refresh(&mut kept, &not_modified);
+        let freshness = assess_refreshed(StatusCode::OK, &kept, &not_modified, NOW, &rules());
+        state(&freshness, NOW, NOW)
+    };
+    assert_eq!(after(&[("date", DATE)]), State::Fresh { ttl: s(60) });
+    assert_eq!(after(&[]), State::Fresh { ttl: s(60) });
+    assert_eq!(after(&[("age", "20")]), State::Fresh { ttl: s(40) });
+    assert_eq!(
+        after(&[("cache-control", "max-age=9")]),
+        State::Fresh { ttl: s(9) }
+    );
+    let expires = [
+        ("cache-control", "x"),
+        ("expires", "Fri, 15 Jan 2027 08:00:30 GMT"),
+    ];
+    assert_eq!(after(&expires), State::Fresh { ttl: s(30) });
+    let late = [
+        yesterday,
+        ("cache-control", "max-age=60, stale-while-revalidate=0"),
+    ];
+    assert_eq!(
+        after(&late),
+        State::Stale {
+            since: s(86_400 - 60)
+        }
+    );
+}
+
+#[test]
 fn extremes_are_clamped() {
     // X17: Age 2^63, Date 1970/2100, max-age beyond all bounds.
     let most = s(1 << 31);
