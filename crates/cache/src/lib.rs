@@ -1,1 +1,154 @@
-//! The HTTP cache: lookup, serve, fill, collapse and revalidate.
+//! The HTTP cache between a gate and an upstream: lookup, serve, fill, collapse, revalidate, purge.
+//!
+//! A request walks [`Cache::answer`]: find the object's head, judge it, learn from upstream where
+//! that is needed, then deliver the slices of the wanted range from RAM, disk or fills in flight.
+//!
+//! Absent here: sockets, TLS, signatures, the format of what is on disk. A viewer's header fields
+//! are read for ranges and preconditions and go no further: what reaches upstream is a
+//! [`message::Fetch`], which has no room for them.
+
+mod answer;
+mod config;
+mod deliver;
+mod fill;
+mod filling;
+mod flights;
+mod geometry;
+mod head;
+mod id;
+mod learn;
+mod lookup;
+mod metrics;
+mod pass;
+mod present;
+mod reply;
+
+use std::sync::Arc;
+
+use message::{Error, ObjectName, Upstream};
+use store::{Key, Memory, Store};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tokio_util::task::TaskTracker;
+
+pub use config::{Config, SiteRules};
+pub use geometry::{SLICE_BYTES, WHOLE_BYTES_MAX};
+
+use crate::{
+    filling::Filling,
+    flights::Flights,
+    head::Entry,
+    id::{ObjectId, site_scope},
+    learn::Learning,
+    metrics::Metrics,
+};
+
+/// The cache of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Cache {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    store: Store,
+    heads: Memory<ObjectId, Entry>,
+    upstream: Arc<dyn Upstream>,
+    learning: Arc<Flights<ObjectId, Learning>>,
+    slices: Arc<Flights<Key, Filling>>,
+    places: Arc<Semaphore>,
+    tasks: TaskTracker,
+    metrics: Metrics,
+}
+
+/// A place among the running fills.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    running: prometheus::IntGauge,
+}
+
+impl Cache {
+    /// A cache over `store` that fills from `upstream`.
+    ///
+    /// # Errors
+    /// When a metric of the same name is registered already.
+    pub fn new(
+        config: Config,
+        store: Store,
+        upstream: Arc<dyn Upstream>,
+        registry: &prometheus::Registry,
+    ) -> Result<Self, prometheus::Error> {
+        let inner = Inner {
+            heads: Memory::new(config.heads_bytes, |_, entry: &Entry| entry.weight()),
+            store,
+            upstream,
+            learning: Flights::new(),
+            slices: Flights::new(),
+            places: Arc::new(Semaphore::new(config.fills_max)),
+            tasks: TaskTracker::new(),
+            metrics: Metrics::register(registry)?,
+            config,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Forgets one object: durable before it returns, and what comes after is filled anew.
+    ///
+    /// # Errors
+    /// When the purge could not be written; then it is not promised to outlive a crash.
+    pub async fn purge(&self, name: &ObjectName) -> Result<(), store::Error> {
+        self.inner
+            .store
+            .purge(ObjectId::of(name).scope())
+            .await
+            .map(|_| ())
+    }
+
+    /// Forgets a whole site, as [`Cache::purge`] does one object.
+    ///
+    /// # Errors
+    /// As [`Cache::purge`].
+    pub async fn purge_site(&self, site: &str) -> Result<(), store::Error> {
+        self.inner.store.purge(site_scope(site)).await.map(|_| ())
+    }
+
+    /// Waits for the fills that are under way. New requests are still answered; call it once
+    /// nobody asks any more.
+    pub async fn drained(&self) {
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    /// How many slices are being filled now.
+    pub fn fills_in_flight(&self) -> usize {
+        self.inner.slices.len()
+    }
+}
+
+impl Inner {
+    /// Waits, within bounds, for a place among the fills.
+    async fn place(&self) -> Result<Place, Error> {
+        let waited = self.config.fill_queue_wait;
+        let places = Arc::clone(&self.places);
+        match timeout(waited, places.acquire_owned()).await {
+            Ok(Ok(permit)) => {
+                self.metrics.fills_running.inc();
+                Ok(Place {
+                    _permit: permit,
+                    running: self.metrics.fills_running.clone(),
+                })
+            }
+            Ok(Err(_)) | Err(_) => Err(learn::no_place(waited)),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.running.dec();
+    }
+}

@@ -1,0 +1,155 @@
+//! The way of a request through the cache, as a table of steps.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode, header};
+use message::{Body, Error, Kind, ObjectName, Request, Response};
+use semantics::{
+    freshness,
+    range::{self, Wanted},
+};
+
+use crate::{
+    Cache, Inner, SiteRules,
+    filling::Failure,
+    head::{Entry, Head},
+    id::ObjectId,
+    learn::{Lesson, Question},
+    lookup::Found,
+    present::Way,
+};
+
+/// One request on its way.
+pub(crate) struct Visit<'a> {
+    pub(crate) inner: &'a Arc<Inner>,
+    pub(crate) request: &'a Request,
+    pub(crate) name: ObjectName,
+    pub(crate) id: ObjectId,
+    pub(crate) rules: &'a Arc<SiteRules>,
+    pub(crate) wanted: Wanted,
+}
+
+/// What the lookup, and upstream where it was asked, came to.
+enum Verdict {
+    Serve(Arc<Head>, Way),
+    Absent(StatusCode, Way),
+    Pass,
+}
+
+impl Cache {
+    /// Answers a GET or HEAD for `name`. The gate has decided that the viewer may have it.
+    ///
+    /// Cancel safe: a fill that this request began goes on without it.
+    ///
+    /// # Errors
+    /// What could not be answered: malformed ranges (400), or upstream's failure by its name in
+    /// RFC 9209. No error is returned once a body has begun; from then on the body itself ends
+    /// with an error.
+    pub async fn answer(
+        &self,
+        request: &Request,
+        name: ObjectName,
+        rules: &Arc<SiteRules>,
+    ) -> Result<Response, Error> {
+        let wanted = range::wanted(&request.head.method, &request.head.headers)
+            .map_err(|bad| Error::request(StatusCode::BAD_REQUEST, bad.to_string()))?;
+        let id = ObjectId::of(&name);
+        let visit = Visit {
+            inner: &self.inner,
+            request,
+            name,
+            id,
+            rules,
+            wanted,
+        };
+        visit.answer().await
+    }
+}
+
+impl Visit<'_> {
+    async fn answer(&self) -> Result<Response, Error> {
+        match self.attempt().await {
+            // The version went away before its first byte was sent: its successor is asked for,
+            // once. A version that changes under every read is an upstream failure.
+            Err(Failure::VersionChanged) => self.attempt().await.map_err(Error::from),
+            outcome => outcome.map_err(Error::from),
+        }
+    }
+
+    async fn attempt(&self) -> Result<Response, Failure> {
+        match self.verdict().await.map_err(Failure::Upstream)? {
+            Verdict::Serve(head, way) => self.present(head, way).await,
+            Verdict::Absent(status, way) => Ok(self.absent(status, way)),
+            Verdict::Pass => self.pass().await.map_err(Failure::Upstream),
+        }
+    }
+
+    async fn verdict(&self) -> Result<Verdict, Error> {
+        let entry = self.inner.find(self.id, &self.name, self.rules).await;
+        match Found::judge(entry, &self.request.at) {
+            Found::Fresh(head) => Ok(Verdict::Serve(head, Way::Hit)),
+            Found::StaleWhileRevalidate(head) => {
+                self.inner.refresh(self.question(Some(Arc::clone(&head))));
+                Ok(Verdict::Serve(head, Way::Stale))
+            }
+            Found::Stale(head) => self.ask(Some(head)).await,
+            Found::Absent(status) => Ok(Verdict::Absent(status, Way::Hit)),
+            Found::Pass => Ok(Verdict::Pass),
+            Found::Nothing => self.ask(None).await,
+        }
+    }
+
+    async fn ask(&self, prior: Option<Arc<Head>>) -> Result<Verdict, Error> {
+        if freshness::only_if_cached(&self.request.head.headers) {
+            // RFC 9111 section 5.2.1.7: answer from the cache, or with 504.
+            return Err(Error::new(
+                Kind::HttpResponseTimeout,
+                "only-if-cached, and it is not",
+            ));
+        }
+        let stale = prior.is_some();
+        let (lesson, led) = self.inner.learn(self.question(prior)).await;
+        match lesson {
+            Lesson::Learned(Entry::Object(head), status) => {
+                Ok(Verdict::Serve(head, Way::Miss { status, led, stale }))
+            }
+            Lesson::Learned(Entry::Absent { status, .. }, _) => {
+                Ok(Verdict::Absent(status, Way::Miss { status, led, stale }))
+            }
+            Lesson::Learned(Entry::Pass { .. }, _) => Ok(Verdict::Pass),
+            Lesson::Confirmed(head) => Ok(Verdict::Serve(head, Way::Revalidated { led })),
+            Lesson::Stale(head) => Ok(Verdict::Serve(head, Way::Stale)),
+            Lesson::Failed(error) => Err(error),
+        }
+    }
+
+    fn question(&self, prior: Option<Arc<Head>>) -> Question {
+        let offset = match self.wanted {
+            Wanted::FromTo { first, .. } | Wanted::From { first } => first,
+            Wanted::Whole | Wanted::Suffix { .. } | Wanted::Empty => 0,
+        };
+        Question {
+            name: self.name.clone(),
+            id: self.id,
+            rules: Arc::clone(self.rules),
+            prior,
+            offset,
+            at: self.request.at,
+        }
+    }
+
+    pub(crate) fn is_head(&self) -> bool {
+        self.request.head.method == Method::HEAD
+    }
+
+    fn absent(&self, status: StatusCode, way: Way) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        let seconds = self.rules.ttl.negative.as_secs();
+        if let Ok(value) = format!("max-age={seconds}").parse() {
+            headers.insert(header::CACHE_CONTROL, value);
+        }
+        self.sign_off(response, way, None)
+    }
+}

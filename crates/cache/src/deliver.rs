@@ -1,0 +1,268 @@
+//! Delivering: the slices of a range, in order, from wherever each of them is.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use message::{Body, BodyStream, Error, Timestamp};
+use store::Tier;
+
+use crate::{
+    Inner,
+    fill::{Leg, Run},
+    filling::{Failure, Filling, Follower},
+    flights::Joined,
+    head::Head,
+    metrics::Source,
+};
+
+/// Where a slice is.
+enum Slice {
+    Held(Bytes, Source),
+    /// On its way in; `led` when this reader's wish began the fill.
+    Coming {
+        follower: Follower,
+        led: bool,
+    },
+}
+
+/// How the first byte of a delivery comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FirstByte {
+    Held(Source),
+    Filled { led: bool },
+}
+
+/// A reader's way through a range.
+pub(crate) struct Delivery {
+    inner: Arc<Inner>,
+    head: Arc<Head>,
+    at: Timestamp,
+    wanted: Range<u64>,
+    current: Option<(Follower, u64)>,
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        head: Arc<Head>,
+        at: Timestamp,
+        wanted: Range<u64>,
+    ) -> Self {
+        Self {
+            inner,
+            head,
+            at,
+            wanted,
+            current: None,
+        }
+    }
+
+    /// Opens the first slice, waits for its first bytes, and makes the body of it and the rest.
+    ///
+    /// A failure here comes before any byte was sent, so it can still become an honest status.
+    pub(crate) async fn start(mut self) -> Result<(Body, FirstByte), Failure> {
+        let length = self.wanted.end - self.wanted.start;
+        if self.wanted.is_empty() {
+            return Ok((Body::empty(), FirstByte::Held(Source::Ram)));
+        }
+        let slice = self.open().await?;
+        let first_byte = match &slice {
+            Slice::Held(_, source) => FirstByte::Held(*source),
+            Slice::Coming { led, .. } => FirstByte::Filled { led: *led },
+        };
+        let first = self.enter(slice).await?;
+        let body = if self.wanted.is_empty() {
+            Body::from(first)
+        } else {
+            Body::sized(self.stream(first), length)
+        };
+        Ok((body, first_byte))
+    }
+
+    fn stream(self, first: Bytes) -> BodyStream {
+        let rest = stream::unfold(Some(self), |delivery| async move {
+            let mut delivery = delivery?;
+            match delivery.next().await {
+                Ok(bytes) => bytes.map(|bytes| (Ok(bytes), Some(delivery))),
+                Err(failure) => Some((Err(Error::from(failure)), None)),
+            }
+        });
+        stream::iter([Ok(first)]).chain(rest).boxed()
+    }
+
+    /// The next bytes of the range; `None` after its last.
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        if self.wanted.is_empty() {
+            return Ok(None);
+        }
+        if let Some((follower, end)) = self.current.take() {
+            return self.follow(follower, end).await.map(Some);
+        }
+        let slice = self.open().await?;
+        self.enter(slice).await.map(Some)
+    }
+
+    /// Takes the first bytes out of a slice that was just opened.
+    async fn enter(&mut self, slice: Slice) -> Result<Bytes, Failure> {
+        let extent = self.extent();
+        let end = extent.end.min(self.wanted.end);
+        match slice {
+            Slice::Held(bytes, source) => {
+                let from = index(self.wanted.start - extent.start);
+                let part = bytes.slice(from..index(end - extent.start));
+                Ok(self.hand_over(part, source))
+            }
+            Slice::Coming { follower, .. } => self.follow(follower, end).await,
+        }
+    }
+
+    async fn follow(&mut self, mut follower: Follower, end: u64) -> Result<Bytes, Failure> {
+        let Some(mut bytes) = follower.next().await? else {
+            let detail = format!("a slice ended at byte {} of the object", self.wanted.start);
+            let error = Error::new(message::Kind::HttpResponseIncomplete, detail);
+            return Err(Failure::Upstream(error));
+        };
+        bytes.truncate(index(end - self.wanted.start).min(bytes.len()));
+        let bytes = self.hand_over(bytes, Source::Upstream);
+        if self.wanted.start < end {
+            self.current = Some((follower, end));
+        }
+        Ok(bytes)
+    }
+
+    fn hand_over(&mut self, bytes: Bytes, source: Source) -> Bytes {
+        self.wanted.start += bytes.len() as u64;
+        self.inner.metrics.body_bytes(source, bytes.len() as u64);
+        bytes
+    }
+
+    fn slice(&self) -> u32 {
+        self.head.geometry.slice_at(self.wanted.start)
+    }
+
+    fn extent(&self) -> Range<u64> {
+        self.head.geometry.extent(self.slice())
+    }
+
+    /// Finds the slice that comes next, or begins its fill, and the fills of those behind it.
+    async fn open(&self) -> Result<Slice, Failure> {
+        let slice = self.slice();
+        let opened = self
+            .inner
+            .open(&self.head, slice, self.offset_in_slice(), self.at)
+            .await?;
+        let covered = self.head.geometry.covering(&self.wanted);
+        let ahead = slice + 1
+            ..covered
+                .end
+                .min(slice + 1 + self.inner.config.read_ahead_slices);
+        for index in ahead {
+            self.inner.begin(&self.head, index, self.at);
+        }
+        Ok(opened)
+    }
+
+    fn offset_in_slice(&self) -> u64 {
+        self.wanted.start - self.extent().start
+    }
+}
+
+impl Inner {
+    async fn open(
+        self: &Arc<Self>,
+        head: &Arc<Head>,
+        slice: u32,
+        offset: u64,
+        at: Timestamp,
+    ) -> Result<Slice, Failure> {
+        let key = head.version.slice_key(slice);
+        let extent = head.geometry.extent(slice);
+        let expected = extent.end - extent.start;
+        // In this order: a fill puts its slice into the store before it leaves the flights.
+        if let Some(record) = self.store.get_ram(&key)
+            && record.bytes.len() as u64 == expected
+        {
+            return Ok(Slice::Held(record.bytes, Source::Ram));
+        }
+        if let Some(filling) = self.slices.follow(&key) {
+            return Ok(Slice::Coming {
+                follower: Follower::new(filling, offset),
+                led: false,
+            });
+        }
+        if let Some((record, tier)) = self.store.get(&key).await {
+            if record.bytes.len() as u64 == expected {
+                let source = if tier == Tier::Ram {
+                    Source::Ram
+                } else {
+                    Source::Disk
+                };
+                return Ok(Slice::Held(record.bytes, source));
+            }
+            self.store.remove(&key);
+        }
+        match self.slices.join(key, || Filling::of(expected)) {
+            Joined::Follower(filling) => Ok(Slice::Coming {
+                follower: Follower::new(filling, offset),
+                led: false,
+            }),
+            Joined::Leader(lease) => {
+                if let Some(record) = self.store.get_ram(&key) {
+                    return Ok(Slice::Held(record.bytes, Source::Ram));
+                }
+                let follower = Follower::new(Arc::clone(lease.flight()), offset);
+                self.spawn_fill(
+                    head,
+                    Leg {
+                        extent,
+                        lease: Some(lease),
+                    },
+                    at,
+                );
+                Ok(Slice::Coming {
+                    follower,
+                    led: true,
+                })
+            }
+        }
+    }
+
+    /// Begins the fill of a slice that is neither held nor coming.
+    fn begin(self: &Arc<Self>, head: &Arc<Head>, slice: u32, at: Timestamp) {
+        if self.holds(head, slice) {
+            return;
+        }
+        let extent = head.geometry.extent(slice);
+        let expected = extent.end - extent.start;
+        let key = head.version.slice_key(slice);
+        if let Joined::Leader(lease) = self.slices.join(key, || Filling::of(expected))
+            && !self.holds(head, slice)
+        {
+            self.spawn_fill(
+                head,
+                Leg {
+                    extent,
+                    lease: Some(lease),
+                },
+                at,
+            );
+        }
+    }
+
+    fn spawn_fill(self: &Arc<Self>, head: &Arc<Head>, leg: Leg, at: Timestamp) {
+        let inner = Arc::clone(self);
+        let run = Run::new(Arc::clone(self), Arc::clone(head), at, vec![leg]);
+        self.tasks.spawn(async move {
+            match inner.place().await {
+                Ok(_place) => run.drive(None).await,
+                Err(error) => run.refuse(error),
+            }
+        });
+    }
+}
+
+/// A length within one slice, which is at most 4 MiB.
+fn index(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
+}

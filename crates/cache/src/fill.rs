@@ -1,0 +1,231 @@
+//! Filling: one upstream body feeds a run of consecutive slices.
+//!
+//! A fill belongs to no client. It stalls, breaks and resumes on its own, from its last byte and
+//! under `If-Match`, so that what follows belongs to the same version or does not come at all.
+
+use std::{collections::VecDeque, ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{StatusCode, header};
+use message::{Body, ByteRange, Condition, Error, Fetch, Kind, Response, Timestamp};
+use semantics::content_range::{self, ContentRange};
+use store::Key;
+use tokio::time::timeout;
+
+use crate::{
+    Inner,
+    filling::{Failure, Filling},
+    flights::Lease,
+    head::{Head, text},
+    reply,
+};
+
+/// One slice of a run. Without a lease its bytes are already held, or somebody else fills them,
+/// and they are passed over.
+pub(crate) struct Leg {
+    pub(crate) extent: Range<u64>,
+    pub(crate) lease: Option<Lease<Key, Filling>>,
+}
+
+/// Slices that one upstream body feeds in order.
+pub(crate) struct Run {
+    inner: Arc<Inner>,
+    head: Arc<Head>,
+    at: Timestamp,
+    legs: VecDeque<Leg>,
+    /// The object's byte that comes next.
+    offset: u64,
+}
+
+impl Run {
+    /// A run over `legs`, which are consecutive; a first leg that is entered in its middle (never
+    /// the case for aligned reads) is not supported.
+    pub(crate) fn new(inner: Arc<Inner>, head: Arc<Head>, at: Timestamp, legs: Vec<Leg>) -> Self {
+        let offset = legs.first().map_or(0, |leg| leg.extent.start);
+        Self {
+            inner,
+            head,
+            at,
+            legs: legs.into(),
+            offset,
+        }
+    }
+
+    /// Fills every leg, or fails those that are left. `body` is the upstream body when it is
+    /// already open; otherwise it is asked for.
+    ///
+    /// Not cancel safe for the followers' sake: when it is dropped, the leases fail the legs.
+    pub(crate) async fn drive(mut self, mut body: Option<Body>) {
+        let mut resumes = 0;
+        while let Err(failure) = self.advance(body.take()).await {
+            let resumable = matches!(failure, Failure::Upstream(_))
+                && self.head.strong_etag().is_some()
+                && resumes < self.inner.config.resumes_max;
+            if !resumable {
+                return self.fail(&failure);
+            }
+            resumes += 1;
+            self.inner.metrics.fill_resumes.inc();
+            tracing::debug!(object = %self.head.name, at = self.offset, "resuming a fill");
+        }
+    }
+
+    /// Fails every leg without asking.
+    pub(crate) fn refuse(self, error: Error) {
+        self.fail(&Failure::Upstream(error));
+    }
+
+    fn end(&self) -> u64 {
+        self.legs.back().map_or(self.offset, |leg| leg.extent.end)
+    }
+
+    async fn advance(&mut self, body: Option<Body>) -> Result<(), Failure> {
+        let mut body = match body {
+            Some(body) => body,
+            None => self.ask().await?,
+        };
+        while !self.legs.is_empty() {
+            let Ok(item) = timeout(self.inner.config.stall, body.next()).await else {
+                let detail = format!("upstream stalled at byte {}", self.offset);
+                return Err(upstream(Kind::ConnectionReadTimeout, detail));
+            };
+            match item {
+                Some(Ok(bytes)) => self.feed(bytes),
+                Some(Err(error)) => return Err(Failure::Upstream(error)),
+                None => {
+                    let detail = format!("upstream ended at byte {}", self.offset);
+                    return Err(upstream(Kind::HttpResponseIncomplete, detail));
+                }
+            }
+        }
+        // Reading the end lets the connection be used again; a surplus is not ours to keep.
+        let _end = timeout(self.inner.config.stall, body.next()).await;
+        Ok(())
+    }
+
+    /// Asks for what is left of the run, of this version and no other.
+    async fn ask(&self) -> Result<Body, Failure> {
+        // Without a strong validator nothing can say that more bytes belong to the same version.
+        let etag = self.head.strong_etag().ok_or(Failure::VersionChanged)?;
+        let range = ByteRange {
+            first: self.offset,
+            last: self.end() - 1,
+        };
+        let fetch = Fetch {
+            object: self.head.name.clone(),
+            range: Some(range),
+            condition: Some(Condition::IfMatch(etag.into())),
+            at: self.at,
+        };
+        self.inner.metrics.fills.inc();
+        let response = self
+            .inner
+            .upstream
+            .fetch(fetch)
+            .await
+            .map_err(Failure::Upstream)?;
+        same_version(&response, etag)?;
+        self.right_bytes(&response, range)?;
+        Ok(response.into_body())
+    }
+
+    fn right_bytes(&self, response: &Response, asked: ByteRange) -> Result<(), Failure> {
+        let total = self.head.geometry.total_bytes();
+        let length = response.body().length();
+        let right = match response.status() {
+            StatusCode::PARTIAL_CONTENT => {
+                let ByteRange { first, last } = asked;
+                let expected = ContentRange::Part {
+                    first,
+                    last,
+                    total: Some(total),
+                };
+                content_range::parse(response.headers()) == Ok(Some(expected))
+                    && length.is_none_or(|length| length == asked.length())
+            }
+            // The whole object is as good as the range, where the range is the whole object.
+            StatusCode::OK => asked.length() == total && length == Some(total),
+            _ => false,
+        };
+        if right {
+            return Ok(());
+        }
+        let detail = format!("asked for {}-{}, got other bytes", asked.first, asked.last);
+        Err(upstream(Kind::HttpProtocolError, detail))
+    }
+
+    /// Hands bytes to the legs that they belong to, and completes each leg that is full.
+    fn feed(&mut self, mut bytes: Bytes) {
+        self.inner.metrics.fill_bytes.inc_by(bytes.len() as u64);
+        while let (Some(leg), false) = (self.legs.front(), bytes.is_empty()) {
+            let room = usize::try_from(leg.extent.end - self.offset).unwrap_or(usize::MAX);
+            let part = bytes.split_to(room.min(bytes.len()));
+            self.offset += part.len() as u64;
+            if let Some(lease) = &leg.lease {
+                lease.flight().append(part);
+            }
+            if self.offset == leg.extent.end
+                && let Some(Leg {
+                    lease: Some(lease), ..
+                }) = self.legs.pop_front()
+            {
+                self.complete(&lease);
+            }
+        }
+    }
+
+    /// The slice goes to the store before its readers learn of the end and before its key is
+    /// free, so that whoever comes next finds it in one place or the other.
+    fn complete(&self, lease: &Lease<Key, Filling>) {
+        let filling = lease.flight();
+        let bytes = filling.joined();
+        if bytes.len() as u64 != filling.expected_bytes() {
+            let detail = format!(
+                "a slice of {} bytes has {}",
+                filling.expected_bytes(),
+                bytes.len()
+            );
+            return filling.end(Err(upstream(Kind::ProxyInternalError, detail)));
+        }
+        self.inner.store.put(lease.key(), self.head.stamp, bytes);
+        filling.end(Ok(()));
+    }
+
+    fn fail(self, failure: &Failure) {
+        if matches!(failure, Failure::VersionChanged) {
+            self.inner.forget(&self.head);
+        }
+        self.inner.metrics.fill_failures.inc();
+        tracing::debug!(object = %self.head.name, ?failure, "a fill failed");
+        for leg in self.legs {
+            if let Some(lease) = leg.lease {
+                lease.flight().end(Err(failure.clone()));
+            }
+        }
+    }
+}
+
+fn same_version(response: &Response, etag: &str) -> Result<(), Failure> {
+    let status = response.status();
+    if let StatusCode::PRECONDITION_FAILED
+    | StatusCode::NOT_FOUND
+    | StatusCode::GONE
+    | StatusCode::RANGE_NOT_SATISFIABLE = status
+    {
+        return Err(Failure::VersionChanged);
+    }
+    if !status.is_success() {
+        return Err(Failure::Upstream(reply::refusal(status)));
+    }
+    // Object stores ignore If-Range and some origins ignore If-Match, so the answer's own
+    // validator decides.
+    match text(response.headers(), &header::ETAG) {
+        Some(theirs) if theirs == etag => Ok(()),
+        _ => Err(Failure::VersionChanged),
+    }
+}
+
+fn upstream(kind: Kind, detail: String) -> Failure {
+    Failure::Upstream(Error::new(kind, detail))
+}

@@ -1,0 +1,218 @@
+//! A slice on its way in: one writer appends, any number of readers follow, woken by data.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use message::{Error, Kind};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::flights::Flight;
+
+/// Why a slice did not arrive.
+#[derive(Debug, Clone)]
+pub(crate) enum Failure {
+    /// The object has another version now; nothing more of this one will come.
+    VersionChanged,
+    /// Upstream failed, retries included.
+    Upstream(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::VersionChanged => Self::new(
+                Kind::HttpResponseIncomplete,
+                "the object changed while it was filled",
+            ),
+            Failure::Upstream(error) => error,
+        }
+    }
+}
+
+/// What has come of a slice so far.
+pub(crate) struct Filling {
+    parts: Mutex<Parts>,
+    /// Bumped at every append and at the end; readers sleep on it.
+    progress: watch::Sender<u64>,
+    expected_bytes: u64,
+}
+
+#[derive(Default)]
+struct Parts {
+    chunks: Vec<Bytes>,
+    end: Option<Result<(), Failure>>,
+}
+
+/// A reader's place in a [`Filling`].
+pub(crate) struct Follower {
+    filling: Arc<Filling>,
+    progress: watch::Receiver<u64>,
+    /// The next chunk, and how much of it to leave out.
+    chunk: usize,
+    skip: u64,
+}
+
+impl Filling {
+    pub(crate) fn of(expected_bytes: u64) -> Self {
+        let (progress, _) = watch::channel(0);
+        Self {
+            parts: Mutex::default(),
+            progress,
+            expected_bytes,
+        }
+    }
+
+    pub(crate) fn expected_bytes(&self) -> u64 {
+        self.expected_bytes
+    }
+
+    /// Adds bytes and wakes the readers.
+    pub(crate) fn append(&self, bytes: Bytes) {
+        let received = bytes.len() as u64;
+        self.parts.lock().chunks.push(bytes);
+        self.progress.send_modify(|total| *total += received);
+    }
+
+    /// Ends the slice. Only the first end counts.
+    pub(crate) fn end(&self, end: Result<(), Failure>) {
+        {
+            let mut parts = self.parts.lock();
+            if parts.end.is_some() {
+                return;
+            }
+            parts.end = Some(end);
+        }
+        self.progress.send_modify(|_| {});
+    }
+
+    /// All bytes in one piece: the one copy on a fill's way to the store.
+    pub(crate) fn joined(&self) -> Bytes {
+        // Copied even when there is one chunk: it may be a corner of a large read buffer, which a
+        // cached slice must not keep alive.
+        let chunks = self.parts.lock().chunks.clone();
+        let mut whole = BytesMut::with_capacity(chunks.iter().map(Bytes::len).sum());
+        for chunk in &chunks {
+            whole.extend_from_slice(chunk);
+        }
+        whole.freeze()
+    }
+}
+
+impl Flight for Filling {
+    fn abandon(&self) {
+        self.end(Err(abandoned()));
+    }
+}
+
+fn abandoned() -> Failure {
+    Failure::Upstream(Error::new(
+        Kind::ProxyInternalError,
+        "the fill was abandoned",
+    ))
+}
+
+impl Follower {
+    /// Follows from `offset` within the slice.
+    pub(crate) fn new(filling: Arc<Filling>, offset: u64) -> Self {
+        let progress = filling.progress.subscribe();
+        Self {
+            filling,
+            progress,
+            chunk: 0,
+            skip: offset,
+        }
+    }
+
+    /// The next bytes, as soon as there are some; `None` after the last.
+    ///
+    /// Cancel safe: nothing is taken before it is returned.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            self.progress.borrow_and_update();
+            if let Some(bytes) = self.take() {
+                return Ok(Some(bytes));
+            }
+            if let Some(end) = self.ended() {
+                return end.map(|()| None);
+            }
+            if self.progress.changed().await.is_err() {
+                return Err(abandoned());
+            }
+        }
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        let parts = self.filling.parts.lock();
+        loop {
+            let chunk = parts.chunks.get(self.chunk)?;
+            self.chunk += 1;
+            let length = chunk.len() as u64;
+            if self.skip < length {
+                let from = usize::try_from(self.skip).unwrap_or(usize::MAX);
+                self.skip = 0;
+                return Some(chunk.slice(from..));
+            }
+            self.skip -= length;
+        }
+    }
+
+    fn ended(&self) -> Option<Result<(), Failure>> {
+        let parts = self.filling.parts.lock();
+        // An append may have slipped in since the last look: its bytes come before the end.
+        if parts.chunks.len() > self.chunk {
+            None
+        } else {
+            parts.end.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+
+    #[tokio::test]
+    async fn a_follower_reads_what_has_come_and_is_woken_by_what_comes() {
+        let filling = Arc::new(Filling::of(9));
+        filling.append(bytes("mil"));
+        let mut follower = Follower::new(Arc::clone(&filling), 1);
+        assert_eq!(follower.next().await.unwrap().unwrap(), "il");
+        let waiting = tokio::spawn(async move { (follower.next().await, follower) });
+        tokio::task::yield_now().await;
+        filling.append(bytes("lpo"));
+        let (next, mut follower) = waiting.await.unwrap();
+        assert_eq!(next.unwrap().unwrap(), "lpo");
+        filling.append(bytes("nd!"));
+        filling.end(Ok(()));
+        assert_eq!(follower.next().await.unwrap().unwrap(), "nd!");
+        assert!(follower.next().await.unwrap().is_none());
+        assert_eq!(filling.joined(), "millpond!");
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_fill_is_an_error_and_never_an_end() {
+        let filling = Arc::new(Filling::of(3));
+        let mut follower = Follower::new(Arc::clone(&filling), 0);
+        filling.append(bytes("m"));
+        filling.abandon();
+        assert_eq!(follower.next().await.unwrap().unwrap(), "m");
+        assert!(follower.next().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_offset_beyond_the_first_chunks_is_skipped_exactly() {
+        let filling = Arc::new(Filling::of(6));
+        for part in ["ab", "cd", "ef"] {
+            filling.append(bytes(part));
+        }
+        filling.end(Ok(()));
+        let mut follower = Follower::new(filling, 3);
+        assert_eq!(follower.next().await.unwrap().unwrap(), "d");
+        assert_eq!(follower.next().await.unwrap().unwrap(), "ef");
+    }
+}

@@ -1,0 +1,205 @@
+//! What the cache knows of an object: its current version, how it is cut, its header fields.
+//!
+//! In the store a head is `format (1 byte) | postcard of Stored`, under the object's id.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use message::{ObjectName, Timestamp};
+use semantics::{
+    fields,
+    freshness::{self, Freshness, TtlRules},
+};
+use serde::{Deserialize, Serialize};
+use store::Epoch;
+use tokio::time::Instant;
+
+use crate::{
+    geometry::Geometry,
+    id::{ObjectId, VersionId},
+};
+
+/// Bumped when [`Stored`] changes; a head of another format is a miss.
+const FORMAT: u8 = 1;
+
+/// One version of an object.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub(crate) name: ObjectName,
+    pub(crate) version: VersionId,
+    pub(crate) geometry: Geometry,
+    /// The fields that every answer carries; hop-by-hop and upstream's own are gone.
+    pub(crate) fields: HeaderMap,
+    pub(crate) freshness: Freshness,
+    /// When these fields were received or last confirmed, since the Unix epoch.
+    pub(crate) received: Duration,
+    /// The purge epoch at which the fill began.
+    pub(crate) stamp: Epoch,
+}
+
+/// What a lookup can find for an object.
+#[derive(Debug, Clone)]
+pub(crate) enum Entry {
+    /// A version that can be served.
+    Object(Arc<Head>),
+    /// Upstream said that there is none; believed until then.
+    Absent {
+        status: StatusCode,
+        until: Instant,
+        stamp: Epoch,
+    },
+    /// Upstream's answers may not be stored; requests are not collapsed until then (the field
+    /// calls it hit-for-miss).
+    Pass { until: Instant, stamp: Epoch },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    site: &'a str,
+    path: &'a str,
+    version: [u8; 16],
+    total_bytes: u64,
+    slice_bytes: u64,
+    received_ms: u64,
+    fields: Vec<(&'a str, &'a [u8])>,
+}
+
+impl Head {
+    /// The entity tag, quoted as on the wire.
+    pub(crate) fn etag(&self) -> Option<&str> {
+        text(&self.fields, &header::ETAG)
+    }
+
+    /// The entity tag, if it names these exact bytes.
+    pub(crate) fn strong_etag(&self) -> Option<&str> {
+        self.etag()
+            .filter(|etag| semantics::validator::is_strong(etag))
+    }
+
+    pub(crate) fn last_modified(&self) -> Option<&str> {
+        text(&self.fields, &header::LAST_MODIFIED)
+    }
+
+    /// Seconds since the origin made or confirmed it.
+    pub(crate) fn age_s(&self, now: &Timestamp) -> u64 {
+        freshness::current_age(&self.freshness, self.received, now.wall)
+    }
+
+    /// Roughly what it occupies in memory, for the budget of parsed heads.
+    pub(crate) fn weight(&self) -> usize {
+        let fields: usize = self
+            .fields
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 64)
+            .sum();
+        size_of::<Self>() + self.name.path.len() + fields
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let fields = self
+            .fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let stored = Stored {
+            site: &self.name.site,
+            path: &self.name.path,
+            version: self.version.0,
+            total_bytes: self.geometry.total_bytes(),
+            slice_bytes: self.geometry.slice_bytes(),
+            received_ms: u64::try_from(self.received.as_millis()).unwrap_or(u64::MAX),
+            fields: fields.collect(),
+        };
+        // Encoding into a growing buffer cannot fail; an empty head would decode to a miss.
+        postcard::to_extend(&stored, vec![FORMAT]).unwrap_or_default()
+    }
+
+    /// The head that `bytes` hold, unless they are another object's or another format's.
+    pub(crate) fn decode(
+        bytes: &[u8],
+        name: &ObjectName,
+        rules: &TtlRules,
+        stamp: Epoch,
+    ) -> Option<Self> {
+        let (&FORMAT, body) = bytes.split_first()? else {
+            return None;
+        };
+        let stored: Stored<'_> = postcard::from_bytes(body).ok()?;
+        if stored.site != &*name.site || stored.path != &*name.path {
+            return None;
+        }
+        let mut fields = HeaderMap::with_capacity(stored.fields.len());
+        for (name, value) in &stored.fields {
+            fields.append(
+                name.parse::<HeaderName>().ok()?,
+                HeaderValue::from_bytes(value).ok()?,
+            );
+        }
+        let received = Duration::from_millis(stored.received_ms);
+        Some(Self {
+            name: name.clone(),
+            version: VersionId(stored.version),
+            geometry: Geometry::stored(stored.total_bytes, stored.slice_bytes)?,
+            freshness: freshness::assess(StatusCode::OK, &fields, received, rules),
+            fields,
+            received,
+            stamp,
+        })
+    }
+
+    /// This head, confirmed by a 304 at `now`. RFC 9111 section 3.2: the 304's fields replace the
+    /// stored ones, except those that describe the body.
+    pub(crate) fn confirmed(
+        &self,
+        update: &HeaderMap,
+        rules: &TtlRules,
+        now: &Timestamp,
+        stamp: Epoch,
+    ) -> Self {
+        let mut fields = self.fields.clone();
+        fields::refresh(&mut fields, update);
+        let freshness = freshness::assess(StatusCode::OK, &fields, now.wall, rules);
+        Self {
+            fields,
+            freshness,
+            received: now.wall,
+            stamp,
+            ..self.clone()
+        }
+    }
+}
+
+impl Entry {
+    pub(crate) fn stamp(&self) -> Epoch {
+        match self {
+            Self::Object(head) => head.stamp,
+            Self::Absent { stamp, .. } | Self::Pass { stamp, .. } => *stamp,
+        }
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Object(head) => head.weight(),
+            Self::Absent { .. } | Self::Pass { .. } => size_of::<Self>(),
+        }
+    }
+}
+
+/// The identity of the version that `fields` describe. Without a strong validator nothing can say
+/// that two fills are of one version, so each fill is its own: `unique` tells them apart.
+pub(crate) fn version_of(
+    object: ObjectId,
+    fields: &HeaderMap,
+    total_bytes: u64,
+    generation: Epoch,
+    unique: &Timestamp,
+) -> VersionId {
+    if let Some(etag) = semantics::validator::strong(fields) {
+        return VersionId::of(object, etag.as_bytes(), total_bytes, generation);
+    }
+    let unique = unique.wall.as_nanos().to_be_bytes();
+    VersionId::of(object, &unique, total_bytes, generation)
+}
+
+pub(crate) fn text<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    fields.get(name).and_then(|value| value.to_str().ok())
+}

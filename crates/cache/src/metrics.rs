@@ -1,0 +1,95 @@
+//! What the cache counts.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// Where the bytes of a body came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Ram,
+    Disk,
+    Upstream,
+}
+
+impl Source {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ram => "ram",
+            Self::Disk => "disk",
+            Self::Upstream => "upstream",
+        }
+    }
+
+    /// As RFC 9211's `detail` has it.
+    pub(crate) fn detail(self) -> &'static str {
+        match self {
+            Self::Ram => "RAM",
+            Self::Disk => "NVME",
+            Self::Upstream => "FILL",
+        }
+    }
+}
+
+pub(crate) struct Metrics {
+    pub(crate) answers: IntCounterVec,
+    ram_bytes: IntCounter,
+    disk_bytes: IntCounter,
+    upstream_bytes: IntCounter,
+    pub(crate) fills: IntCounter,
+    pub(crate) fill_bytes: IntCounter,
+    pub(crate) fill_failures: IntCounter,
+    pub(crate) fill_resumes: IntCounter,
+    pub(crate) fills_running: IntGauge,
+    pub(crate) collapsed: IntCounter,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let answers = IntCounterVec::new(
+            Opts::new("millpond_cache_answers_total", "Answers by outcome."),
+            &["outcome"],
+        )?;
+        registry.register(Box::new(answers.clone()))?;
+        let bodies = IntCounterVec::new(
+            Opts::new(
+                "millpond_cache_body_bytes_total",
+                "Body bytes by the tier they came from.",
+            ),
+            &["source"],
+        )?;
+        registry.register(Box::new(bodies.clone()))?;
+        let fills_running =
+            IntGauge::new("millpond_cache_fills_running", "Upstream reads under way.")?;
+        registry.register(Box::new(fills_running.clone()))?;
+        Ok(Self {
+            answers,
+            ram_bytes: bodies.with_label_values(&["ram"]),
+            disk_bytes: bodies.with_label_values(&["disk"]),
+            upstream_bytes: bodies.with_label_values(&["upstream"]),
+            fills: counter("millpond_cache_fills_total", "Upstream reads begun.")?,
+            fill_bytes: counter(
+                "millpond_cache_fill_bytes_total",
+                "Bytes read from upstream.",
+            )?,
+            fill_failures: counter("millpond_cache_fill_failures_total", "Fills that failed.")?,
+            fill_resumes: counter("millpond_cache_fill_resumes_total", "Fills that resumed.")?,
+            fills_running,
+            collapsed: counter(
+                "millpond_cache_collapsed_total",
+                "Readers that followed a question or a fill that somebody else began.",
+            )?,
+        })
+    }
+
+    pub(crate) fn body_bytes(&self, source: Source, bytes: u64) {
+        match source {
+            Source::Ram => self.ram_bytes.inc_by(bytes),
+            Source::Disk => self.disk_bytes.inc_by(bytes),
+            Source::Upstream => self.upstream_bytes.inc_by(bytes),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! From a head to a response: preconditions, range, header fields, and how it came about.
+
+use std::{ops::Range, sync::Arc};
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use message::{Body, Response, Trail};
+use semantics::{
+    cache_status::{self, Forward, Member, Outcome, Reason},
+    conditional::{self, Verdict},
+    content_range::{self, ContentRange},
+    fields, freshness,
+    range::{self, Resolved, Wanted},
+    validator,
+};
+
+use crate::{
+    answer::Visit,
+    deliver::{Delivery, FirstByte},
+    filling::Failure,
+    head::{Head, text},
+    metrics::Source,
+};
+
+/// `Cache-Status` looks at this many slices of a range before it calls a hit whole.
+const SLICES_LOOKED_AT_MAX: u32 = 64;
+
+/// How the head of an answer came about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way {
+    /// It was held and fresh.
+    Hit,
+    /// Upstream was asked; `led` unless the question was somebody else's.
+    Miss {
+        status: StatusCode,
+        led: bool,
+        stale: bool,
+    },
+    /// Upstream confirmed it.
+    Revalidated { led: bool },
+    /// It is stale and may be served so.
+    Stale,
+}
+
+impl Visit<'_> {
+    pub(crate) async fn present(&self, head: Arc<Head>, way: Way) -> Result<Response, Failure> {
+        let (etag, last_modified) = (head.etag(), head.last_modified());
+        let request = &self.request.head;
+        let (method, headers, now) = (&request.method, &request.headers, self.request.at.wall);
+        match conditional::evaluate(method, headers, etag, last_modified, now) {
+            Verdict::Proceed => {}
+            Verdict::NotModified => return Ok(self.bodiless(StatusCode::NOT_MODIFIED, &head, way)),
+            Verdict::Failed => {
+                return Ok(self.bodiless(StatusCode::PRECONDITION_FAILED, &head, way));
+            }
+        }
+        let total = head.geometry.total_bytes();
+        let wanted = if range::if_range_allows(headers, etag, strong_date(&head)) {
+            self.wanted
+        } else {
+            Wanted::Whole
+        };
+        match range::resolve(wanted, total) {
+            Resolved::Unsatisfiable => {
+                let status = StatusCode::RANGE_NOT_SATISFIABLE;
+                let mut response = self.bodiless(status, &head, way);
+                let unsatisfied = content_range::format(ContentRange::Unsatisfied { total });
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_RANGE, unsatisfied);
+                Ok(response)
+            }
+            Resolved::Whole => self.deliver(head, 0..total, StatusCode::OK, way).await,
+            Resolved::Partial { first, last } => {
+                self.deliver(head, first..last + 1, StatusCode::PARTIAL_CONTENT, way)
+                    .await
+            }
+        }
+    }
+
+    async fn deliver(
+        &self,
+        head: Arc<Head>,
+        wanted: Range<u64>,
+        status: StatusCode,
+        way: Way,
+    ) -> Result<Response, Failure> {
+        let mut fields = self.fields(&head);
+        fields.insert(
+            header::CONTENT_LENGTH,
+            HeaderValue::from(wanted.end - wanted.start),
+        );
+        if status == StatusCode::PARTIAL_CONTENT {
+            let total = head.geometry.total_bytes();
+            let (first, last) = (wanted.start, wanted.end - 1);
+            let part = ContentRange::Part {
+                first,
+                last,
+                total: Some(total),
+            };
+            fields.insert(header::CONTENT_RANGE, content_range::format(part));
+        }
+        let whole = self.all_held(&head, &wanted);
+        let ttl = self.ttl_s(&head);
+        let (body, first_byte) = if self.is_head() {
+            (Body::empty(), None)
+        } else {
+            let inner = Arc::clone(self.inner);
+            let delivery = Delivery::new(inner, head, self.request.at, wanted);
+            let (body, first_byte) = delivery.start().await?;
+            (body, Some(first_byte))
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = fields;
+        let served = first_byte.map(|first_byte| Served {
+            first_byte,
+            whole,
+            ttl,
+        });
+        Ok(self.sign_off(response, way, served))
+    }
+
+    fn bodiless(&self, status: StatusCode, head: &Head, way: Way) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status;
+        let all = self.fields(head);
+        *response.headers_mut() = if status == StatusCode::NOT_MODIFIED {
+            fields::not_modified(&all)
+        } else {
+            all
+        };
+        if status != StatusCode::NOT_MODIFIED {
+            response
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        self.sign_off(response, way, None)
+    }
+
+    fn fields(&self, head: &Head) -> HeaderMap {
+        let mut fields = head.fields.clone();
+        fields.insert(header::AGE, HeaderValue::from(head.age_s(&self.request.at)));
+        fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        fields
+    }
+
+    fn ttl_s(&self, head: &Head) -> i64 {
+        freshness::ttl_s(&head.freshness, head.received, self.request.at.wall)
+    }
+
+    fn all_held(&self, head: &Head, wanted: &Range<u64>) -> bool {
+        let covered = head.geometry.covering(wanted);
+        let looked_at = covered.start..covered.end.min(covered.start + SLICES_LOOKED_AT_MAX);
+        looked_at
+            .into_iter()
+            .all(|slice| self.inner.holds(head, slice))
+    }
+
+    /// Adds `Cache-Status` (RFC 9211) and the trail for the access log, and counts the answer.
+    pub(crate) fn sign_off(
+        &self,
+        mut response: Response,
+        way: Way,
+        served: Option<Served>,
+    ) -> Response {
+        let member = member(&self.inner.config.node, way, served);
+        cache_status::append(response.headers_mut(), &member);
+        let outcome = outcome(way, served, response.status());
+        self.inner
+            .metrics
+            .answers
+            .with_label_values(&[outcome])
+            .inc();
+        let source = served.map(|served| match served.first_byte {
+            FirstByte::Held(source) => source.name(),
+            FirstByte::Filled { .. } => Source::Upstream.name(),
+        });
+        response.extensions_mut().insert(Trail {
+            site: Some(Arc::clone(&self.name.site)),
+            outcome: Some(outcome),
+            source,
+            ..Trail::default()
+        });
+        response
+    }
+}
+
+/// What is known of a delivery when its head is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Served {
+    first_byte: FirstByte,
+    whole: bool,
+    ttl: i64,
+}
+
+fn member(node: &str, way: Way, served: Option<Served>) -> Member<'_> {
+    let first_byte = served.map(|served| served.first_byte);
+    let detail = match first_byte {
+        Some(FirstByte::Held(source)) => Some(source.detail()),
+        Some(FirstByte::Filled { .. }) | None => None,
+    };
+    let outcome = match (way, first_byte) {
+        (Way::Hit | Way::Stale, Some(FirstByte::Filled { led })) => {
+            forwarded(Reason::Miss, None, led)
+        }
+        (Way::Hit | Way::Stale, Some(FirstByte::Held(_)) | None) => {
+            if served.is_none_or(|served| served.whole) {
+                Outcome::Hit
+            } else {
+                forwarded(Reason::Partial, None, true)
+            }
+        }
+        (Way::Miss { status, led, stale }, _) => {
+            let reason = if stale {
+                Reason::Stale
+            } else {
+                Reason::UriMiss
+            };
+            forwarded(reason, Some(status), led)
+        }
+        (Way::Revalidated { led }, _) => Outcome::Forwarded(Forward {
+            reason: Reason::Stale,
+            status: Some(StatusCode::NOT_MODIFIED),
+            stored: false,
+            collapsed: !led,
+        }),
+    };
+    Member {
+        node,
+        outcome,
+        ttl: served.map(|served| served.ttl),
+        detail,
+    }
+}
+
+fn forwarded(reason: Reason, status: Option<StatusCode>, led: bool) -> Outcome {
+    Outcome::Forwarded(Forward {
+        reason,
+        status,
+        stored: true,
+        collapsed: !led,
+    })
+}
+
+fn outcome(way: Way, served: Option<Served>, status: StatusCode) -> &'static str {
+    let filled = served.map(|served| served.first_byte);
+    match (way, filled) {
+        (Way::Hit, _) if status == StatusCode::NOT_FOUND || status == StatusCode::GONE => {
+            "negative"
+        }
+        (Way::Hit, Some(FirstByte::Filled { led })) | (Way::Miss { led, .. }, _) => {
+            if led {
+                "miss"
+            } else {
+                "collapsed"
+            }
+        }
+        (Way::Hit, Some(FirstByte::Held(_)) | None) => "hit",
+        (Way::Revalidated { .. }, _) => "revalidated",
+        (Way::Stale, _) => "stale",
+    }
+}
+
+/// The modification date, where it may stand for a version in `If-Range`.
+fn strong_date(head: &Head) -> Option<&str> {
+    let date = text(&head.fields, &header::DATE)?;
+    head.last_modified()
+        .filter(|modified| validator::is_strong_date(modified, date))
+}

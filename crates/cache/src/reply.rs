@@ -1,0 +1,156 @@
+//! Reading an upstream reply: pure, and believing nothing that does not fit what was asked.
+
+use std::ops::Range;
+
+use http::StatusCode;
+use message::{ByteRange, Error, Kind, Response};
+use semantics::content_range::{self, ContentRange};
+
+/// What a reply to a first question means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// The version that is held is still the current one.
+    Unchanged,
+    /// A version of `total_bytes`, of which the body carries `carried`.
+    Object {
+        total_bytes: u64,
+        carried: Range<u64>,
+    },
+    /// A whole object whose length nobody said.
+    Unsized,
+    /// There is no such object.
+    Absent(StatusCode),
+    /// The question began beyond the object's end.
+    PastEnd,
+}
+
+/// Reads the reply to `asked`; `None` asked for the whole.
+pub(crate) fn read(response: &Response, asked: Option<ByteRange>) -> Result<Reply, Error> {
+    match response.status() {
+        StatusCode::NOT_MODIFIED => Ok(Reply::Unchanged),
+        StatusCode::OK => Ok(match response.body().length() {
+            Some(total_bytes) => Reply::Object {
+                total_bytes,
+                carried: 0..total_bytes,
+            },
+            None => Reply::Unsized,
+        }),
+        StatusCode::PARTIAL_CONTENT => partial(response, asked),
+        StatusCode::RANGE_NOT_SATISFIABLE if asked.is_some() => Ok(Reply::PastEnd),
+        status @ (StatusCode::NOT_FOUND | StatusCode::GONE) => Ok(Reply::Absent(status)),
+        status => Err(refusal(status)),
+    }
+}
+
+fn partial(response: &Response, asked: Option<ByteRange>) -> Result<Reply, Error> {
+    let lie = |what: &str| Error::new(Kind::HttpProtocolError, format!("a 206 {what}"));
+    let asked = asked.ok_or_else(|| lie("to a plain request"))?;
+    let range = content_range::parse(response.headers());
+    let Ok(Some(ContentRange::Part {
+        first,
+        last,
+        total: Some(total_bytes),
+    })) = range
+    else {
+        return Err(lie("without a Content-Range that names a length"));
+    };
+    // RFC 9110 section 15.3.7: a server may send less than was asked. We asked for what a slice
+    // needs, so it must be all that exists of it.
+    if first != asked.first || last != asked.last.min(total_bytes.saturating_sub(1)) {
+        return Err(lie("for another range"));
+    }
+    let carried = first..last + 1;
+    if response
+        .body()
+        .length()
+        .is_some_and(|length| length != carried.end - carried.start)
+    {
+        return Err(lie("whose length is not its range's"));
+    }
+    Ok(Reply::Object {
+        total_bytes,
+        carried,
+    })
+}
+
+/// What an unusable upstream status becomes towards the viewer.
+pub(crate) fn refusal(status: StatusCode) -> Error {
+    let kind = match status {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            Kind::DestinationUnavailable
+        }
+        StatusCode::GATEWAY_TIMEOUT => Kind::HttpResponseTimeout,
+        StatusCode::LOOP_DETECTED => Kind::ProxyLoopDetected,
+        _ => Kind::HttpProtocolError,
+    };
+    Error::new(kind, format!("upstream answered {}", status.as_u16()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::{StreamExt, stream};
+    use http::header;
+    use message::Body;
+
+    use super::*;
+
+    const ASKED: ByteRange = ByteRange { first: 0, last: 99 };
+
+    fn response(status: u16, content_range: Option<&str>, body: Body) -> Response {
+        let mut builder = http::Response::builder().status(status);
+        if let Some(value) = content_range {
+            builder = builder.header(header::CONTENT_RANGE, value);
+        }
+        builder.body(body).unwrap()
+    }
+
+    fn ten() -> Body {
+        Body::from(Bytes::from_static(b"0123456789"))
+    }
+
+    #[test]
+    fn a_short_object_answers_a_long_question_whole() {
+        let reply = read(&response(206, Some("bytes 0-9/10"), ten()), Some(ASKED));
+        assert_eq!(
+            reply.unwrap(),
+            Reply::Object {
+                total_bytes: 10,
+                carried: 0..10
+            }
+        );
+    }
+
+    #[test]
+    fn lies_about_ranges_and_lengths_are_refused() {
+        for (range, why) in [
+            (None, "no Content-Range"),
+            (Some("bytes 0-9/*"), "no total"),
+            (Some("bytes 1-10/11"), "another first byte"),
+            (Some("bytes 0-9/200"), "less than asked"),
+            (Some("bytes 0-99/200"), "a body shorter than its range"),
+            (Some("bytes 9-0/10"), "backwards"),
+        ] {
+            let error = read(&response(206, range, ten()), Some(ASKED)).expect_err(why);
+            assert_eq!(error.kind(), Kind::HttpProtocolError, "{why}");
+        }
+        assert!(read(&response(206, Some("bytes 0-9/10"), ten()), None).is_err());
+    }
+
+    #[test]
+    fn a_body_of_unknown_length_is_told_apart() {
+        let body = Body::of_unknown_length(stream::empty().boxed());
+        assert_eq!(
+            read(&response(200, None, body), None).unwrap(),
+            Reply::Unsized
+        );
+    }
+
+    #[test]
+    fn upstream_statuses_become_ours() {
+        for (theirs, ours) in [(500, 502), (503, 503), (504, 504), (301, 502), (403, 502)] {
+            let error = read(&response(theirs, None, Body::empty()), Some(ASKED)).unwrap_err();
+            assert_eq!(error.kind().status().as_u16(), ours, "for {theirs}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The cache over a real store, with an upstream at the test's command.
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
+
+mod collapse;
+mod serving;
+mod support;

@@ -1,0 +1,388 @@
+//! A cache over a real store and an upstream that does what the test says.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use cache::{Cache, Config, SiteRules};
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use http_body_util::BodyExt;
+use message::{
+    Body, Client, Condition, Error, Fetch, Kind, ObjectName, Protocol, Request, Response, Upstream,
+};
+use parking_lot::Mutex;
+use semantics::freshness::TtlRules;
+use store::{DiskConfig, Store};
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+
+pub(crate) const PIECE: usize = 64 << 10;
+
+/// What goes wrong with one fetch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    DieAfter(usize),
+    StallAfter(usize),
+    Refuse,
+    Status(u16),
+    OtherRange,
+    Whole,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    pub(crate) bytes: Bytes,
+    pub(crate) etag: Option<String>,
+    pub(crate) fields: Vec<(&'static str, &'static str)>,
+    /// Whether the answer says how long it is.
+    pub(crate) sized: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Origin {
+    objects: Mutex<HashMap<String, Object>>,
+    faults: Mutex<VecDeque<Fault>>,
+    fetches: Mutex<Vec<Fetch>>,
+    gate: Mutex<Option<Arc<Semaphore>>>,
+}
+
+impl Origin {
+    pub(crate) fn put(&self, path: &str, version: u8, length: usize) -> Bytes {
+        let bytes = content(path, version, length);
+        let etag = Some(format!("\"v{version}\""));
+        let object = Object {
+            bytes: bytes.clone(),
+            etag,
+            fields: Vec::new(),
+            sized: true,
+        };
+        self.objects.lock().insert(path.to_owned(), object);
+        bytes
+    }
+
+    pub(crate) fn change(&self, path: &str, change: impl FnOnce(&mut Object)) {
+        change(self.objects.lock().get_mut(path).unwrap());
+    }
+
+    pub(crate) fn fail_next(&self, fault: Fault) {
+        self.faults.lock().push_back(fault);
+    }
+
+    pub(crate) fn fetches(&self) -> Vec<Fetch> {
+        self.fetches.lock().clone()
+    }
+
+    /// From now on every 64 KiB of a body waits for a permit.
+    pub(crate) fn gate(&self) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        *self.gate.lock() = Some(Arc::clone(&gate));
+        gate
+    }
+
+    fn respond(&self, fetch: &Fetch) -> Result<Response, Error> {
+        self.fetches.lock().push(fetch.clone());
+        let fault = self.faults.lock().pop_front();
+        if matches!(fault, Some(Fault::Refuse)) {
+            return Err(Error::new(Kind::ConnectionRefused, "nobody listens"));
+        }
+        if let Some(Fault::Status(status)) = fault {
+            return Ok(empty(status));
+        }
+        let Some(object) = self.objects.lock().get(&*fetch.object.path).cloned() else {
+            return Ok(empty(404));
+        };
+        if let Some(status) = condition_status(fetch, &object) {
+            let mut response = empty(status);
+            *response.headers_mut() = fields(&object);
+            return Ok(response);
+        }
+        Ok(self.body_of(fetch, &object, fault))
+    }
+
+    fn body_of(&self, fetch: &Fetch, object: &Object, fault: Option<Fault>) -> Response {
+        let total = object.bytes.len();
+        let range = fetch
+            .range
+            .filter(|_| !matches!(fault, Some(Fault::Whole)) && object.sized);
+        let (status, from, to) = match range {
+            Some(range) if range.first >= total as u64 => {
+                let mut response = empty(416);
+                set(
+                    response.headers_mut(),
+                    "content-range",
+                    &format!("bytes */{total}"),
+                );
+                return response;
+            }
+            Some(range) => (
+                206,
+                range.first as usize,
+                (range.last as usize + 1).min(total),
+            ),
+            None => (200, 0, total),
+        };
+        let mut headers = fields(object);
+        if status == 206 {
+            let shift = usize::from(matches!(fault, Some(Fault::OtherRange)));
+            let value = format!("bytes {}-{}/{total}", from + shift, to - 1);
+            set(&mut headers, "content-range", &value);
+        }
+        let stream = self.pieces(object.bytes.slice(from..to), fault);
+        let body = if object.sized {
+            Body::sized(stream, (to - from) as u64)
+        } else {
+            Body::of_unknown_length(stream)
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        *response.headers_mut() = headers;
+        response
+    }
+
+    fn pieces(&self, bytes: Bytes, fault: Option<Fault>) -> message::BodyStream {
+        let gate = self.gate.lock().clone();
+        let limit = match fault {
+            Some(Fault::DieAfter(limit) | Fault::StallAfter(limit)) => limit,
+            _ => usize::MAX,
+        };
+        let stalls = matches!(fault, Some(Fault::StallAfter(_)));
+        stream::unfold((bytes, 0), move |(mut bytes, sent)| {
+            let gate = gate.clone();
+            async move {
+                if bytes.is_empty() {
+                    return None;
+                }
+                if sent >= limit {
+                    if stalls {
+                        std::future::pending::<()>().await;
+                    }
+                    let error = Error::new(Kind::ConnectionTerminated, "the origin died");
+                    return Some((Err(error), (Bytes::new(), sent)));
+                }
+                if let Some(gate) = gate {
+                    gate.acquire().await.unwrap().forget();
+                }
+                let piece = bytes.split_to(PIECE.min(bytes.len()).min(limit - sent));
+                let sent = sent + piece.len();
+                Some((Ok(piece), (bytes, sent)))
+            }
+        })
+        .boxed()
+    }
+}
+
+impl Upstream for Origin {
+    fn fetch(
+        &self,
+        fetch: Fetch,
+    ) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + '_>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.respond(&fetch)
+        })
+    }
+}
+
+fn condition_status(fetch: &Fetch, object: &Object) -> Option<u16> {
+    match &fetch.condition {
+        Some(Condition::IfMatch(etag)) if object.etag.as_deref() != Some(etag) => Some(412),
+        Some(Condition::IfNoneMatch(etag)) if object.etag.as_deref() == Some(etag) => Some(304),
+        _ => None,
+    }
+}
+
+fn fields(object: &Object) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(etag) = &object.etag {
+        set(&mut headers, "etag", etag);
+    }
+    for (name, value) in &object.fields {
+        set(&mut headers, name, value);
+    }
+    headers
+}
+
+fn set(headers: &mut HeaderMap, name: &str, value: &str) {
+    headers.insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+}
+
+fn empty(status: u16) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response
+}
+
+/// Bytes that differ by path, version and offset.
+pub(crate) fn content(path: &str, version: u8, length: usize) -> Bytes {
+    let mut state = path.bytes().fold(u64::from(version) + 1, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes.into()
+}
+
+/// A cache on a disk of its own, with an origin at the test's command.
+pub(crate) struct Bench {
+    pub(crate) cache: Cache,
+    pub(crate) store: Store,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) folder: TempDir,
+    pub(crate) rules: Arc<SiteRules>,
+}
+
+pub(crate) struct Got {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Result<Bytes, Error>,
+}
+
+impl Got {
+    pub(crate) fn cache_status(&self) -> &str {
+        self.headers["cache-status"].to_str().unwrap()
+    }
+}
+
+pub(crate) fn rules() -> TtlRules {
+    TtlRules {
+        default: Duration::from_hours(1),
+        force: None,
+        negative: Duration::from_secs(5),
+        stale_if_error: Duration::from_hours(24),
+        stale_while_revalidate: Duration::ZERO,
+    }
+}
+
+impl Bench {
+    pub(crate) async fn new() -> Self {
+        Self::over(
+            tempfile::tempdir().unwrap(),
+            Arc::new(Origin::default()),
+            rules(),
+        )
+        .await
+    }
+
+    pub(crate) async fn with_rules(rules: TtlRules) -> Self {
+        Self::over(
+            tempfile::tempdir().unwrap(),
+            Arc::new(Origin::default()),
+            rules,
+        )
+        .await
+    }
+
+    pub(crate) async fn over(folder: TempDir, origin: Arc<Origin>, ttl: TtlRules) -> Self {
+        let disk = DiskConfig::new(folder.path().join("slices"), 256 << 20);
+        let store = Store::open(
+            store::Config {
+                ram_bytes: 64 << 20,
+                disks: vec![disk],
+                state_dir: Some(folder.path().join("state")),
+                segment_bytes: 16 << 20,
+                ..store::Config::default()
+            },
+            &prometheus::Registry::new(),
+        )
+        .await
+        .unwrap();
+        let config = Config {
+            stall: Duration::from_millis(200),
+            ..Config::named("edge1")
+        };
+        let upstream = Arc::clone(&origin) as Arc<dyn Upstream>;
+        let registry = prometheus::Registry::new();
+        let cache = Cache::new(config, store.clone(), upstream, &registry).unwrap();
+        Self {
+            cache,
+            store,
+            origin,
+            folder,
+            rules: Arc::new(SiteRules { ttl }),
+        }
+    }
+
+    /// The same disk under a new process, as far as one process can tell.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self {
+            cache,
+            store,
+            origin,
+            folder,
+            rules,
+        } = self;
+        cache.drained().await;
+        store.close().await;
+        drop((cache, store));
+        Self::over(folder, origin, rules.ttl.clone()).await
+    }
+
+    pub(crate) async fn ask(&self, path: &str, fields: &[(&str, &str)]) -> Result<Response, Error> {
+        let request = request("GET", path, fields);
+        self.cache.answer(&request, name(path), &self.rules).await
+    }
+
+    pub(crate) async fn get_with(&self, path: &str, fields: &[(&str, &str)]) -> Got {
+        read(self.ask(path, fields).await.unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Got {
+        self.get_with(path, &[]).await
+    }
+}
+
+pub(crate) async fn read(response: Response) -> Got {
+    let (head, body) = response.into_parts();
+    let body = BodyExt::collect(body)
+        .await
+        .map(http_body_util::Collected::to_bytes);
+    Got {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body,
+    }
+}
+
+pub(crate) fn name(path: &str) -> ObjectName {
+    ObjectName {
+        site: "tv".into(),
+        path: path.into(),
+    }
+}
+
+pub(crate) fn request(method: &str, path: &str, fields: &[(&str, &str)]) -> Request {
+    let mut builder = http::Request::builder()
+        .method(method)
+        .uri(format!("https://tv{path}"));
+    for (name, value) in fields {
+        builder = builder.header(*name, *value);
+    }
+    let (head, ()) = builder.body(()).unwrap().into_parts();
+    let client = Client {
+        address: SocketAddr::from(([127, 0, 0, 1], 9)),
+        protocol: Protocol::Http2,
+        identity: None,
+        server_name: None,
+    };
+    Request {
+        head,
+        client,
+        at: message::now(),
+    }
+}
+
+/// Keeps header names in scope for the tests.
+pub(crate) const CONTENT_RANGE: HeaderName = header::CONTENT_RANGE;
