@@ -1,0 +1,315 @@
+//! One exchange over HTTP: a request on a leased connection, a judged head, a body.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http::{Request, response::Parts};
+use http_body::Body as _;
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use message::{Error, Fetch, Kind};
+use tokio::{sync::Notify, time::timeout};
+
+use crate::{
+    answer::{self, Shape},
+    fault::{self, Phase},
+    hop::{Answer, Failure, Hop, Stage},
+    pool::{Lease, Pool},
+    question::{Asked, Form, Target},
+};
+
+/// Interim responses (1xx) that a hop may send before its answer.
+const INTERIM_MAX: u32 = 16;
+
+/// A hop that speaks HTTP.
+pub(crate) struct HttpHop {
+    pub(crate) name: Arc<str>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) target: Target,
+    /// What comes before an object's path.
+    pub(crate) base: Base,
+    pub(crate) head_timeout: Duration,
+}
+
+/// How an object's name becomes a path at the hop.
+#[derive(Debug, Clone)]
+pub(crate) enum Base {
+    /// `/{site}{path}`: a shield serves many sites.
+    Site,
+    /// `{prefix}{path}`: an origin is one site's own.
+    Prefix(String),
+}
+
+impl HttpHop {
+    async fn ask_once(&self, fetch: &Fetch) -> Result<Answer, Failure> {
+        if !fetch.object.path.starts_with('/') {
+            let error = Error::request(
+                http::StatusCode::BAD_REQUEST,
+                format!("path {:?} does not begin with a slash", fetch.object.path),
+            );
+            return Err(Failure::new(Stage::Unsendable, error));
+        }
+        let path = match &self.base {
+            Base::Site => format!("/{}{}", fetch.object.site, fetch.object.path),
+            Base::Prefix(prefix) => format!("{prefix}{}", fetch.object.path),
+        };
+        let asked = Asked::from(fetch);
+        let write = |form| self.target.request(&path, &asked, form);
+        let exchange = Exchange {
+            pool: &self.pool,
+            whom: &self.name,
+            patience: self.head_timeout,
+        };
+        let (mut head, body) = exchange.run(&write).await?;
+        let shape = answer::judge(&asked, &head)
+            .map_err(|error| Failure::new(Stage::Useless, named(&self.name, &error)))?;
+        answer::strip_hop_by_hop(&mut head.headers);
+        Ok(match shape {
+            Shape::Body(length) => {
+                if let Some(length) = length {
+                    head.headers
+                        .insert(http::header::CONTENT_LENGTH, length.into());
+                }
+                Answer {
+                    head,
+                    length,
+                    body: Box::pin(body),
+                }
+            }
+            Shape::Bare => {
+                body.finish();
+                Answer::bare(head.status, head.headers)
+            }
+            Shape::OtherVersion => Answer::bare(
+                http::StatusCode::PRECONDITION_FAILED,
+                http::HeaderMap::new(),
+            ),
+        })
+    }
+}
+
+fn named(whom: &str, error: &Error) -> Error {
+    Error::new(error.kind(), format!("{whom}: {}", error.detail()))
+}
+
+impl Hop for HttpHop {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn ask<'a>(
+        &'a self,
+        fetch: &'a Fetch,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>> {
+        Box::pin(self.ask_once(fetch))
+    }
+
+    fn passes_on(&self, head: &Parts) -> bool {
+        // RFC 9209: a shield that names what failed is alive itself. If it opened our breaker,
+        // one site's dead origin would take the shield from all the other sites.
+        matches!(self.base, Base::Site) && head.headers.contains_key("proxy-status")
+    }
+}
+
+/// A request and the head of its response.
+pub(crate) struct Exchange<'a> {
+    pub(crate) pool: &'a Arc<Pool>,
+    pub(crate) whom: &'a Arc<str>,
+    /// How long the head may take, from the connection's being there.
+    pub(crate) patience: Duration,
+}
+
+/// Writes the request in the form that the connection needs.
+pub(crate) type Write<'a> = dyn Fn(Form) -> Result<Request<Empty<Bytes>>, Error> + Send + Sync + 'a;
+
+impl Exchange<'_> {
+    /// Sends on a connection, and once more on a fresh one if an old one turns out to be dead:
+    /// that the hop closed it meanwhile is no fault of the hop's, and it has not seen the request.
+    pub(crate) async fn run(&self, write: &Write<'_>) -> Result<(Parts, WireBody), Failure> {
+        match self.once(write, true).await {
+            Ok(answered) => Ok(answered),
+            Err(Dead {
+                unnoticed: true, ..
+            }) => self.once(write, false).await.map_err(|dead| dead.failure),
+            Err(Dead {
+                failure,
+                unnoticed: false,
+            }) => Err(failure),
+        }
+    }
+
+    async fn once(&self, write: &Write<'_>, reuse: bool) -> Result<(Parts, WireBody), Dead> {
+        let mut lease = self
+            .pool
+            .lease(reuse)
+            .await
+            .map_err(|error| Dead::noticed(Stage::Unreachable, named(self.whom, &error)))?;
+        let mut request =
+            write(lease.form()).map_err(|error| Dead::noticed(Stage::Unsendable, error))?;
+        let flood = Flood::watch(&mut request);
+        let sent = timeout(self.patience, async {
+            tokio::select! {
+                answer = lease.send(request) => answer.map_err(Trouble::Hyper),
+                () = flood.notified() => Err(Trouble::Flood),
+            }
+        });
+        let trouble = match sent.await {
+            Ok(Ok(response)) => {
+                let (head, incoming) = response.into_parts();
+                let whom = Arc::clone(self.whom);
+                return Ok((
+                    head,
+                    WireBody {
+                        incoming,
+                        lease: Some(lease),
+                        whom,
+                    },
+                ));
+            }
+            Ok(Err(trouble)) => trouble,
+            Err(_elapsed) => Trouble::Silence,
+        };
+        Err(self.dead(&lease, trouble))
+    }
+
+    fn dead(&self, lease: &Lease, trouble: Trouble) -> Dead {
+        let error = match trouble {
+            Trouble::Hyper(error) => error,
+            Trouble::Flood => {
+                let detail = format!("{}: more than {INTERIM_MAX} interim responses", self.whom);
+                return Dead::noticed(Stage::Useless, Error::new(Kind::HttpProtocolError, detail));
+            }
+            Trouble::Silence => {
+                let detail = format!("{}: no head within {:?}", self.whom, self.patience);
+                return Dead::noticed(Stage::Broken, Error::new(Kind::HttpResponseTimeout, detail));
+            }
+        };
+        let connection_lost = is_of_connection(&error);
+        if connection_lost {
+            lease.retire();
+        }
+        let unnoticed = lease.reused && connection_lost && !error.is_timeout();
+        let error = fault::of(Phase::Head, self.whom, &error);
+        let is_breach = error.kind() == Kind::HttpProtocolError;
+        let stage = if is_breach {
+            Stage::Useless
+        } else {
+            Stage::Broken
+        };
+        Dead {
+            failure: Failure::new(stage, error),
+            unnoticed: unnoticed && !is_breach,
+        }
+    }
+}
+
+enum Trouble {
+    Hyper(hyper::Error),
+    Flood,
+    Silence,
+}
+
+/// A failed try, and whether it only found out that a connection had died before it.
+struct Dead {
+    failure: Failure,
+    unnoticed: bool,
+}
+
+impl Dead {
+    fn noticed(stage: Stage, error: Error) -> Self {
+        Self {
+            failure: Failure::new(stage, error),
+            unnoticed: false,
+        }
+    }
+}
+
+/// Whether the whole connection is gone, and not only this request's stream.
+fn is_of_connection(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    match cause.and_then(|cause| cause.downcast_ref::<h2::Error>()) {
+        Some(error) => error.is_go_away() || error.is_io(),
+        None => true,
+    }
+}
+
+/// Ends an exchange whose interim responses never end.
+struct Flood;
+
+impl Flood {
+    fn watch(request: &mut Request<Empty<Bytes>>) -> Arc<Notify> {
+        let (notify, count) = (Arc::new(Notify::new()), AtomicU32::new(0));
+        let tell = Arc::clone(&notify);
+        hyper::ext::on_informational(request, move |_interim| {
+            if count.fetch_add(1, Ordering::Relaxed) >= INTERIM_MAX {
+                tell.notify_one();
+            }
+        });
+        notify
+    }
+}
+
+/// A response body on the wire. The connection goes back to its pool at the body's clean end.
+pub(crate) struct WireBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    whom: Arc<str>,
+}
+
+impl WireBody {
+    /// Takes the body for read if there is nothing in it.
+    pub(crate) fn finish(mut self) {
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if self.incoming.is_end_stream()
+            && let Some(lease) = self.lease.take()
+        {
+            lease.give_back();
+        }
+    }
+}
+
+impl Stream for WireBody {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+            return Poll::Ready(match frame {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => Some(Ok(bytes)),
+                    // Trailers say nothing that a cache may use.
+                    Err(_trailers) => continue,
+                },
+                Some(Err(error)) => {
+                    self.lease = None;
+                    Some(Err(fault::of(Phase::Body, &self.whom, &error)))
+                }
+                None => {
+                    if let Some(lease) = self.lease.take() {
+                        lease.give_back();
+                    }
+                    None
+                }
+            });
+        }
+    }
+}
+
+impl Drop for WireBody {
+    fn drop(&mut self) {
+        // Whoever counts bytes stops reading before the end has been told.
+        self.settle();
+    }
+}
