@@ -392,6 +392,18 @@ fn what_must_be_revalidated_is_never_served_stale() {
 }
 
 #[test]
+fn must_revalidate_wins_over_any_window() {
+    // RFC 9111 section 4.2.4. Such a head is not made here, but may be read from a disk.
+    let odd = Freshness {
+        must_revalidate: true,
+        ..ok(&[("cache-control", "max-age=60")])
+    };
+    assert!(odd.stale_if_error > s(0) && odd.stale_while_revalidate > s(0));
+    assert_eq!(state(&odd, NOW, NOW + s(61)), State::Stale { since: s(1) });
+    assert!(!may_serve_on_error(&odd, NOW, NOW + s(61)));
+}
+
+#[test]
 fn a_clock_set_back_neither_expires_nor_panics() {
     // S01: no mass expiry.
     let freshness = ok(&[("cache-control", "max-age=60")]);

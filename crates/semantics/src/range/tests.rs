@@ -157,6 +157,7 @@ fn ranges_resolve_at_the_edges() {
         (Wanted::Suffix { length: 5 }, 10, part(5, 9)),
         (Wanted::Suffix { length: 11 }, 10, part(0, 9)),
         (Wanted::Empty, 10, Resolved::Unsatisfiable),
+        (Wanted::Suffix { length: 0 }, 10, Resolved::Unsatisfiable),
         (Wanted::Whole, 10, Resolved::Whole),
         (
             Wanted::FromTo { first: 0, last: 0 },
