@@ -1,0 +1,8 @@
+//! HTTP/3: quinn below, h3 above, and our own transport between them.
+
+mod endpoint;
+mod request;
+mod serve;
+mod transport;
+
+pub(crate) use endpoint::Endpoint;

@@ -1,0 +1,120 @@
+//! One HTTP/3 request: its head, its response, and the certainty that it arrived or broke.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h3::{
+    error::Code,
+    server::{RequestResolver, RequestStream},
+};
+use http::{Request, Response};
+use http_body::Body as _;
+use tokio::time::timeout;
+
+use super::{
+    serve::Connection,
+    transport::{self, Stopped},
+};
+use crate::{
+    body::{InFlight, Outgoing, Turn},
+    metrics::Rejected,
+};
+
+pub(crate) type Resolver = RequestResolver<transport::Connection, Bytes>;
+type Stream = RequestStream<transport::BidiStream, Bytes>;
+
+/// Pieces of a body, each one DATA frame. quinn copies them into its send buffer.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Serves one request to its end: acknowledged in full, stopped by the client, or reset by us.
+/// Dropping the future half-way resets the stream.
+pub(crate) async fn serve(
+    connection: Arc<Connection>,
+    resolver: Resolver,
+    mut stopped: Stopped,
+    in_flight: InFlight,
+) {
+    let front = &connection.shared.front;
+    let turn = Arc::new(Turn::default());
+    let sent = || connection.quic.stats().udp_tx.bytes;
+    let respond = respond(&connection, resolver, Arc::clone(&turn), in_flight);
+    tokio::select! {
+        biased;
+        () = connection.shared.cut.cancelled() => return,
+        _ = &mut stopped => return,
+        () = turn.missed(front.config.limits.stall_timeout, sent) => {
+            return front.metrics.rejected(Rejected::Stalled);
+        }
+        finished = Box::pin(respond) => if !finished { return },
+    }
+    // Finished is not arrived: were the connection closed now, the rest would never be sent.
+    turn.clients();
+    tokio::select! {
+        biased;
+        _ = &mut stopped => {}
+        () = connection.shared.cut.cancelled() => {}
+        () = turn.missed(front.config.limits.stall_timeout, sent) => {
+            front.metrics.rejected(Rejected::Stalled);
+        }
+    }
+}
+
+/// `true` when the response was written and finished.
+async fn respond(
+    connection: &Connection,
+    resolver: Resolver,
+    turn: Arc<Turn>,
+    in_flight: InFlight,
+) -> bool {
+    let front = &connection.shared.front;
+    let patience = front.config.limits.head_timeout;
+    let Ok(Ok((request, mut stream))) = timeout(patience, resolver.resolve_request()).await else {
+        return false;
+    };
+    let has_body = timeout(patience, has_body(&mut stream))
+        .await
+        .unwrap_or(true);
+    if has_body {
+        stream.stop_sending(Code::H3_NO_ERROR);
+    }
+    let (head, ()) = Request::into_parts(request);
+    let response = front
+        .answer(head, has_body, connection.client.clone())
+        .await;
+    let sent = front.metrics.body_bytes(connection.client.protocol);
+    let response = response
+        .map(|body| Outgoing::new(body, sent, in_flight).watched(PIECE_BYTES, Arc::clone(&turn)));
+    send(&mut stream, response, &turn).await
+}
+
+async fn has_body(stream: &mut Stream) -> bool {
+    // A broken stream is no whole request either.
+    stream.recv_data().await.map_or(true, |data| data.is_some())
+}
+
+async fn send(stream: &mut Stream, response: Response<Outgoing>, turn: &Turn) -> bool {
+    let (head, body) = response.into_parts();
+    turn.clients();
+    if let Err(error) = stream.send_response(Response::from_parts(head, ())).await {
+        tracing::debug!(%error, "a response head was not sent");
+        return false;
+    }
+    tokio::pin!(body);
+    loop {
+        let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
+        match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
+            Some(Ok(Ok(piece))) => {
+                if stream.send_data(piece).await.is_err() {
+                    return false;
+                }
+            }
+            // A message body has no trailers.
+            Some(Ok(Err(_))) => {}
+            Some(Err(_)) => {
+                stream.stop_stream(Code::H3_INTERNAL_ERROR);
+                return false;
+            }
+            None => return stream.finish().await.is_ok(),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! TCP: accept, count, shake hands, and hand over to HTTP/1 or HTTP/2.
+
+use std::{error::Error as _, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+use message::{Client, Protocol};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Notify, Semaphore},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    body::Activity,
+    config::Limits,
+    drain::Drain,
+    front::Front,
+    http1, http2,
+    metrics::{Failure, Rejected},
+    quota::Quota,
+    stall::{Outlet, Stall},
+};
+
+/// What rustls may hold of records that the socket has not taken. Measured: 128 to 256 KiB is the
+/// knee; the default of 64 KiB costs a third more CPU, and more than 512 KiB costs double.
+const RECORDS_BYTES: usize = 256 << 10;
+
+/// What the kernel may hold of bytes not yet sent, beyond what is in flight.
+const UNSENT_BYTES: u32 = 128 << 10;
+
+/// How long to leave a listener alone that has no file descriptors to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What all connections of a server share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) front: Arc<Front>,
+    pub(crate) quota: Arc<Quota>,
+    pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) drain: Drain,
+    /// The end of all patience: whatever still runs is dropped.
+    pub(crate) cut: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// Accepts until the drain starts; then the listener is closed.
+pub(crate) async fn accept(shared: Shared, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shared.drain.started() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, peer)) => admit(&shared, socket, peer),
+            Err(error) if is_the_clients(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                shared.front.metrics.rejected(Rejected::Accept);
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    )
+}
+
+fn admit(shared: &Shared, socket: TcpStream, peer: SocketAddr) {
+    let permit = match shared.quota.admit(peer.ip(), Instant::now()) {
+        Ok(permit) => permit,
+        Err(rejected) => return shared.front.metrics.rejected(rejected),
+    };
+    let shared = shared.clone();
+    let tasks = shared.tasks.clone();
+    tasks.spawn(async move {
+        let cut = shared.cut.clone();
+        tokio::select! {
+            biased;
+            () = cut.cancelled() => {}
+            () = serve(&shared, socket, peer) => {}
+        }
+        drop(permit);
+    });
+}
+
+async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr) {
+    let front = &shared.front;
+    let Ok(permit) = Arc::clone(&shared.handshakes).try_acquire_owned() else {
+        return front.metrics.rejected(Rejected::Handshakes);
+    };
+    if let Err(error) = tune(&socket) {
+        tracing::debug!(%error, "a socket keeps its defaults");
+    }
+    let limits = &front.config.limits;
+    let outlet = Arc::new(Outlet::default());
+    let stream = Stall::new(socket, limits.stall_timeout, Arc::clone(&outlet));
+    let handshake = timeout(limits.handshake_timeout, shake_hands(front, stream)).await;
+    drop(permit);
+    let stream = match handshake {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, %peer, "handshake failed");
+            return front.metrics.failed(classify(&error));
+        }
+        Err(_) => return front.metrics.failed(Failure::Timeout),
+    };
+    let connection = Connection {
+        client: client(&stream, peer),
+        front: Arc::clone(front),
+        activity: Arc::default(),
+        recycle: Arc::default(),
+        outlet,
+        drain: shared.drain.clone(),
+        cut: shared.cut.clone(),
+        tasks: shared.tasks.clone(),
+    };
+    let _open = front.metrics.opened(connection.client.protocol);
+    match connection.client.protocol {
+        Protocol::Http1 => http1::serve(connection, stream).await,
+        Protocol::Http2 | Protocol::Http3 => http2::serve(connection, stream).await,
+    }
+}
+
+fn tune(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES)
+}
+
+async fn shake_hands(front: &Front, stream: Stall) -> io::Result<TlsStream<Stall>> {
+    let started = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+    let config = front.tls.tcp_for(&started.client_hello());
+    let mut stream = started.into_stream(config).await?;
+    stream.get_mut().1.set_buffer_limit(Some(RECORDS_BYTES));
+    Ok(stream)
+}
+
+fn client(stream: &TlsStream<Stall>, address: SocketAddr) -> Client {
+    let (_, session) = stream.get_ref();
+    let protocol = match session.alpn_protocol() {
+        Some(b"h2") => Protocol::Http2,
+        // RFC 9112 is what a client without ALPN speaks; any other protocol ended the handshake.
+        _ => Protocol::Http1,
+    };
+    let identity = session.peer_certificates().and_then(tls::peer_identity);
+    Client {
+        address,
+        protocol,
+        identity: identity.map(Into::into),
+        server_name: session
+            .server_name()
+            .map(|name| name.to_ascii_lowercase().into()),
+    }
+}
+
+/// Why a handshake failed, for the metric.
+pub(crate) fn classify(error: &io::Error) -> Failure {
+    let cause = error
+        .get_ref()
+        .and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(rustls::Error::InvalidMessage(_)) => Failure::NotTls,
+        Some(
+            rustls::Error::PeerIncompatible(_)
+            | rustls::Error::NoApplicationProtocol
+            | rustls::Error::General(_),
+        ) => Failure::NoCommonGround,
+        Some(rustls::Error::NoCertificatesPresented | rustls::Error::InvalidCertificate(_)) => {
+            Failure::ClientCertificate
+        }
+        Some(rustls::Error::AlertReceived(_)) => Failure::Alert,
+        Some(_) => Failure::Other,
+        None => Failure::Gone,
+    }
+}
+
+/// A TCP connection after its handshake.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    pub(crate) front: Arc<Front>,
+    pub(crate) client: Client,
+    pub(crate) activity: Arc<Activity>,
+    /// Asks for the connection to be recycled.
+    pub(crate) recycle: Arc<Notify>,
+    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) drain: Drain,
+    pub(crate) cut: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// Idle time on HTTP/2 as a multiple of the configured one: a player keeps its one connection
+/// between segments, and opening another costs a handshake.
+const HTTP2_IDLE_FACTOR: u32 = 4;
+
+impl Connection {
+    /// Drives a protocol's future to its end, and asks it to wind up when the server drains, or
+    /// when the connection is old, used up or idle.
+    pub(crate) async fn drive<C>(&self, hyper: C, wind_up: impl Fn(Pin<&mut C>))
+    where
+        C: Future<Output = hyper::Result<()>>,
+    {
+        let limits = &self.front.config.limits;
+        let mut hyper = Box::pin(hyper);
+        let age = sleep_until(Instant::now() + age(limits, self.client.address));
+        tokio::pin!(age);
+        let mut winding_up = false;
+        let mut begun = 0;
+        loop {
+            let patience = match (winding_up, self.client.protocol) {
+                (false, Protocol::Http2) => limits.idle_timeout * HTTP2_IDLE_FACTOR,
+                _ => limits.stall_timeout,
+            };
+            tokio::select! {
+                biased;
+                result = &mut hyper => return self.ended(result),
+                () = self.drain.started(), if !winding_up => {}
+                () = &mut age, if !winding_up => {}
+                () = self.recycle.notified(), if !winding_up => {}
+                () = sleep(patience) => {
+                    let idle = self.activity.in_flight() == 0 && self.activity.begun() == begun;
+                    begun = self.activity.begun();
+                    if !idle || (!winding_up && self.client.protocol == Protocol::Http1) {
+                        // An idle HTTP/1 connection is closed by its gate.
+                        continue;
+                    }
+                    if winding_up {
+                        return self.front.metrics.rejected(Rejected::Stalled);
+                    }
+                }
+            }
+            winding_up = true;
+            wind_up(hyper.as_mut());
+        }
+    }
+
+    fn ended(&self, result: hyper::Result<()>) {
+        let Err(error) = result else { return };
+        let cause = error
+            .source()
+            .and_then(|cause| cause.downcast_ref::<io::Error>());
+        if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut) {
+            self.front.metrics.rejected(Rejected::Stalled);
+        }
+        tracing::debug!(%error, peer = %self.client.address, "a connection ended");
+    }
+}
+
+/// How old a connection may get: up to a tenth less than configured, so that connections which
+/// came together do not leave together.
+pub(crate) fn age(limits: &Limits, client: SocketAddr) -> Duration {
+    limits.connection_age / 1000 * (1000 - u32::from(client.port() % 100))
+}
