@@ -88,7 +88,7 @@ async function servePages() {
     response.end(body ?? "not found");
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { origin: `http://127.0.0.1:${server.address().port}`, close: () => server.closeAllConnections() ?? server.close() };
+  return { origin: `http://127.0.0.1:${server.address().port}`, close() { server.closeAllConnections(); server.close(); } };
 }
 
 function flags(asked, folder) {
@@ -162,6 +162,7 @@ async function play(browser, asked, pages) {
     }, { timeout, polling: 100 }, until);
     reached = await page.evaluate((time) => window.millpond.ended || (time !== null && window.millpond.currentTime >= time), until);
     if (asked.screenshot) {
+      await new Promise((resolve) => setTimeout(resolve, 500)); // the panel is drawn four times a second
       await page.setViewport({ width: 1280, height: 900 });
       await page.screenshot({ path: asked.screenshot });
     }

@@ -35,7 +35,7 @@ ffmpeg -hide_banner -loglevel error -y -threads 1 -filter_complex_threads 1 \
     -b:v:1 450k -maxrate:v:1 550k -bufsize:v:1 900k \
     -b:v:2 800k -maxrate:v:2 950k -bufsize:v:2 1600k \
     -c:a aac -b:a 64k -ac 1 \
-    -f dash -seg_duration 2 -use_template 1 -use_timeline 0 -hls_playlist 1 \
+    -f dash -seg_duration 2 -use_template 1 -use_timeline 1 -hls_playlist 1 \
     -format_options movflags=+cmaf \
     -init_seg_name '$RepresentationID$/init.mp4' -media_seg_name '$RepresentationID$/seg-$Number%05d$.m4s' \
     -adaptation_sets "id=0,streams=v id=1,streams=a" "$out/manifest.mpd"
