@@ -101,7 +101,7 @@ impl Config {
         }
         let segment = self.segment_bytes;
         let fits = (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&segment);
-        if !fits || segment % disk::BLOCK as u64 != 0 {
+        if !fits || !segment.is_multiple_of(disk::BLOCK as u64) {
             return refuse(format!(
                 "segment_bytes {segment}: a multiple of 4096 in 64 KiB..1 GiB"
             ));

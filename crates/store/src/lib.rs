@@ -1,9 +1,47 @@
 //! Slices by key on two tiers: RAM and a slice log on disk.
+//!
+//! ```text
+//! put ──▶ RAM (foyer, S3-FIFO) ───────────────▶ get_ram, get
+//!   └───▶ queue ▶ writer ▶ segments on disk ──▶ get ▶ checked ▶ RAM
+//!                            └▶ oldest segment: used records are written again, the rest goes
+//! purge ▶ journal (synced) ▶ epoch ─────────▶ purged_at: the caller compares on every hit
+//! ```
+//!
+//! What it promises:
+//! - **Zero wrong bytes.** What is read from disk is served only if its header passes a keyed
+//!   check, names the full key and the segment's present use, and its payload passes its checksum.
+//!   Everything else is a miss and a counter.
+//! - **Nothing blocks a put, nothing waits for a disk but its readers**, and those for a bounded
+//!   time. Every queue has a bound. No lock is held across I/O.
+//! - **A purge stays.** It is durable before it is acknowledged. A disk whose purges cannot be known
+//!   (the journal is lost, damaged, another store's) is emptied.
+//! - **A removal wins** against queued writes, running reads and, once flushed, a restart.
+//! - **Disks fail alone.** A disk in trouble is left alone for a while and tried again; the RAM tier
+//!   and the other disks go on.
+//! - **A disk that holds something else is never written to.** Only what is blank, or bears our
+//!   mark, is taken into use.
+//!
+//! What it does not know: HTTP, which scopes a record belongs to, what is worth keeping. It does
+//! not repair: what is damaged is filled again from upstream.
+//!
+//! A removal while a disk is absent is not learnt by that disk: use a purge where that matters.
+//!
+//! Read `format` for how it lies on a disk, `directory` for what happens when things race, and
+//! `log` for the life of a segment.
 
 mod config;
+mod directory;
 mod error;
+mod fetch;
+mod format;
+mod index;
+mod journal;
 mod key;
+mod log;
 mod memory;
+mod metrics;
+mod random;
+mod start;
 mod stats;
 mod store;
 

@@ -50,6 +50,10 @@ pub enum DiskState {
 }
 
 impl DiskState {
+    /// Every word that [`Self::as_str`] says.
+    pub(crate) const LABELS: [&'static str; 5] =
+        ["serving", "read_only", "suspended", "absent", "closed"];
+
     /// The word for a metric label.
     pub const fn as_str(&self) -> &'static str {
         match self {

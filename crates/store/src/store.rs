@@ -1,104 +1,285 @@
 //! The store: what the cache calls.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use parking_lot::RwLock;
 use prometheus::Registry;
 
-use crate::{Config, Epoch, Error, Key, Memory, Record, Stats, Tier};
+use crate::{
+    Config, DiskState, DiskStats, Epoch, Error, Key, Record, Stats, Tier,
+    directory::{Directory, Put},
+    fetch::Fetcher,
+    journal::keeper::Keeper,
+    log::{Disk, batch::payload_bytes_max},
+    metrics::{Metrics, Unadmitted},
+    start,
+};
 
 /// Slices by key on two tiers. A clone is the same store.
+///
+/// When the last clone is dropped without [`Store::close`], the writers stop at once, as in a
+/// crash: what was not flushed is lost.
 #[derive(Clone)]
-pub struct Store {
-    ram: Memory<Key, Record>,
-    capacity: u64,
-    purges: Arc<RwLock<(Epoch, HashMap<u64, Epoch>)>>,
+pub struct Store(Arc<Inner>);
+
+/// What all clones share. The tasks hold its parts and never all of it, so that they end when the
+/// last clone is dropped.
+pub(crate) struct Inner {
+    pub(crate) ram_bytes_max: u64,
+    pub(crate) payload_bytes_max: u64,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) disks: Vec<Slot>,
+    pub(crate) keeper: Keeper,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) fetcher: Fetcher,
+}
+
+/// A configured disk.
+pub(crate) enum Slot {
+    Open(Arc<Disk>),
+    Absent { path: PathBuf, reason: Arc<str> },
 }
 
 impl Store {
-    /// Opens, creating or recovering what lies on the disks.
-    pub async fn open(config: Config, _registry: &Registry) -> Result<Self, Error> {
-        config.check()?;
-        let ram = Memory::new(config.ram_bytes, |_: &Key, record: &Record| {
-            record.bytes.len()
-        });
-        Ok(Self {
-            ram,
-            capacity: config.ram_bytes,
-            purges: Arc::default(),
-        })
+    /// Opens the store: creates what is absent, recovers what an earlier run left. A disk that
+    /// cannot be opened, or a journal that cannot be written, is reported in [`Stats`] and in the
+    /// log, and the store goes on without (with a broken journal without any disk, because their
+    /// purges could not be trusted). Damaged parts of a disk are skipped and counted.
+    ///
+    /// Must be called in a tokio runtime, which must outlive the store. Errors: a configuration
+    /// that cannot work, or a registry that has a store already.
+    pub async fn open(config: Config, registry: &Registry) -> Result<Self, Error> {
+        let inner = Arc::new(start::start(config, registry).await?);
+        inner.register(registry)?;
+        Ok(Self(inner))
     }
 
-    /// The record, if it is in RAM. No I/O: for the hot path.
+    /// The record, if it is in RAM. No I/O and no lock but a shard's: for the hot path.
     pub fn get_ram(&self, key: &Key) -> Option<Record> {
-        self.ram.get(key)
+        self.0.directory.ram().get(key)
     }
 
     /// Where the record would come from. A look at the index only: the disk may still disappoint.
     pub fn tier(&self, key: &Key) -> Option<Tier> {
-        self.ram.contains(key).then_some(Tier::Ram)
+        self.0.directory.tier(key)
     }
 
     /// The record, from RAM or else from disk, and where it was found.
+    ///
+    /// A record from disk was checked against its full key and its checksum, and is in RAM from
+    /// now on. Concurrent reads of one key are one disk read. Anything that goes wrong (an error,
+    /// other content, too slow, too many reads) is `None` and a counter.
+    ///
+    /// Cancel safe: the read goes on and its result is kept in RAM.
     pub async fn get(&self, key: &Key) -> Option<(Record, Tier)> {
-        self.get_ram(key).map(|record| (record, Tier::Ram))
+        self.0.fetcher.get(key).await
     }
 
-    /// Keeps a record: in RAM at once, on disk as soon as its writer gets to it. Never blocks.
+    /// Keeps a record in place of an older one: in RAM at once, on disk as soon as the writer gets
+    /// to it. If the writer is too far behind, or the disks are in trouble, the record stays in
+    /// RAM only and a counter says so. Never blocks, never fails.
+    ///
+    /// A record that is larger than a shard of the RAM tier (which has 32 MiB at least, or all of
+    /// a smaller RAM tier) goes to disk only.
+    ///
+    /// The bytes are kept as they are: a small slice of a large buffer keeps all of the buffer.
     pub fn put(&self, key: Key, stamp: Epoch, bytes: Bytes) {
-        self.ram.insert(key, Record { bytes, stamp });
+        self.0.put(key, &Record { bytes, stamp });
     }
 
-    /// Drops a record from both tiers.
+    /// Drops a record from both tiers. It wins against writes that are queued and reads that are
+    /// under way. It is durable after [`Self::flush`], and soon without; after a `kill -9` right
+    /// behind it the record may be back. Where that would be wrong, use [`Self::purge`].
     pub fn remove(&self, key: &Key) {
-        self.ram.remove(key);
+        self.0
+            .directory
+            .remove(key, |sequence| self.0.bury(*key, sequence));
     }
 
-    /// Waits until all that was put or removed before is durable, or given up.
-    pub async fn flush(&self) {}
+    /// Waits until all that was put or removed before is durable, or was given up because the disk
+    /// failed. Cancel safe.
+    pub async fn flush(&self) {
+        for disk in self.0.open_disks() {
+            disk.queue.flush().await;
+        }
+    }
 
-    /// Flushes and stops writing. What is put afterwards stays in RAM only.
-    pub async fn close(&self) {}
+    /// Flushes, seals the open segments, stops the writers and lets go of the journal. Reads go
+    /// on; what is put afterwards stays in RAM only; purges fail.
+    ///
+    /// Cancel safe: the writers end all the same.
+    pub async fn close(&self) {
+        for disk in self.0.open_disks() {
+            disk.queue.close().await;
+        }
+        self.0.keeper.close().await;
+    }
 
-    /// The stamp to take at the start of a fill.
+    /// The stamp to take at the start of a fill, before upstream is asked.
     pub fn epoch(&self) -> Epoch {
-        self.purges.read().0
+        self.0.keeper.epoch()
     }
 
-    /// Makes every record of `scope` with an older stamp dead. Durable when it returns.
+    /// Makes every record of `scope` that was filled up to now dead, at a constant cost: a record
+    /// is dead when its stamp is less than [`Self::purged_at`] of any scope that it belongs to.
+    /// The caller knows those scopes and compares on every hit.
+    ///
+    /// Durable when it returns, whatever happens next. On an error it is not in force and must be
+    /// tried again. Cancel safety: a dropped purge may be done all the same, or not.
     pub async fn purge(&self, scope: u64) -> Result<Epoch, Error> {
-        let mut purges = self.purges.write();
-        purges.0 = purges.0.next();
-        let epoch = purges.0;
-        purges.1.insert(scope, epoch);
+        let epoch = self.0.keeper.purge(scope).await?;
+        self.0.metrics.purges.inc();
         Ok(epoch)
     }
 
     /// When `scope` was purged last; [`Epoch::ZERO`] if never.
     pub fn purged_at(&self, scope: u64) -> Epoch {
-        self.purges
-            .read()
-            .1
-            .get(&scope)
-            .copied()
-            .unwrap_or_default()
+        self.0.keeper.purged_at(scope)
     }
 
-    /// A picture for admin pages.
+    /// A picture for admin pages. Takes every lock of the index once: not for the hot path.
     pub fn stats(&self) -> Stats {
-        Stats {
-            ram_bytes: self.ram.bytes(),
-            ram_records: self.ram.records(),
-            ram_bytes_max: self.capacity,
-            index_bytes: 0,
-            disks: Vec::new(),
-        }
+        self.0.stats()
     }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Store({:?})", self.ram)
+        write!(
+            f,
+            "Store({:?}, {} disks)",
+            self.0.directory.ram(),
+            self.0.disks.len()
+        )
+    }
+}
+
+impl Inner {
+    pub(crate) fn open_disks(&self) -> impl Iterator<Item = &Arc<Disk>> {
+        self.disks.iter().filter_map(|slot| match slot {
+            Slot::Open(disk) => Some(disk),
+            Slot::Absent { .. } => None,
+        })
+    }
+
+    fn put(&self, key: Key, record: &Record) {
+        let target = self.target(&key, record.bytes.len() as u64);
+        let mut refused = None;
+        let queue = |sequence| match target {
+            Ok(disk) => {
+                let length = u32::try_from(record.bytes.len()).unwrap_or(u32::MAX);
+                let taken = disk.queue.offer(key, sequence, length);
+                refused = (!taken).then(|| {
+                    let closed = disk.queue.is_closed();
+                    if closed {
+                        Unadmitted::Closed
+                    } else {
+                        Unadmitted::Full
+                    }
+                });
+                taken
+            }
+            Err(reason) => {
+                refused = reason;
+                false
+            }
+        };
+        let bury = |sequence| self.bury(key, sequence);
+        let outcome = self.directory.put(key, record.clone(), queue, bury);
+        if let (Put::RamOnly, Some(reason)) = (outcome, refused) {
+            self.metrics.unadmitted(reason, 1);
+        }
+    }
+
+    /// Has what the disks hold of a key forgotten. Any of them may hold some of it.
+    fn bury(&self, key: Key, sequence: u64) {
+        for disk in self.open_disks() {
+            disk.queue.bury(key, sequence);
+        }
+    }
+
+    /// The disk for a key: of those that are fit to be written to, the one that the key's hash
+    /// likes best, so that keys spread evenly and a lost disk moves its own keys only. The error
+    /// is the reason why there is none, if one was to be expected.
+    fn target(&self, key: &Key, bytes: u64) -> Result<&Arc<Disk>, Option<Unadmitted>> {
+        if self.disks.is_empty() {
+            return Err(None);
+        }
+        if bytes > self.payload_bytes_max {
+            return Err(Some(Unadmitted::TooLarge));
+        }
+        let tag = self.directory.tag(key);
+        let fit = self.open_disks().filter(|disk| disk.may_write());
+        fit.max_by_key(|disk| preference(tag, disk))
+            .ok_or(Some(Unadmitted::Faulty))
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let ram = self.directory.ram();
+        Stats {
+            ram_bytes: ram.bytes(),
+            ram_records: ram.records(),
+            ram_bytes_max: self.ram_bytes_max,
+            index_bytes: self.directory.index_bytes(),
+            disks: self
+                .disks
+                .iter()
+                .map(|slot| self.disk_stats(slot))
+                .collect(),
+        }
+    }
+
+    fn disk_stats(&self, slot: &Slot) -> DiskStats {
+        match slot {
+            Slot::Open(disk) => {
+                let (records, bytes) = self.directory.usage(disk.number);
+                DiskStats {
+                    path: disk.path.clone(),
+                    state: disk.state(),
+                    capacity_bytes: disk.capacity_bytes(),
+                    bytes,
+                    records,
+                    queued_bytes: disk.queue.bytes(),
+                }
+            }
+            Slot::Absent { path, reason } => DiskStats {
+                path: path.clone(),
+                state: DiskState::Absent(Arc::clone(reason)),
+                capacity_bytes: 0,
+                bytes: 0,
+                records: 0,
+                queued_bytes: 0,
+            },
+        }
+    }
+}
+
+/// How much a key likes a disk: the larger the disk, the more keys like it best.
+fn preference(tag: u64, disk: &Disk) -> u64 {
+    let mixed = (tag ^ disk.id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let draw = mixed ^ (mixed >> 32);
+    // Weighted rendezvous wants ln(draw)/capacity; disks of one node are alike, so that capacity
+    // as a factor on the draw's upper half comes near enough and stays in integers.
+    (draw >> 32).wrapping_mul(disk.segments() as u64)
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.open_disks().for_each(|disk| disk.queue.abandon());
+    }
+}
+
+/// The longest payload that the disks' segments take.
+pub(crate) fn longest_payload(segment_bytes: u64) -> u64 {
+    payload_bytes_max(segment_bytes).min(u64::from(u32::MAX))
+}
+
+impl Inner {
+    fn register(self: &Arc<Self>, registry: &Registry) -> Result<(), Error> {
+        Ok(crate::metrics::Gauges::register(
+            Arc::downgrade(self),
+            registry,
+        )?)
     }
 }

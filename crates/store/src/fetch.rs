@@ -1,0 +1,165 @@
+//! Getting a record: from RAM, or by one disk read for all who want it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    Key, Record, Tier,
+    config::DISKS_MAX,
+    directory::{Directory, Outcome, Route, Told},
+    index::Entry,
+    log::{
+        Disk,
+        read::{Failure, Wanted, read},
+    },
+    metrics::{DiskRead, Metrics},
+};
+
+/// Reads from disk, a bounded number at a time.
+pub(crate) struct Fetcher {
+    pub(crate) directory: Arc<Directory>,
+    /// By number in the index.
+    pub(crate) disks: [Option<Arc<Disk>>; DISKS_MAX],
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) timeout: Duration,
+    pub(crate) reads_max: usize,
+    pub(crate) reads: Arc<AtomicUsize>,
+}
+
+/// A read under way. Whatever becomes of it, it is unhooked and its waiters are told.
+struct Read {
+    directory: Arc<Directory>,
+    metrics: Arc<Metrics>,
+    key: Key,
+    entry: Entry,
+    tell: watch::Sender<Told>,
+    ended: bool,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Fetcher {
+    pub(crate) async fn get(&self, key: &Key) -> Option<(Record, Tier)> {
+        if let Some(record) = self.directory.ram().get(key) {
+            return Some((record, Tier::Ram));
+        }
+        let mut waiting = match self.directory.route(key) {
+            Route::Here(record) => return Some((record, Tier::Ram)),
+            Route::Absent => return None,
+            Route::Join(waiting) => {
+                self.metrics.disk_read(DiskRead::Collapsed);
+                waiting
+            }
+            Route::Lead(entry, tell) => {
+                let waiting = tell.subscribe();
+                self.lead(*key, entry, tell);
+                waiting
+            }
+        };
+        let told = waiting
+            .wait_for(|told| !matches!(told, Told::Wait))
+            .await
+            .ok()?
+            .clone();
+        if let Told::Record(record) = told {
+            return Some((record, Tier::Disk));
+        }
+        // Perhaps there is no record because a newer one was put meanwhile.
+        self.directory
+            .ram()
+            .get(key)
+            .map(|record| (record, Tier::Ram))
+    }
+
+    /// Starts the read in a task of its own, which its waiters wait for: it outlives the caller.
+    fn lead(&self, key: Key, entry: Entry, tell: watch::Sender<Told>) {
+        let busy = self.reads.fetch_add(1, Ordering::Relaxed) >= self.reads_max;
+        let read = Read {
+            directory: Arc::clone(&self.directory),
+            metrics: Arc::clone(&self.metrics),
+            key,
+            entry,
+            tell,
+            ended: false,
+            reads: Arc::clone(&self.reads),
+        };
+        let disk = self
+            .disks
+            .get(usize::from(entry.place().disk))
+            .and_then(Option::as_ref);
+        match disk.filter(|disk| !busy && disk.may_read()) {
+            Some(disk) => {
+                tokio::spawn(read.run(Arc::clone(disk), self.timeout));
+            }
+            None => read.end(DiskRead::Refused, Outcome::Failed),
+        }
+    }
+}
+
+impl Read {
+    async fn run(self, disk: Arc<Disk>, timeout: Duration) {
+        let wanted = Wanted::new(&disk, self.key, &self.entry);
+        let done = tokio::time::timeout(timeout, read(&disk, &wanted)).await;
+        match done {
+            Ok(Ok(stored)) => {
+                disk.tell_read(true);
+                if self.entry.is_of(stored.sequence) {
+                    let record = Record {
+                        bytes: stored.bytes,
+                        stamp: stored.stamp,
+                    };
+                    self.end(DiskRead::Hit, Outcome::Read(record));
+                } else {
+                    self.end(DiskRead::Mismatch, Outcome::Lost);
+                }
+            }
+            Ok(Err(Failure::Mismatch)) => self.end(DiskRead::Mismatch, Outcome::Lost),
+            Ok(Err(Failure::Corrupt)) => self.end(DiskRead::Corrupt, Outcome::Lost),
+            Ok(Err(Failure::Disk(error))) => {
+                disk.tell_read(false);
+                tracing::warn!(disk = %disk.path.display(), %error, "a read failed");
+                self.end(DiskRead::Error, Outcome::Lost);
+            }
+            Err(_elapsed) => {
+                disk.tell_read(false);
+                self.end(DiskRead::Timeout, Outcome::Failed);
+            }
+        }
+    }
+
+    fn end(mut self, how: DiskRead, outcome: Outcome) {
+        let record = self.finish(outcome);
+        match (how, &record) {
+            (DiskRead::Hit, Some(record)) => {
+                self.metrics.disk_read(DiskRead::Hit);
+                self.metrics.served_from_disk(record.bytes.len());
+            }
+            (DiskRead::Hit, None) => self.metrics.disk_read(DiskRead::Superseded),
+            _ => self.metrics.disk_read(how),
+        }
+        self.tell
+            .send_replace(record.map_or(Told::Nothing, Told::Record));
+    }
+
+    fn finish(&mut self, outcome: Outcome) -> Option<Record> {
+        self.ended = true;
+        self.directory
+            .end_read(&self.key, &self.entry, &self.tell, outcome)
+    }
+}
+
+impl Drop for Read {
+    fn drop(&mut self) {
+        self.reads.fetch_sub(1, Ordering::Relaxed);
+        // The runtime is shutting down, or the task panicked: the waiters see a closed channel.
+        if !self.ended {
+            self.finish(Outcome::Failed);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The task that keeps the journal, and the handle of those who purge.
+//!
+//! Purges that come in together share an epoch and a sync.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::RwLock;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    file::{Entry, Found, Journal, Memory},
+    scopes::Scopes,
+};
+use crate::{Epoch, Error};
+
+/// Purges that may wait for the journal; more wait to get there.
+const WAITING_MAX: usize = 1024;
+/// Purges that share a sync.
+const BATCH_MAX: usize = 256;
+
+type Published = Arc<RwLock<Scopes>>;
+
+/// The handle. A clone is the same journal.
+#[derive(Clone)]
+pub(crate) struct Keeper {
+    published: Published,
+    mode: Mode,
+}
+
+#[derive(Clone)]
+enum Mode {
+    /// Nothing outlives this process, so purges need not either.
+    Volatile,
+    /// There are disks whose past this store cannot write: no purge is acknowledged.
+    Unwritable { path: PathBuf, why: Arc<str> },
+    /// The journal's task.
+    Durable { orders: mpsc::Sender<Order> },
+}
+
+enum Order {
+    Purge {
+        scope: u64,
+        reply: oneshot::Sender<Result<Epoch, Error>>,
+    },
+    Forget {
+        disk: u64,
+        sequence: u64,
+        reply: oneshot::Sender<Result<Epoch, Error>>,
+    },
+    Close {
+        reply: oneshot::Sender<()>,
+    },
+}
+
+/// What the journal of an opened store said.
+pub(crate) struct Past {
+    pub(crate) store: [u8; 16],
+    pub(crate) session: u64,
+    pub(crate) forgotten: std::collections::HashMap<u64, u64>,
+    pub(crate) found: Found,
+}
+
+impl Keeper {
+    /// A keeper without a journal.
+    pub(crate) fn volatile(scopes_max: usize) -> Self {
+        Self {
+            published: published(Scopes::new(scopes_max)),
+            mode: Mode::Volatile,
+        }
+    }
+
+    /// A keeper whose journal could not be opened, and why.
+    pub(crate) fn unwritable(folder: &Path, why: &io::Error, scopes_max: usize) -> Self {
+        let mode = Mode::Unwritable {
+            path: folder.join("purges"),
+            why: why.to_string().into(),
+        };
+        Self {
+            published: published(Scopes::new(scopes_max)),
+            mode,
+        }
+    }
+
+    /// Opens the journal in `folder` and starts its task, which ends when the last handle is gone
+    /// or after [`Self::close`].
+    pub(crate) async fn open(
+        folder: PathBuf,
+        fresh: [u8; 16],
+        scopes_max: usize,
+    ) -> io::Result<(Self, Past)> {
+        let path = folder.join("purges");
+        let opened = tokio::task::spawn_blocking(move || Journal::open(&folder, fresh, scopes_max));
+        let (journal, memory, found) = opened.await.map_err(io::Error::other)??;
+        let past = Past {
+            store: memory.store,
+            session: memory.session,
+            forgotten: memory.forgotten.clone(),
+            found,
+        };
+        let published = published(memory.scopes.clone());
+        let (orders, inbox) = mpsc::channel(WAITING_MAX);
+        let desk = Desk {
+            path,
+            published: Arc::clone(&published),
+            state: Some((journal, memory)),
+        };
+        tokio::spawn(desk.run(inbox));
+        Ok((
+            Self {
+                published,
+                mode: Mode::Durable { orders },
+            },
+            past,
+        ))
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.published.read().epoch()
+    }
+
+    pub(crate) fn purged_at(&self, scope: u64) -> Epoch {
+        self.published.read().purged_at(scope)
+    }
+
+    /// Cancel safety: a dropped purge may be done all the same, or not.
+    pub(crate) async fn purge(&self, scope: u64) -> Result<Epoch, Error> {
+        match &self.mode {
+            Mode::Volatile => Ok(publish(&self.published, scope)),
+            Mode::Unwritable { path, why } => {
+                // What is in RAM is purged at least; what is on a disk may come back.
+                publish(&self.published, scope);
+                Err(Error::Journal {
+                    path: path.clone(),
+                    source: io::Error::other(why.to_string()),
+                })
+            }
+            Mode::Durable { orders } => ask(orders, |reply| Order::Purge { scope, reply }).await,
+        }
+    }
+
+    /// Has everything that `disk` holds of up to `sequence` dead at the next start.
+    pub(crate) async fn forget(&self, disk: u64, sequence: u64) -> Result<(), Error> {
+        match &self.mode {
+            Mode::Volatile | Mode::Unwritable { .. } => Err(Error::JournalClosed),
+            Mode::Durable { orders } => {
+                let order = |reply| Order::Forget {
+                    disk,
+                    sequence,
+                    reply,
+                };
+                ask(orders, order).await.map(drop)
+            }
+        }
+    }
+
+    /// Ends the task and lets go of the file. Later purges fail.
+    pub(crate) async fn close(&self) {
+        if let Mode::Durable { orders } = &self.mode {
+            let (reply, done) = oneshot::channel();
+            if orders.send(Order::Close { reply }).await.is_ok() {
+                // An error means that the task has ended already.
+                let _ = done.await;
+            }
+        }
+    }
+}
+
+fn published(scopes: Scopes) -> Published {
+    Arc::new(RwLock::new(scopes))
+}
+
+fn publish(published: &Published, scope: u64) -> Epoch {
+    let mut scopes = published.write();
+    let at = scopes.epoch().next();
+    scopes.purge(scope, at);
+    at
+}
+
+async fn ask(
+    orders: &mpsc::Sender<Order>,
+    order: impl FnOnce(oneshot::Sender<Result<Epoch, Error>>) -> Order,
+) -> Result<Epoch, Error> {
+    let (reply, answer) = oneshot::channel();
+    if orders.send(order(reply)).await.is_err() {
+        return Err(Error::JournalClosed);
+    }
+    answer.await.unwrap_or(Err(Error::JournalClosed))
+}
+
+/// The task's belongings.
+struct Desk {
+    path: PathBuf,
+    published: Published,
+    /// Away while a thread writes.
+    state: Option<(Journal, Memory)>,
+}
+
+impl Desk {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
+        let mut orders = Vec::with_capacity(BATCH_MAX);
+        while inbox.recv_many(&mut orders, BATCH_MAX).await > 0 {
+            let (mut entries, mut replies, mut closed) = (Vec::new(), Vec::new(), None);
+            let at = self.next_epoch();
+            for order in orders.drain(..) {
+                match order {
+                    Order::Purge { scope, reply } => {
+                        entries.push(Entry::Purge { scope, at });
+                        replies.push(reply);
+                    }
+                    Order::Forget {
+                        disk,
+                        sequence,
+                        reply,
+                    } => {
+                        entries.push(Entry::Forget { disk, sequence });
+                        replies.push(reply);
+                    }
+                    Order::Close { reply } => closed = Some(reply),
+                }
+            }
+            let done = self.write(entries).await;
+            for reply in replies {
+                let answer = match &done {
+                    Ok(()) => Ok(at),
+                    Err((kind, what)) => Err(Error::Journal {
+                        path: self.path.clone(),
+                        source: io::Error::new(*kind, what.clone()),
+                    }),
+                };
+                // Who gave up waiting does not hear of it.
+                let _ = reply.send(answer);
+            }
+            if let Some(reply) = closed {
+                drop(self.state.take());
+                let _ = reply.send(());
+                return;
+            }
+        }
+    }
+
+    fn next_epoch(&self) -> Epoch {
+        self.published.read().epoch().next()
+    }
+
+    /// Durable first, published then: an epoch that a crash could take back is never given out.
+    async fn write(&mut self, entries: Vec<Entry>) -> Result<(), (io::ErrorKind, String)> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let lost = || {
+            (
+                io::ErrorKind::Other,
+                "an earlier failure took it".to_owned(),
+            )
+        };
+        let (mut journal, mut memory) = self.state.take().ok_or_else(lost)?;
+        let work = tokio::task::spawn_blocking(move || {
+            let done = journal.append(&entries, &mut memory);
+            (journal, memory, entries, done)
+        });
+        let failed = |error: &dyn ToString| (io::ErrorKind::Other, error.to_string());
+        let (journal, memory, entries, done) = work.await.map_err(|error| failed(&error))?;
+        self.state = Some((journal, memory));
+        done.map_err(|error| (error.kind(), error.to_string()))?;
+        let mut published = self.published.write();
+        for entry in entries {
+            if let Entry::Purge { scope, at } = entry {
+                published.purge(scope, at);
+            }
+        }
+        Ok(())
+    }
+}

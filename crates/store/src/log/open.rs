@@ -1,0 +1,150 @@
+//! Taking a disk into use: its superblock, and whether it is ours to write to.
+
+use std::{sync::atomic::AtomicU64, time::Duration};
+
+use disk::{Device, Options, Pool};
+use parking_lot::Mutex;
+
+use super::{Disk, health::Health, queue::Queue};
+use crate::{
+    Config, DiskConfig,
+    config::SEGMENTS_MIN,
+    format::{
+        BLOCK, Secret,
+        superblock::{BLANK_BYTES, SUPERBLOCKS_BYTES, Superblock, Verdict, judge},
+    },
+    index::DISK_BYTES_MAX,
+    random,
+};
+
+/// Unused buffers that a disk keeps: enough for its reads in flight at 1 MiB and a write batch.
+const POOL_BYTES: usize = 32 << 20;
+/// How long a disk may take to answer at start before it is left out.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a disk must know of the store that opens it.
+pub(crate) struct Wish<'a> {
+    pub(crate) number: u8,
+    pub(crate) config: &'a DiskConfig,
+    pub(crate) store: [u8; 16],
+    pub(crate) settings: &'a Config,
+}
+
+/// Why a disk is left out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(transparent)]
+    Device(#[from] disk::Error),
+    #[error("it holds something that is not ours: blank it, or name another")]
+    Foreign,
+    #[error("room for {0} segments: at least {SEGMENTS_MIN} are needed")]
+    Small(u64),
+    #[error("no answer for {} s", OPEN_TIMEOUT.as_secs())]
+    Timeout,
+}
+
+/// Opens a disk, which is emptied if it is ours but of no use. Recovery is for the caller.
+pub(crate) async fn open(wish: Wish<'_>) -> Result<Disk, Refusal> {
+    match tokio::time::timeout(OPEN_TIMEOUT, open_device(wish)).await {
+        Ok(outcome) => outcome,
+        Err(_elapsed) => Err(Refusal::Timeout),
+    }
+}
+
+async fn open_device(wish: Wish<'_>) -> Result<Disk, Refusal> {
+    let settings = wish.settings;
+    let options = Options {
+        reads_in_flight: settings.reads_per_disk,
+        pool: Pool::new(POOL_BYTES),
+        faults: wish.config.faults.clone(),
+    };
+    let device = Device::open(&wish.config.path, options).await?;
+    let segments = segments(&device, wish.config.bytes, settings.segment_bytes)?;
+    let start = read_start(&device).await?;
+    let verdict = judge(&start, &wish.store, settings.segment_bytes, segments);
+    let fresh = || Superblock {
+        disk: random::id(),
+        store: wish.store,
+        secret: Secret(random::id()),
+        segment_bytes: settings.segment_bytes,
+        segments,
+    };
+    let path = wish.config.path.display();
+    let (superblock, write) = match verdict {
+        Verdict::Ours(superblock) => (superblock, false),
+        Verdict::Blank => (fresh(), true),
+        Verdict::Stale(why) => {
+            tracing::warn!(disk = %path, why, "disk is emptied");
+            (fresh(), true)
+        }
+        Verdict::Foreign => return Err(Refusal::Foreign),
+    };
+    drop(start);
+    if !device.is_partition() {
+        // Also where the file is as it should be: it may have been cut short, or have holes.
+        device
+            .resize(SUPERBLOCKS_BYTES + segments * settings.segment_bytes)
+            .await?;
+    }
+    if write {
+        let mut blocks = device.pool().take(2 * disk::BLOCK);
+        superblock.encode(&mut blocks);
+        device.write_at(0, blocks).await?;
+        device.sync().await?;
+    }
+    Ok(assemble(&wish, device, &superblock))
+}
+
+fn assemble(wish: &Wish<'_>, device: Device, superblock: &Superblock) -> Disk {
+    let settings = wish.settings;
+    let (id, _) = superblock
+        .disk
+        .split_first_chunk()
+        .unwrap_or((&[0; 8], &[]));
+    Disk {
+        number: wish.number,
+        path: wish.config.path.clone(),
+        id: u64::from_le_bytes(*id),
+        device,
+        secret: superblock.secret,
+        segment_bytes: superblock.segment_bytes,
+        generations: (0..superblock.segments)
+            .map(|_| AtomicU64::new(0))
+            .collect(),
+        queue: Queue::new(settings.write_queue_bytes),
+        health: Mutex::new(Health::new(settings.retry_after)),
+    }
+}
+
+/// How many segments fit into what was asked for, and what there is.
+fn segments(device: &Device, bytes: u64, segment_bytes: u64) -> Result<u64, Refusal> {
+    let room = device.bytes().saturating_sub(SUPERBLOCKS_BYTES);
+    let bytes = match (device.is_partition(), bytes) {
+        (true, 0) => room,
+        (true, bytes) => bytes.min(room),
+        (false, bytes) => bytes,
+    };
+    let segments = bytes.min(DISK_BYTES_MAX - SUPERBLOCKS_BYTES) / segment_bytes;
+    if segments < SEGMENTS_MIN {
+        Err(Refusal::Small(segments))
+    } else {
+        Ok(segments)
+    }
+}
+
+/// The first bytes, as far as they are there. A last part of a block counts as foreign content
+/// would: it is read as a block of something else.
+async fn read_start(device: &Device) -> Result<Vec<u8>, Refusal> {
+    let there = device.bytes().min(BLANK_BYTES);
+    let whole = there - there % BLOCK;
+    let mut start = Vec::new();
+    if whole > 0 {
+        let length = usize::try_from(whole).unwrap_or(usize::MAX);
+        start.extend_from_slice(&device.read_at(0, length).await?);
+    }
+    if whole < there {
+        // We make files of whole blocks only. This one was made by somebody else, or cut short.
+        start.resize(start.len() + disk::BLOCK, 0xff);
+    }
+    Ok(start)
+}

@@ -1,0 +1,341 @@
+//! The one who writes to a disk.
+//!
+//! ```text
+//! queue ▶ batch ▶ open segment ▶ full? seal it, open the oldest (which was emptied ahead of time),
+//!                                empty the next oldest: what was used since it was written is
+//!                                written again, the rest leaves the index
+//! ```
+//!
+//! Trouble never stops it: what could not be written stays in RAM only, the disk is left alone for
+//! a while, and the next batch goes to where the last one failed, so no space is lost. A removal
+//! that could not be written is noted in the journal, as a line that has the disk's content
+//! forgotten at the next start.
+
+use std::sync::Arc;
+
+use super::{
+    Disk,
+    batch::{Job, Open, batch_bytes, encode},
+    queue::{Item, Next},
+    recover::{Contents, can_be_sealed},
+};
+use crate::{
+    directory::Directory,
+    format::{
+        BLOCK,
+        record::Kind,
+        segment::{Entry, encode_footer, encode_opening, footer_bytes},
+    },
+    journal::keeper::Keeper,
+    metrics::{Metrics, Unadmitted},
+};
+
+/// The writer of one disk, and what it knows of the segments.
+pub(crate) struct Writer {
+    pub(crate) disk: Arc<Disk>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) keeper: Keeper,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) batch_bytes: u64,
+    open: Option<Open>,
+    /// The segment to be opened next: the oldest.
+    next: usize,
+    /// Whether nothing in the index points into `next`.
+    next_is_empty: bool,
+    /// Room that records kept from an older segment leave in the open one, so that what waits to
+    /// be written fits behind them.
+    pub(crate) reserved: u64,
+    /// Whether removals were written that are not durable yet.
+    tombstones_unsynced: bool,
+}
+
+/// Says that the writer has ended, however it did.
+struct Ended(Arc<Disk>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.queue.ended();
+    }
+}
+
+impl Writer {
+    /// A writer that goes on after the newest of `contents`.
+    pub(crate) fn new(
+        disk: Arc<Disk>,
+        directory: Arc<Directory>,
+        keeper: Keeper,
+        metrics: Arc<Metrics>,
+        batch_bytes: u64,
+        contents: &[Contents],
+    ) -> Self {
+        let newest = contents.iter().max_by_key(|contents| contents.generation);
+        let next = newest.map_or(0, |newest| (newest.segment + 1) % disk.segments());
+        Self {
+            disk,
+            directory,
+            keeper,
+            metrics,
+            batch_bytes,
+            open: None,
+            next,
+            next_is_empty: false,
+            reserved: 0,
+            tombstones_unsynced: false,
+        }
+    }
+
+    /// Seals what an earlier run left open, then writes until the queue ends.
+    pub(crate) async fn run(mut self, unsealed: Vec<Contents>) {
+        let _ended = Ended(Arc::clone(&self.disk));
+        for Contents {
+            segment,
+            generation,
+            entries,
+            ..
+        } in unsealed
+        {
+            if can_be_sealed(&entries, self.disk.segment_bytes) {
+                // If it fails the segment is scanned again after the next start.
+                let _ = self.write_footer(segment, generation, &entries).await;
+            }
+        }
+        loop {
+            match self.disk.queue.next(self.batch_bytes).await {
+                Next::Write { items, .. } => {
+                    self.write(items).await;
+                    // A removal does not wait for others to ask: it is as good as durable soon.
+                    if self.tombstones_unsynced && self.disk.queue.is_idle() {
+                        self.sync().await;
+                    }
+                }
+                Next::Lost(sequence) => self.forget(sequence).await,
+                Next::Sync { upto } => {
+                    self.sync().await;
+                    self.disk.queue.settle(upto);
+                }
+                Next::Close => {
+                    self.seal().await;
+                    self.sync().await;
+                    return;
+                }
+                Next::Abandon => return,
+            }
+        }
+    }
+
+    async fn write(&mut self, items: Vec<Item>) {
+        let jobs: Vec<_> = items
+            .into_iter()
+            .filter_map(|item| self.job(item))
+            .collect();
+        if self.disk.may_write() {
+            self.write_all(jobs).await;
+        } else {
+            self.give_up(&jobs).await;
+        }
+    }
+
+    /// What an item is about, unless something newer happened to its key.
+    fn job(&self, item: Item) -> Option<Job> {
+        match item {
+            Item::Bury { key, sequence } => Some(Job::tombstone(key, sequence)),
+            Item::Put { key, sequence, .. } => {
+                let record = self.directory.wanted(&key, sequence)?;
+                let (kind, stamp, bytes) = (Kind::Payload, record.stamp, record.bytes);
+                Some(Job {
+                    kind,
+                    key,
+                    sequence,
+                    stamp,
+                    bytes,
+                    from: None,
+                })
+            }
+        }
+    }
+
+    async fn write_all(&mut self, mut jobs: Vec<Job>) {
+        while !jobs.is_empty() {
+            let fitting = self.fitting(&jobs, 0);
+            if fitting == 0 {
+                self.reserved = batch_bytes(&jobs[..1]) + BLOCK;
+                if let Err(error) = self.turn_over().await {
+                    self.failed(&jobs, &error).await;
+                    return;
+                }
+                continue;
+            }
+            let rest = jobs.split_off(fitting);
+            let tombstones = jobs.iter().any(|job| job.kind == Kind::Tombstone);
+            if let Err(error) = self.append(&jobs).await {
+                jobs.extend(rest);
+                self.failed(&jobs, &error).await;
+                return;
+            }
+            self.tombstones_unsynced |= tombstones;
+            jobs = rest;
+        }
+    }
+
+    /// How many of `jobs` fit into the open segment and leave `reserved` bytes of it.
+    pub(crate) fn fitting(&self, jobs: &[Job], reserved: u64) -> usize {
+        let room = self.disk.segment_bytes.saturating_sub(reserved);
+        self.open
+            .as_ref()
+            .map_or(0, |open| open.fitting(jobs, room))
+    }
+
+    /// Writes `jobs`, which fit, as one batch, and tells the directory where they lie.
+    pub(crate) async fn append(&mut self, jobs: &[Job]) -> Result<(), disk::Error> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let bytes = batch_bytes(jobs);
+        let mut blocks = self
+            .disk
+            .device
+            .pool()
+            .take(usize::try_from(bytes).unwrap_or_default());
+        let (cursor, generation) = (open.cursor, open.generation);
+        let entries = encode(&mut blocks, jobs, cursor, generation, &self.disk.secret);
+        let written = self
+            .disk
+            .device
+            .write_at(self.disk.base(open.segment) + cursor, blocks)
+            .await;
+        self.disk.tell_write(written.is_ok());
+        written?;
+        for (job, entry) in jobs.iter().zip(&entries) {
+            let place = self.disk.place(open.segment, entry.start);
+            match (job.kind, job.from) {
+                (Kind::Tombstone, _) => {}
+                (Kind::Payload, None) => {
+                    self.directory
+                        .landed(&job.key, job.sequence, place, entry.length);
+                }
+                (Kind::Payload, Some(from)) => {
+                    self.directory.moved(&job.key, from, place, job.sequence);
+                }
+            }
+        }
+        open.cursor += bytes;
+        open.entries.extend(entries);
+        self.metrics
+            .written(bytes, jobs.iter().any(|job| job.from.is_some()));
+        Ok(())
+    }
+
+    /// Seals the open segment and opens the next, then empties the one after it.
+    async fn turn_over(&mut self) -> Result<(), disk::Error> {
+        self.seal().await;
+        if !self.next_is_empty {
+            self.empty(self.next, false).await;
+            self.next_is_empty = true;
+        }
+        let (segment, generation) = (self.next, self.directory.next_sequence());
+        self.write_opening(segment, generation).await?;
+        self.disk.set_generation(segment, generation);
+        self.open = Some(Open::new(segment, generation));
+        self.tombstones_unsynced = false;
+        self.next = (segment + 1) % self.disk.segments();
+        self.next_is_empty = false;
+        self.empty(self.next, true).await;
+        self.next_is_empty = true;
+        Ok(())
+    }
+
+    /// Makes the segment's old content invalid, durably, before anything new is written to it.
+    async fn write_opening(&self, segment: usize, generation: u64) -> Result<(), disk::Error> {
+        let mut block = self.disk.device.pool().take(disk::BLOCK);
+        encode_opening(&mut block, generation, &self.disk.secret);
+        let device = &self.disk.device;
+        let written = match device.write_at(self.disk.base(segment), block).await {
+            Ok(()) => device.sync().await,
+            Err(error) => Err(error),
+        };
+        self.disk.tell_write(written.is_ok());
+        written
+    }
+
+    /// Writes the open segment's footer. It is synced with the next opening, or the next flush; if
+    /// it gets lost the segment is scanned.
+    async fn seal(&mut self) {
+        if let Some(open) = self.open.take() {
+            let written = self
+                .write_footer(open.segment, open.generation, &open.entries)
+                .await;
+            if let Err(error) = written {
+                self.trouble(&error, "a segment could not be sealed");
+            }
+        }
+    }
+
+    async fn write_footer(
+        &self,
+        segment: usize,
+        generation: u64,
+        entries: &[Entry],
+    ) -> Result<(), disk::Error> {
+        let bytes = footer_bytes(entries.len());
+        let mut blocks = self
+            .disk
+            .device
+            .pool()
+            .take(usize::try_from(bytes).unwrap_or_default());
+        encode_footer(&mut blocks, entries, generation, &self.disk.secret);
+        let end = self.disk.base(segment) + self.disk.segment_bytes;
+        self.disk.device.write_at(end - bytes, blocks).await
+    }
+
+    /// Makes what was written durable. If that fails it is not known what is lost: records will be
+    /// missed when they are read, but removals must not be.
+    async fn sync(&mut self) {
+        let synced = self.disk.device.sync().await;
+        if let Err(error) = &synced {
+            self.disk.tell_write(false);
+            self.trouble(error, "a sync failed");
+            if self.tombstones_unsynced {
+                self.forget(self.directory.next_sequence()).await;
+            }
+        }
+        self.tombstones_unsynced = false;
+    }
+
+    async fn failed(&self, jobs: &[Job], error: &disk::Error) {
+        self.trouble(error, "records stay in RAM only");
+        self.give_up(jobs).await;
+    }
+
+    async fn give_up(&self, jobs: &[Job]) {
+        let (mut removal, mut records) = (None, 0);
+        for job in jobs {
+            match job.kind {
+                Kind::Payload => {
+                    self.directory.given_up(&job.key, job.sequence);
+                    records += 1;
+                }
+                Kind::Tombstone => removal = Some(job.sequence.max(removal.unwrap_or_default())),
+            }
+        }
+        self.metrics.unadmitted(Unadmitted::Faulty, records);
+        if let Some(sequence) = removal {
+            self.forget(sequence).await;
+        }
+    }
+
+    /// Has the disk's content of up to `sequence` forgotten at the next start.
+    async fn forget(&self, sequence: u64) {
+        let path = self.disk.path.display();
+        match self.keeper.forget(self.disk.id, sequence).await {
+            Ok(()) => tracing::warn!(disk = %path, "removals could not be written: the disk's \
+                content will be forgotten at the next start"),
+            Err(error) => tracing::error!(disk = %path, %error, "removals are lost: what was \
+                removed may come back at the next start"),
+        }
+    }
+
+    pub(crate) fn trouble(&self, error: &disk::Error, what: &str) {
+        self.metrics.write_failed(error.is_no_space());
+        tracing::warn!(disk = %self.disk.path.display(), %error, "{what}");
+    }
+}

@@ -1,0 +1,231 @@
+//! What the store counts.
+
+use prometheus::{
+    IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    core::{Collector, Desc},
+    proto::MetricFamily,
+};
+use std::sync::Weak;
+
+use crate::{DiskState, Stats, store::Inner};
+
+/// Counters, shared by all who count.
+pub(crate) struct Metrics {
+    pub(crate) evicted_segments: IntCounter,
+    pub(crate) recovered_records: IntCounter,
+    pub(crate) skipped_segments: IntCounter,
+    pub(crate) purges: IntCounter,
+    reads: IntCounterVec,
+    read_bytes: IntCounter,
+    written_bytes: IntCounterVec,
+    unadmitted: IntCounterVec,
+    write_errors: IntCounterVec,
+}
+
+/// How an attempt to get a record from disk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DiskRead {
+    Hit,
+    /// Answered by somebody else's read.
+    Collapsed,
+    /// Something else lies there.
+    Mismatch,
+    /// The payload failed its checksum.
+    Corrupt,
+    Error,
+    Timeout,
+    /// Too many reads are under way, or the disk is suspended.
+    Refused,
+    /// Something newer happened to the key meanwhile.
+    Superseded,
+}
+
+/// Why a put stayed in RAM only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unadmitted {
+    /// The disk's queue is full.
+    Full,
+    /// Longer than a segment can take.
+    TooLarge,
+    /// No disk is fit to be written to.
+    Faulty,
+    /// The store was closed.
+    Closed,
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(format!("millpond_store_{name}"), help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let by = |name: &str, help: &str, label: &str| {
+            let options = Opts::new(format!("millpond_store_{name}"), help);
+            let counters = IntCounterVec::new(options, &[label])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        Ok(Self {
+            evicted_segments: counter("evicted_segments_total", "Segments emptied for new use.")?,
+            recovered_records: counter("recovered_records_total", "Records found at start.")?,
+            skipped_segments: counter(
+                "skipped_segments_total",
+                "Segments that could not be read at start.",
+            )?,
+            purges: counter("purges_total", "Purges made durable.")?,
+            reads: by(
+                "disk_reads_total",
+                "Attempts to get a record from disk.",
+                "outcome",
+            )?,
+            read_bytes: counter("disk_read_bytes_total", "Payload bytes served from disk.")?,
+            written_bytes: by(
+                "disk_written_bytes_total",
+                "Bytes written to disk.",
+                "reason",
+            )?,
+            unadmitted: by(
+                "unadmitted_records_total",
+                "Records that stayed in RAM only.",
+                "reason",
+            )?,
+            write_errors: by(
+                "write_errors_total",
+                "Writes and syncs that failed.",
+                "reason",
+            )?,
+        })
+    }
+
+    pub(crate) fn disk_read(&self, outcome: DiskRead) {
+        let label = match outcome {
+            DiskRead::Hit => "hit",
+            DiskRead::Collapsed => "collapsed",
+            DiskRead::Mismatch => "mismatch",
+            DiskRead::Corrupt => "corrupt",
+            DiskRead::Error => "error",
+            DiskRead::Timeout => "timeout",
+            DiskRead::Refused => "refused",
+            DiskRead::Superseded => "superseded",
+        };
+        self.reads.with_label_values(&[label]).inc();
+    }
+
+    pub(crate) fn served_from_disk(&self, bytes: usize) {
+        self.read_bytes.inc_by(bytes as u64);
+    }
+
+    pub(crate) fn written(&self, bytes: u64, kept: bool) {
+        let reason = if kept { "kept" } else { "admitted" };
+        self.written_bytes
+            .with_label_values(&[reason])
+            .inc_by(bytes);
+    }
+
+    pub(crate) fn unadmitted(&self, reason: Unadmitted, records: u64) {
+        let label = match reason {
+            Unadmitted::Full => "queue_full",
+            Unadmitted::TooLarge => "too_large",
+            Unadmitted::Faulty => "disk_fault",
+            Unadmitted::Closed => "closed",
+        };
+        self.unadmitted.with_label_values(&[label]).inc_by(records);
+    }
+
+    pub(crate) fn write_failed(&self, no_space: bool) {
+        let reason = if no_space { "no_space" } else { "error" };
+        self.write_errors.with_label_values(&[reason]).inc();
+    }
+}
+
+/// Gauges that are read from the store when they are asked for. They vanish with it.
+pub(crate) struct Gauges {
+    store: Weak<Inner>,
+    bytes: IntGaugeVec,
+    records: IntGaugeVec,
+    index_bytes: IntGauge,
+    queued_bytes: IntGaugeVec,
+    disk_state: IntGaugeVec,
+}
+
+impl Gauges {
+    pub(crate) fn register(
+        store: Weak<Inner>,
+        registry: &Registry,
+    ) -> Result<(), prometheus::Error> {
+        let by = |name: &str, help: &str, labels: &[&str]| {
+            IntGaugeVec::new(Opts::new(format!("millpond_store_{name}"), help), labels)
+        };
+        registry.register(Box::new(Self {
+            store,
+            bytes: by("bytes", "Bytes held, by tier.", &["tier"])?,
+            records: by("records", "Records held, by tier.", &["tier"])?,
+            index_bytes: IntGauge::new("millpond_store_index_bytes", "RAM of the disks' index.")?,
+            queued_bytes: by("queued_bytes", "Bytes that wait to be written.", &["disk"])?,
+            disk_state: by(
+                "disk_state",
+                "1 for the state that a disk is in.",
+                &["disk", "state"],
+            )?,
+        }))
+    }
+
+    fn set(&self, stats: &Stats) {
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (ram, disk) = (["ram"], ["disk"]);
+        self.bytes
+            .with_label_values(&ram)
+            .set(signed(stats.ram_bytes));
+        self.records
+            .with_label_values(&ram)
+            .set(signed(stats.ram_records));
+        let bytes = stats.disks.iter().map(|disk| disk.bytes).sum();
+        self.bytes.with_label_values(&disk).set(signed(bytes));
+        let records = stats.disks.iter().map(|disk| disk.records).sum();
+        self.records.with_label_values(&disk).set(signed(records));
+        self.index_bytes.set(signed(stats.index_bytes));
+        for disk in &stats.disks {
+            let path = disk.path.display().to_string();
+            self.queued_bytes
+                .with_label_values(&[&path])
+                .set(signed(disk.queued_bytes));
+            for label in DiskState::LABELS {
+                let here = i64::from(label == disk.state.as_str());
+                self.disk_state
+                    .with_label_values(&[path.as_str(), label])
+                    .set(here);
+            }
+        }
+    }
+}
+
+impl Collector for Gauges {
+    fn desc(&self) -> Vec<&Desc> {
+        let vectors = [
+            &self.bytes,
+            &self.records,
+            &self.queued_bytes,
+            &self.disk_state,
+        ];
+        let mut all: Vec<_> = vectors.into_iter().flat_map(Collector::desc).collect();
+        all.extend(self.index_bytes.desc());
+        all
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let Some(store) = self.store.upgrade() else {
+            return Vec::new();
+        };
+        self.set(&store.stats());
+        let vectors = [
+            &self.bytes,
+            &self.records,
+            &self.queued_bytes,
+            &self.disk_state,
+        ];
+        let mut all: Vec<_> = vectors.into_iter().flat_map(Collector::collect).collect();
+        all.extend(self.index_bytes.collect());
+        all
+    }
+}
