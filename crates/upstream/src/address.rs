@@ -31,7 +31,7 @@ impl HostPort {
                 .to_string(),
             None => host.to_owned(),
         };
-        let is_ip = host.parse::<IpAddr>().is_ok();
+        let is_ip = text.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
         let is_name = !host.is_empty()
             && host.len() <= 253
             && host
@@ -91,19 +91,16 @@ fn is_private_v6(ip: Ipv6Addr) -> bool {
         is_private_v4(Ipv4Addr::new(a, b, c, d))
     };
     match segments {
-        // Unspecified, loopback, and the deprecated IPv4-compatible form around them.
-        [0, 0, 0, 0, 0, 0, _, _] => true,
         // RFC 4291 section 2.5.5.2: IPv4-mapped.
         [0, 0, 0, 0, 0, 0xffff, high, low]
         // RFC 6052: the well-known prefix of NAT64.
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         // RFC 3056: 6to4.
         | [0x2002, high, low, ..] => embedded(high, low),
-        // RFC 3849: documentation.
-        [0x2001, 0xdb8, ..] => true,
-        // RFC 8215: local translation. RFC 4193: unique local. RFC 4291: link-local, the
-        // deprecated site-local, multicast.
-        [0x64, 0xff9b, 1, ..] => true,
+        // RFC 4291: unspecified, loopback, and the deprecated IPv4-compatible form around them.
+        // RFC 3849: documentation. RFC 8215: local translation.
+        [0, 0, 0, 0, 0, 0, _, _] | [0x2001, 0xdb8, ..] | [0x64, 0xff9b, 1, ..] => true,
+        // RFC 4193: unique local. RFC 4291: link-local, the deprecated site-local, multicast.
         [first, ..] => first & 0xfe00 == 0xfc00 || first & 0xff80 == 0xfe80 || first >= 0xff00,
     }
 }

@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(breaker.position(), Position::Closed);
         let (mut breaker, now) = closed();
         (0..19).for_each(|_| breaker.record(Outcome::Failed, now));
-        breaker.record(Outcome::Failed, now + Duration::from_secs(86_400));
+        breaker.record(Outcome::Failed, now + Duration::from_hours(24));
         assert_eq!(breaker.position(), Position::Closed);
     }
 

@@ -66,7 +66,7 @@ impl Limits {
             ("idle_timeout", self.idle_timeout),
         ];
         for (name, value) in times {
-            if value.is_zero() || value > Duration::from_secs(3600) {
+            if value.is_zero() || value > Duration::from_hours(1) {
                 let value = format!("{value:?}");
                 return Err(Error::Limit {
                     name,

@@ -98,17 +98,17 @@ impl<'a> Tries<'a> {
 mod tests {
     use super::*;
 
-    fn free(hop: usize) -> Option<Step> {
-        Some(Step { hop, repeats: 0 })
+    fn first(hop: usize) -> Step {
+        Step { hop, repeats: 0 }
     }
 
     #[test]
     fn another_hop_is_asked_before_the_same_one() {
         let mut tries = Tries::new(&[2, 0], 2);
-        assert_eq!(tries.next(None, |_| true, || false), free(2));
+        assert_eq!(tries.next(None, |_| true, || false), Some(first(2)));
         assert_eq!(
             tries.next(Some(Setback::Broken), |_| true, || true),
-            free(0)
+            Some(first(0))
         );
         let last = tries.next(Some(Setback::Broken), |_| true, || true);
         assert_eq!(last, Some(Step { hop: 2, repeats: 2 }));
@@ -118,10 +118,10 @@ mod tests {
     #[test]
     fn a_hop_with_an_open_breaker_is_passed_over() {
         let mut tries = Tries::new(&[0, 1, 2], 2);
-        assert_eq!(tries.next(None, |hop| hop != 0, || false), free(1));
+        assert_eq!(tries.next(None, |hop| hop != 0, || false), Some(first(1)));
         assert_eq!(
             tries.next(Some(Setback::Unreachable), |hop| hop != 0, || false),
-            free(2)
+            Some(first(2))
         );
         let mut tries = Tries::new(&[0, 1], 2);
         assert_eq!(tries.next(None, |_| false, || true), None);
@@ -133,7 +133,7 @@ mod tests {
         tries.next(None, |_| true, || false);
         assert_eq!(
             tries.next(Some(Setback::Unreachable), |_| true, || false),
-            free(1)
+            Some(first(1))
         );
         assert_eq!(tries.next(Some(Setback::Broken), |_| true, || false), None);
     }

@@ -229,14 +229,13 @@ impl Pool {
             Slot::Dialing { done: other, .. } if other.same_channel(done) => {}
             Slot::Dialing { .. } | Slot::Open(_) | Slot::Empty => return,
         }
-        slots[index] = match dialed {
-            Ok(shared) => Slot::Open(Arc::clone(shared)),
-            Err(_) => {
-                self.knows_h2
-                    .store(self.speech == Speech::Http2, Ordering::Relaxed);
-                Slot::Empty
-            }
-        };
+        if dialed.is_err() {
+            self.knows_h2
+                .store(self.speech == Speech::Http2, Ordering::Relaxed);
+        }
+        slots[index] = dialed
+            .as_ref()
+            .map_or(Slot::Empty, |shared| Slot::Open(Arc::clone(shared)));
     }
 }
 

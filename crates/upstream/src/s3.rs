@@ -32,7 +32,7 @@ pub struct S3 {
     pub bucket: String,
     /// The region that requests are signed for.
     pub region: String,
-    /// Keys for SigV4; `None` sends unsigned requests, for a public bucket.
+    /// Keys for `SigV4`; `None` sends unsigned requests, for a public bucket.
     pub credentials: Option<Credentials>,
     /// Whether the bucket is part of the host name and not of the path.
     pub virtual_hosted: bool,
@@ -246,18 +246,17 @@ impl S3Hop {
                 element(&seen.error, "ActualObjectSize").and_then(number)
             }
         };
-        let total = match told {
-            Some(total) => total,
-            None => {
-                let options = GetOptions {
-                    head: true,
-                    ..GetOptions::default()
-                };
-                let head = self.store.get_opts(key, options).await.map_err(|error| {
-                    Failure::new(Stage::Broken, fault::of(Phase::Head, &self.name, &error))
-                })?;
-                head.meta.size
-            }
+        let total = if let Some(total) = told {
+            total
+        } else {
+            let options = GetOptions {
+                head: true,
+                ..GetOptions::default()
+            };
+            let head = self.store.get_opts(key, options).await.map_err(|error| {
+                Failure::new(Stage::Broken, fault::of(Phase::Head, &self.name, &error))
+            })?;
+            head.meta.size
         };
         match fetch.range {
             Some(range) if range.first >= total => Ok(Answer::unsatisfiable(total)),
