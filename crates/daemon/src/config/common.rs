@@ -88,8 +88,8 @@ impl Common {
             )
             .required()
         });
-        let admin = top.section("admin", Admin::read);
-        let log = top.section("log", Log::read);
+        let admin = top.section("admin", |admin| Some(Admin::read(admin)));
+        let log = top.section("log", |log| Some(Log::read(log)));
         let drain_deadline = top.section("drain", |drain| {
             let range = Duration::from_secs(1)..=Duration::from_hours(2);
             Some(drain.duration("deadline", range).or(Duration::from_mins(2)))
@@ -105,7 +105,7 @@ impl Common {
 }
 
 impl Admin {
-    fn read(section: &mut Section) -> Option<Self> {
+    fn read(section: &mut Section) -> Self {
         let allow_public = section.flag("allow_public").or(false);
         let address = section
             .address("address")
@@ -115,12 +115,12 @@ impl Admin {
             let hint = "take a loopback or private address, or set allow_public = true";
             section.problem("address", &what, Some(hint));
         }
-        Some(Self { address })
+        Self { address }
     }
 }
 
 impl Log {
-    fn read(section: &mut Section) -> Option<Self> {
+    fn read(section: &mut Section) -> Self {
         const LEVELS: &[(&str, Level)] = &[
             ("error", Level::Error),
             ("warn", Level::Warn),
@@ -139,11 +139,11 @@ impl Log {
             path if path.contains('/') => Some(AccessTarget::File(folder.join(path))),
             _ => None,
         });
-        Some(Self {
+        Self {
             level,
             format,
             access: access.or(AccessTarget::Stdout),
-        })
+        }
     }
 }
 

@@ -1,0 +1,276 @@
+//! One request from its arrival to the end of its response, and the line that tells of it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use http::{HeaderMap, StatusCode, header};
+use message::{Request, Trail};
+use prometheus::IntCounter;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{
+    metrics::{Finished, RequestMetrics},
+    redact::{self, CMCD_BYTES_MAX, FIELD_BYTES_MAX},
+    time::rfc3339,
+};
+use crate::logs::Lines;
+
+/// How a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// All of it was handed over.
+    Complete,
+    /// The client went while the body was on its way.
+    Aborted,
+    /// The client went before there was a response.
+    Cancelled,
+    /// The body ended with an error of ours or of our upstream.
+    Failed,
+}
+
+impl End {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Aborted => "aborted",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A request under way. Dropping it, whenever that is, counts it and logs its line.
+pub(super) struct Record {
+    /// The first half of the line, written on arrival: it holds no part of the request itself.
+    line: Option<(Lines, Vec<u8>)>,
+    metrics: RequestMetrics,
+    arrived: Instant,
+    status: Option<StatusCode>,
+    trail: Trail,
+    from_source: Option<IntCounter>,
+    bytes: u64,
+    length: Option<u64>,
+    first_byte: Option<Duration>,
+    end: Option<End>,
+}
+
+impl Record {
+    pub(super) fn begin(
+        request: &Request,
+        metrics: &RequestMetrics,
+        lines: Option<&Lines>,
+    ) -> Self {
+        metrics.begin();
+        Self {
+            line: lines.map(|lines| (lines.clone(), first_half(request))),
+            metrics: metrics.clone(),
+            arrived: request.at.mono,
+            status: None,
+            trail: Trail::default(),
+            from_source: None,
+            bytes: 0,
+            length: None,
+            first_byte: None,
+            end: None,
+        }
+    }
+
+    /// There is a response, with a body of that length.
+    pub(super) fn respond(&mut self, status: StatusCode, trail: Trail, length: Option<u64>) {
+        self.status = Some(status);
+        self.from_source = Some(self.metrics.bytes_from(trail.source));
+        self.trail = trail;
+        self.length = length;
+    }
+
+    /// A piece of the body was handed over.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        if self.first_byte.is_none() {
+            self.first_byte = Some(self.arrived.elapsed());
+        }
+        self.bytes += bytes as u64;
+        if let Some(counter) = &self.from_source {
+            counter.inc_by(bytes as u64);
+        }
+    }
+
+    /// The body came to its end.
+    pub(super) fn complete(&mut self) {
+        self.end = Some(End::Complete);
+    }
+
+    /// The body ended with an error.
+    pub(super) fn failed(&mut self, error: &message::Error) {
+        self.end = Some(End::Failed);
+        self.trail.reason = Some(error.to_string().into());
+    }
+
+    /// The end, for whoever looks once nothing more will come.
+    fn end(&self) -> End {
+        match (self.end, self.status, self.length) {
+            (Some(end), _, _) => end,
+            (None, None, _) => End::Cancelled,
+            // A listener need not ask for the end of a body of which it has every byte.
+            (None, Some(_), Some(length)) if length == self.bytes => End::Complete,
+            (None, Some(_), _) => End::Aborted,
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let (end, duration) = (self.end(), self.arrived.elapsed());
+        self.metrics.end(&Finished {
+            site: self.trail.site.as_deref(),
+            status: self.status,
+            outcome: self.trail.outcome,
+            source: self.trail.source,
+            end,
+            first_byte: self.first_byte,
+            duration,
+        });
+        let Some((lines, mut line)) = self.line.take() else {
+            return;
+        };
+        let outgoing = Outgoing {
+            site: self.trail.site.as_deref(),
+            status: self.status.map(|status| status.as_u16()),
+            bytes: self.bytes,
+            end: end.word(),
+            first_byte_us: self.first_byte.map(microseconds),
+            duration_us: microseconds(duration),
+            outcome: self.trail.outcome,
+            source: self.trail.source,
+            reason: self
+                .trail
+                .reason
+                .as_deref()
+                .map(|reason| start_of(reason, FIELD_BYTES_MAX)),
+            session: self
+                .trail
+                .session
+                .as_deref()
+                .map(|name| start_of(name, FIELD_BYTES_MAX)),
+        };
+        // Two objects become one: `{"a":1}` and `{"b":2}`.
+        let joint = line.len();
+        if serde_json::to_writer(&mut line, &outgoing).is_ok() && joint > 0 {
+            line[joint - 1] = b',';
+            line.remove(joint);
+            line.push(b'\n');
+            lines.push(&line);
+        }
+    }
+}
+
+/// What is known when a request arrives.
+#[derive(Serialize)]
+struct Incoming<'r> {
+    time: String,
+    client: SocketAddr,
+    protocol: &'static str,
+    method: &'r str,
+    host: &'r str,
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    range: Option<std::borrow::Cow<'r, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<std::borrow::Cow<'r, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<&'r str>,
+    #[serde(skip_serializing_if = "Cmcd::is_empty")]
+    cmcd: Cmcd,
+}
+
+/// What is known when a response has ended.
+#[derive(Serialize)]
+struct Outgoing<'r> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<&'r str>,
+    status: Option<u16>,
+    bytes: u64,
+    end: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_us: Option<u64>,
+    duration_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'r str>,
+}
+
+/// CTA-5004: four header fields or one query parameter, kept as the player sent them.
+#[derive(Serialize, Default, PartialEq)]
+struct Cmcd {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+}
+
+impl Cmcd {
+    fn of(headers: &HeaderMap, query: Option<&str>) -> Self {
+        let field = |name| {
+            headers
+                .get(name)
+                .map(|value| redact::cmcd(value.as_bytes()))
+        };
+        Self {
+            object: field("cmcd-object"),
+            request: field("cmcd-request"),
+            session: field("cmcd-session"),
+            status: field("cmcd-status"),
+            query: query.and_then(redact::cmcd_parameter),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn first_half(request: &Request) -> Vec<u8> {
+    let headers = &request.head.headers;
+    let field = |name| {
+        headers
+            .get(name)
+            .map(|value| redact::field(value.as_bytes(), FIELD_BYTES_MAX))
+    };
+    let incoming = Incoming {
+        time: rfc3339(request.at.wall),
+        client: request.client.address,
+        protocol: request.client.protocol.alpn(),
+        method: start_of(request.head.method.as_str(), 16),
+        host: start_of(request.host(), FIELD_BYTES_MAX),
+        path: redact::path(request.path()),
+        range: field(header::RANGE),
+        agent: field(header::USER_AGENT),
+        identity: request.client.identity.as_deref(),
+        cmcd: Cmcd::of(headers, request.query()),
+    };
+    let mut line = Vec::with_capacity(512 + CMCD_BYTES_MAX / 4);
+    // Serialising texts and numbers into memory has no way to fail; an empty line is not logged.
+    if serde_json::to_writer(&mut line, &incoming).is_err() {
+        line.clear();
+    }
+    line
+}
+
+/// The start of a text, cut between characters.
+fn start_of(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
