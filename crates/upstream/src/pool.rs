@@ -13,12 +13,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Request;
 use http_body_util::Empty;
-use hyper::{
-    body::Incoming,
-    client::conn::{http1, http2},
-};
+use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use message::{Error, Kind};
 use parking_lot::Mutex;
@@ -29,7 +25,8 @@ use crate::{
     Limits,
     dial::{Dialer, Wire},
     fault::{self, Phase},
-    question::Form,
+    lease::{Lease, Link},
+    witness::Witness,
 };
 
 /// Windows for paths of 100 ms: 4 MiB a stream is 40 MB/s there, 16 MiB bounds a connection's
@@ -46,6 +43,8 @@ const HTTP1_FIELDS_MAX: usize = 100;
 /// hole within 2 s. Slower than one a second, which servers count as a flood.
 const PING_INTERVAL: Duration = Duration::from_millis(1_200);
 const PING_TIMEOUT: Duration = Duration::from_millis(800);
+/// Streams opened before the hop has told its own limit, which comes one round trip later.
+const STREAMS_AT_FIRST: usize = 16;
 /// Streams on a connection before another one is opened beside it.
 const STREAMS_BEFORE_NEXT: usize = 16;
 
@@ -82,11 +81,11 @@ enum Slot {
 type Dialed = Result<Arc<Shared>, Error>;
 
 /// An HTTP/2 connection.
-struct Shared {
-    sender: http2::SendRequest<Empty<Bytes>>,
-    _driver: AbortOnDropHandle<()>,
-    streams: AtomicUsize,
-    retired: AtomicBool,
+pub(crate) struct Shared {
+    pub(crate) sender: http2::SendRequest<Empty<Bytes>>,
+    pub(crate) driver: Driver,
+    pub(crate) streams: AtomicUsize,
+    pub(crate) retired: AtomicBool,
 }
 
 impl Shared {
@@ -101,9 +100,31 @@ struct Idle {
     since: Instant,
 }
 
-struct Exclusive {
-    sender: http1::SendRequest<Empty<Bytes>>,
-    _driver: AbortOnDropHandle<()>,
+pub(crate) struct Exclusive {
+    pub(crate) sender: http1::SendRequest<Empty<Bytes>>,
+    pub(crate) driver: Driver,
+}
+
+/// What keeps a connection going.
+pub(crate) struct Driver {
+    _task: AbortOnDropHandle<()>,
+    pub(crate) witness: Arc<Witness>,
+}
+
+impl Driver {
+    fn spawn(
+        connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
+        witness: Arc<Witness>,
+    ) -> Self {
+        let task = tokio::spawn(async move {
+            // Its requests learn of the failure; nobody else needs to.
+            let _failure = connection.await;
+        });
+        Self {
+            _task: AbortOnDropHandle::new(task),
+            witness,
+        }
+    }
 }
 
 impl Pool {
@@ -157,7 +178,7 @@ impl Pool {
         }
     }
 
-    fn put_idle(&self, connection: Exclusive) {
+    pub(crate) fn put_idle(&self, connection: Exclusive) {
         let mut idle = self.idle.lock();
         idle.retain(|idle| {
             !idle.connection.sender.is_closed() && idle.since.elapsed() < self.idle_timeout
@@ -265,6 +286,7 @@ async fn open_shared(wire: Wire) -> Result<Shared, Error> {
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES_MAX)
         .max_header_list_size(HEAD_BYTES_MAX)
+        .initial_max_send_streams(STREAMS_AT_FIRST)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
         .keep_alive_while_idle(false);
@@ -272,13 +294,9 @@ async fn open_shared(wire: Wire) -> Result<Shared, Error> {
         .handshake(TokioIo::new(wire.transport))
         .await
         .map_err(|error| fault::of(Phase::Connect, "http/2 preface", &error))?;
-    let driver = tokio::spawn(async move {
-        // Its requests learn of the failure; nobody else needs to.
-        let _failure = connection.await;
-    });
     Ok(Shared {
         sender,
-        _driver: AbortOnDropHandle::new(driver),
+        driver: Driver::spawn(connection, wire.witness),
         streams: AtomicUsize::new(0),
         retired: AtomicBool::new(false),
     })
@@ -293,86 +311,10 @@ async fn open_exclusive(wire: Wire) -> Result<Exclusive, Error> {
         .handshake(TokioIo::new(wire.transport))
         .await
         .map_err(|error| fault::of(Phase::Connect, "http/1.1", &error))?;
-    let driver = tokio::spawn(async move {
-        let _failure = connection.await;
-    });
     Ok(Exclusive {
         sender,
-        _driver: AbortOnDropHandle::new(driver),
+        driver: Driver::spawn(connection, wire.witness),
     })
-}
-
-/// One request's claim on a connection.
-pub(crate) struct Lease {
-    pool: Arc<Pool>,
-    link: Option<Link>,
-    /// Whether the connection carried a request before: it may have died unnoticed.
-    pub(crate) reused: bool,
-}
-
-enum Link {
-    Exclusive(Exclusive),
-    Stream(Arc<Shared>),
-}
-
-impl Lease {
-    fn new(pool: &Arc<Pool>, link: Link, reused: bool) -> Self {
-        Self {
-            pool: Arc::clone(pool),
-            link: Some(link),
-            reused,
-        }
-    }
-
-    fn on(pool: &Arc<Pool>, shared: Arc<Shared>, reused: bool) -> Self {
-        shared.streams.fetch_add(1, Ordering::Relaxed);
-        Self::new(pool, Link::Stream(shared), reused)
-    }
-
-    /// How requests on it are written.
-    pub(crate) fn form(&self) -> Form {
-        match self.link {
-            Some(Link::Stream(_)) => Form::Absolute,
-            Some(Link::Exclusive(_)) | None => Form::Origin,
-        }
-    }
-
-    /// Sends the request and waits for the head. Cancel safe: dropping it resets the stream or
-    /// closes the connection.
-    pub(crate) async fn send(
-        &mut self,
-        request: Request<Empty<Bytes>>,
-    ) -> hyper::Result<http::Response<Incoming>> {
-        match &mut self.link {
-            Some(Link::Exclusive(connection)) => connection.sender.send_request(request).await,
-            Some(Link::Stream(shared)) => shared.sender.clone().send_request(request).await,
-            // A lease is given back by value: there is none left to send on.
-            None => std::future::pending().await,
-        }
-    }
-
-    /// No new request uses this connection.
-    pub(crate) fn retire(&self) {
-        if let Some(Link::Stream(shared)) = &self.link {
-            shared.retired.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// The body ended where its framing said: the connection may carry another request.
-    pub(crate) fn give_back(mut self) {
-        match self.link.take() {
-            Some(Link::Exclusive(connection)) => self.pool.put_idle(connection),
-            link => self.link = link,
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(Link::Stream(shared)) = &self.link {
-            shared.streams.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -116,10 +116,17 @@ impl S3Client {
             body.finish();
             return Ok(HttpResponse::from_parts(head, Bytes::new().into()));
         };
-        let shape = answer::judge(&slip.asked, &head).map_err(|error| {
-            let detail = format!("{}: {}", self.name, error.detail());
-            Failure::new(Stage::Useless, Error::new(error.kind(), detail))
-        })?;
+        let shape = match answer::judge(&slip.asked, &head) {
+            Ok(shape) => shape,
+            Err(error) => {
+                body.abandon();
+                let detail = format!("{}: {}", self.name, error.detail());
+                return Err(Failure::new(
+                    Stage::Useless,
+                    Error::new(error.kind(), detail),
+                ));
+            }
+        };
         let mut seen = Seen {
             status: Some(head.status),
             ..Seen::default()

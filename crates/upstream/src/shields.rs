@@ -9,9 +9,10 @@ use rustls_pki_types::ServerName;
 use crate::{
     Limits, Metrics, Ring,
     address::HostPort,
-    dial::{Dialer, Place},
+    dial::Dialer,
     dispatch::Dispatch,
     hop::Hop,
+    place::Place,
     pool::{Pool, Speech},
     question::{Target, cdn_loop},
     wire::{Base, HttpHop},

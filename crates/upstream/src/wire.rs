@@ -23,7 +23,8 @@ use crate::{
     answer::{self, Shape},
     fault::{self, Phase},
     hop::{Answer, Failure, Hop, Stage},
-    pool::{Lease, Pool},
+    lease::Lease,
+    pool::Pool,
     question::{Asked, Form, Target},
 };
 
@@ -70,8 +71,13 @@ impl HttpHop {
             patience: self.head_timeout,
         };
         let (mut head, body) = exchange.run(&write).await?;
-        let shape = answer::judge(&asked, &head)
-            .map_err(|error| Failure::new(Stage::Useless, named(&self.name, &error)))?;
+        let shape = match answer::judge(&asked, &head) {
+            Ok(shape) => shape,
+            Err(error) => {
+                body.abandon();
+                return Err(Failure::new(Stage::Useless, named(&self.name, &error)));
+            }
+        };
         answer::strip_hop_by_hop(&mut head.headers);
         Ok(match shape {
             Shape::Body(length) => {
@@ -132,8 +138,8 @@ pub(crate) struct Exchange<'a> {
 pub(crate) type Write<'a> = dyn Fn(Form) -> Result<Request<Empty<Bytes>>, Error> + Send + Sync + 'a;
 
 impl Exchange<'_> {
-    /// Sends on a connection, and once more on a fresh one if an old one turns out to be dead:
-    /// that the hop closed it meanwhile is no fault of the hop's, and it has not seen the request.
+    /// Sends on a connection, and once more if the hop never saw the request: that it closed an
+    /// idle connection meanwhile, or has no room for another stream, is no fault of the hop's.
     pub(crate) async fn run(&self, write: &Write<'_>) -> Result<(Parts, WireBody), Failure> {
         match self.once(write, true).await {
             Ok(answered) => Ok(answered),
@@ -193,21 +199,28 @@ impl Exchange<'_> {
                 return Dead::noticed(Stage::Broken, Error::new(Kind::HttpResponseTimeout, detail));
             }
         };
-        let connection_lost = is_of_connection(&error);
-        if connection_lost {
-            lease.retire();
-        }
-        let unnoticed = lease.reused && connection_lost && !error.is_timeout();
+        let loss = Loss::of(&error);
+        let is_timeout = error.is_timeout();
         let error = fault::of(Phase::Head, self.whom, &error);
-        let is_breach = error.kind() == Kind::HttpProtocolError;
-        let stage = if is_breach {
-            Stage::Useless
-        } else {
-            Stage::Broken
+        if loss == Loss::Connection {
+            lease.retire();
+            if let Some(cause) = lease.tls_failure() {
+                // TLS 1.3: a client's certificate is refused after its handshake.
+                return Dead::noticed(Stage::Unreachable, named(self.whom, &cause));
+            }
+        }
+        let stage = match error.kind() {
+            Kind::HttpProtocolError => Stage::Useless,
+            _ => Stage::Broken,
+        };
+        let unnoticed = match loss {
+            Loss::Refused => true,
+            Loss::Connection => lease.reused && !is_timeout && stage == Stage::Broken,
+            Loss::Stream => false,
         };
         Dead {
             failure: Failure::new(stage, error),
-            unnoticed: unnoticed && !is_breach,
+            unnoticed,
         }
     }
 }
@@ -218,7 +231,8 @@ enum Trouble {
     Silence,
 }
 
-/// A failed try, and whether it only found out that a connection had died before it.
+/// A failed try, and whether the hop never saw the request: a connection had died before it, or
+/// the hop had no room for it.
 struct Dead {
     failure: Failure,
     unnoticed: bool,
@@ -233,12 +247,27 @@ impl Dead {
     }
 }
 
-/// Whether the whole connection is gone, and not only this request's stream.
-fn is_of_connection(error: &hyper::Error) -> bool {
-    let cause = std::error::Error::source(error);
-    match cause.and_then(|cause| cause.downcast_ref::<h2::Error>()) {
-        Some(error) => error.is_go_away() || error.is_io(),
-        None => true,
+/// What an exchange lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// The connection.
+    Connection,
+    /// This request's stream.
+    Stream,
+    /// RFC 9113 section 8.7: this request's stream, before it was looked at. It is safe to ask
+    /// again, and by then the hop's limit of streams is known.
+    Refused,
+}
+
+impl Loss {
+    fn of(error: &hyper::Error) -> Self {
+        let cause = std::error::Error::source(error);
+        match cause.and_then(|cause| cause.downcast_ref::<h2::Error>()) {
+            Some(error) if error.is_go_away() || error.is_io() => Self::Connection,
+            Some(error) if error.reason() == Some(h2::Reason::REFUSED_STREAM) => Self::Refused,
+            Some(_) => Self::Stream,
+            None => Self::Connection,
+        }
     }
 }
 
@@ -269,6 +298,11 @@ impl WireBody {
     /// Takes the body for read if there is nothing in it.
     pub(crate) fn finish(mut self) {
         self.settle();
+    }
+
+    /// The connection is not used again: whoever sent this head may send anything.
+    pub(crate) fn abandon(mut self) {
+        self.lease = None;
     }
 
     fn settle(&mut self) {

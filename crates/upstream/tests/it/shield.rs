@@ -18,7 +18,7 @@ use hyper::body::{Frame, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{io::AsyncWriteExt, net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::support::{content, rustls_provider};
 
@@ -33,6 +33,11 @@ type Chain = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // Two authorities of one name would be told apart only by their signatures.
+        let name = format!("test authority {:016x}", rand::random::<u64>());
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
@@ -140,8 +145,13 @@ impl TestShield {
                 };
                 let (acceptor, goaways) = (acceptor.clone(), goaways.clone());
                 serving.spawn(async move {
-                    if let Ok(tls) = acceptor.accept(tcp).await {
-                        service.serve(tls, goaways).await;
+                    match acceptor.accept(tcp).into_fallible().await {
+                        Ok(tls) => service.serve(tls, goaways).await,
+                        // Closed with bytes unread, it would reset the alert away.
+                        Err((_error, mut tcp)) => {
+                            let _closed = tcp.shutdown().await;
+                            let _closed = tokio::io::copy(&mut tcp, &mut tokio::io::sink()).await;
+                        }
                     }
                 });
             }

@@ -374,8 +374,8 @@ async fn certificates_are_checked_on_both_sides() {
         (&good, ours.client(Some(&theirs), &["h2"])),
     ] {
         let (edge, _) = edge_with(tls, &[shield.address.to_string()], quick());
-        let kind = Ask::whole("/a").refused_by(&edge).await;
-        assert_eq!(kind, Kind::TlsCertificateError);
+        let error = Ask::whole("/a").of(&edge).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::TlsCertificateError, "{error}");
         assert_eq!(shield.requests(), 0);
     }
 }
