@@ -39,3 +39,40 @@ impl Upstream for BySite {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use message::{Body, ObjectName};
+
+    use super::*;
+
+    struct Teapot;
+
+    impl Upstream for Teapot {
+        fn fetch(
+            &self,
+            _fetch: Fetch,
+        ) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + '_>> {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = http::StatusCode::IM_A_TEAPOT;
+            Box::pin(std::future::ready(Ok(response)))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_site_meets_its_own_upstream_and_an_unknown_one_none() {
+        let router = BySite::new().with("tea", Arc::new(Teapot));
+        let fetch = |site: &str| Fetch {
+            object: ObjectName {
+                site: site.into(),
+                path: "/a".into(),
+            },
+            range: None,
+            condition: None,
+            at: message::now(),
+        };
+        assert_eq!(router.fetch(fetch("tea")).await.unwrap().status(), 418);
+        let error = router.fetch(fetch("coffee")).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::DestinationNotFound);
+    }
+}

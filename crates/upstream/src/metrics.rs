@@ -71,7 +71,7 @@ impl Metrics {
             )?,
             retries: counters(
                 "millpond_upstream_retries_total",
-                "Tries after the first, by why: unreachable, broken, lied, status.",
+                "Tries after the first, by why: unreachable, broken, useless, status.",
                 &["upstream", "reason"],
             )?,
             breaker: gauges(

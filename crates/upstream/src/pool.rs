@@ -18,7 +18,10 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use message::{Error, Kind};
 use parking_lot::Mutex;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -45,6 +48,8 @@ const PING_INTERVAL: Duration = Duration::from_millis(1_200);
 const PING_TIMEOUT: Duration = Duration::from_millis(800);
 /// Streams opened before the hop has told its own limit, which comes one round trip later.
 const STREAMS_AT_FIRST: usize = 16;
+/// How long an idle connection may take to be ready. It is at once, or it never will be.
+const READY_TIMEOUT: Duration = Duration::from_millis(100);
 /// Streams on a connection before another one is opened beside it.
 const STREAMS_BEFORE_NEXT: usize = 16;
 
@@ -172,7 +177,8 @@ impl Pool {
                 since,
             } = self.idle.lock().pop()?;
             let is_young = since.elapsed() < self.idle_timeout;
-            if is_young && connection.sender.ready().await.is_ok() {
+            let ready = timeout(READY_TIMEOUT, connection.sender.ready());
+            if is_young && matches!(ready.await, Ok(Ok(()))) {
                 return Some(connection);
             }
         }

@@ -8,6 +8,7 @@ use upstream::{HttpOrigin, HttpOriginConfig, Limits};
 
 use crate::{
     liar::{Act, Liar, close, say, sized},
+    shield::{Authority, TestShield},
     support::{Ask, body, content, eventually, expect, field, metric, metrics, quick},
 };
 
@@ -63,6 +64,34 @@ async fn bodies_come_byte_for_byte_over_one_kept_connection() {
     .await;
     expect(Ask::whole("/a").of(&origin).await.unwrap(), 200, b"abcd").await;
     assert_eq!(liar.connections(), 1);
+}
+
+#[tokio::test]
+async fn an_https_origin_that_offers_h2_is_read_over_it() {
+    let authority = Authority::new();
+    let server = TestShield::start_as(&authority, "localhost", "h2").await;
+    let (metrics, _registry) = metrics();
+    let config = HttpOriginConfig {
+        name: "origin".into(),
+        node: "shield1".to_owned(),
+        base_urls: vec![format!("https://localhost:{}/base", server.address.port())],
+        host: Some("origin.test".to_owned()),
+        tls: Some(authority.client(Some(&authority), &["h2", "http/1.1"])),
+        limits: Limits::default(),
+    };
+    let origin = HttpOrigin::new(&config, &metrics).unwrap();
+    for _ in 0..3 {
+        let part = Ask::range("/a", 10, 19).of(&origin).await.unwrap();
+        expect(part, 206, &content("/base/a", 10, 10)).await;
+    }
+    assert_eq!(server.connections(), 1);
+    let request = &server.requests.lock().unwrap()[0];
+    assert_eq!(request.uri(), "https://origin.test/base/a");
+    let without_tls = HttpOriginConfig {
+        tls: None,
+        ..config
+    };
+    assert!(HttpOrigin::new(&without_tls, &metrics).is_err());
 }
 
 /// X01.

@@ -1,11 +1,14 @@
 //! The edge's way to its shields: F07, F08, O14, O19, O20, X01.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use message::Kind;
 use prometheus::Registry;
-use tokio::net::TcpListener;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 use upstream::{Limits, Shield, Shields, ShieldsConfig};
 
 use crate::{
@@ -227,6 +230,75 @@ async fn a_black_hole_is_left_within_the_connect_timeout() {
     assert_eq!(reads.count().await, 20);
     assert!(
         started.elapsed() < Duration::from_millis(1_900),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// Passes bytes on until it is frozen: then the path is a black hole that nobody closes.
+async fn freezing_path(to: SocketAddr) -> (SocketAddr, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (freeze, frozen) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut paths = tokio::task::JoinSet::new();
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut frozen = frozen.clone();
+            paths.spawn(async move {
+                let mut far = TcpStream::connect(to).await.unwrap();
+                let froze = tokio::select! {
+                    _closed = tokio::io::copy_bidirectional(&mut near, &mut far) => false,
+                    frozen = frozen.wait_for(|frozen| *frozen) => frozen.is_ok(),
+                };
+                if froze {
+                    std::future::pending::<()>().await;
+                }
+            });
+        }
+    });
+    (address, freeze)
+}
+
+/// F08: an open connection whose path dies without a word.
+#[tokio::test]
+async fn a_connection_that_falls_into_a_black_hole_is_found_within_two_seconds() {
+    let authority = Authority::new();
+    let (first, second) = (
+        TestShield::start(&authority).await,
+        TestShield::start(&authority).await,
+    );
+    let (path, freeze) = freezing_path(first.address).await;
+    let addresses = [path.to_string(), second.address.to_string()];
+    // A head may take its time: it is the pings that tell.
+    let head_timeout = Duration::from_secs(30);
+    let limits = Limits {
+        retries_max: 2,
+        head_timeout,
+        ..Limits::default()
+    };
+    let tls = authority.client(Some(&authority), &["h2"]);
+    let (edge, _) = edge_with(tls, &addresses, limits);
+    for number in 0..20 {
+        let path = format!("/{number}");
+        let part = Ask::range(&path, 0, 99).of(&edge).await.unwrap();
+        expect(part, 206, &object(&path, 0, 100)).await;
+    }
+    assert!(first.requests() > 0 && second.requests() > 0);
+    freeze.send_replace(true);
+    let started = tokio::time::Instant::now();
+    let reads: FuturesUnordered<_> = (0..20)
+        .map(|number| {
+            let edge = &edge;
+            async move {
+                let path = format!("/{number}");
+                let part = Ask::range(&path, 100, 199).of(edge).await.unwrap();
+                expect(part, 206, &object(&path, 100, 100)).await;
+            }
+        })
+        .collect();
+    assert_eq!(reads.count().await, 20);
+    assert!(
+        started.elapsed() < Duration::from_millis(2_900),
         "{:?}",
         started.elapsed()
     );
