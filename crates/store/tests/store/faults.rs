@@ -1,0 +1,215 @@
+//! Disks in trouble: misses and counters, never an answer, and back to work afterwards.
+
+use std::time::Duration;
+
+use disk::{Fault, Operation, Rule};
+use store::{DiskState, Tier};
+
+use crate::oracle::{Opened, Place, body, key, until};
+
+fn state(opened: &Opened) -> DiskState {
+    opened.store.stats().disks[0].state.clone()
+}
+
+#[tokio::test]
+async fn a_full_disk_keeps_serving_and_admits_again_when_there_is_room() {
+    let mut place = Place::new(4 << 20);
+    place.config.ram_bytes = 16 << 20;
+    place.config.retry_after = Duration::from_millis(20);
+    let opened = place.open().await;
+    opened.put_all(0..50).await;
+    place
+        .faults
+        .add(Rule::always(Operation::Write, Fault::Errno(libc::ENOSPC)));
+    opened.put_all(50..100).await;
+    assert_eq!(state(&opened), DiskState::ReadOnly);
+    assert!(opened.counter("write_errors_total", Some("no_space")) >= 1);
+    assert!(opened.counter("unadmitted_records_total", Some("disk_fault")) >= 1);
+    assert_eq!(
+        opened.count_held(0..100).await,
+        100,
+        "RAM and what was written before"
+    );
+    assert_eq!(place.crashed().open().await.count_held(0..50).await, 50);
+    place.faults.clear();
+    let mut number = 100;
+    while state(&opened) != DiskState::Serving {
+        opened.put_all(number..number + 1).await;
+        number += 1;
+        assert!(number < 1_000_000, "the disk is not tried again");
+    }
+    opened.put_all(1_000_000..1_000_050).await;
+    assert_eq!(
+        place
+            .crashed()
+            .open()
+            .await
+            .count_held(1_000_000..1_000_050)
+            .await,
+        50
+    );
+}
+
+#[tokio::test]
+async fn failing_writes_leak_no_space() {
+    let mut place = Place::new(2 << 20);
+    place.config.retry_after = Duration::ZERO;
+    let opened = place.open().await;
+    opened.put_all(0..100).await;
+    place
+        .faults
+        .add(Rule::always(Operation::Write, Fault::Errno(libc::EIO)));
+    for number in 100..600 {
+        opened.put(number);
+        opened.store.flush().await;
+    }
+    assert_eq!(
+        opened.count_held(0..100).await,
+        100,
+        "nothing was evicted for nothing"
+    );
+    place.faults.clear();
+    opened.put_all(600..3_000).await;
+    let bytes = opened.store.stats().disks[0].bytes;
+    assert!(bytes > (2 << 20) * 7 / 10, "{bytes} of 2 MiB in use");
+    assert_eq!(opened.count_held(2_900..3_000).await, 100);
+}
+
+#[tokio::test]
+async fn a_failed_read_is_a_miss_and_the_record_is_forgotten() {
+    let place = Place::new(4 << 20);
+    let opened = place.open().await;
+    opened.put_all(0..10).await;
+    place
+        .faults
+        .add(Rule::times(Operation::Read, Fault::Errno(libc::EIO), 1));
+    assert!(!opened.holds(1).await);
+    assert_eq!(opened.counter("disk_reads_total", Some("error")), 1);
+    assert_eq!(opened.store.tier(&key(1)), None);
+    assert_eq!(
+        state(&opened),
+        DiskState::Serving,
+        "one bad sector is not a bad disk"
+    );
+    assert!(opened.holds(2).await);
+}
+
+#[tokio::test]
+async fn a_short_read_is_a_miss() {
+    let place = Place::new(4 << 20);
+    let opened = place.open().await;
+    opened.put_all(0..10).await;
+    place
+        .faults
+        .add(Rule::times(Operation::Read, Fault::Short, 1));
+    assert!(!opened.holds(1).await);
+}
+
+#[tokio::test]
+async fn a_byte_that_flips_on_its_way_is_a_miss() {
+    let place = Place::new(4 << 20);
+    let opened = place.open().await;
+    opened.put_all(0..60).await;
+    // In the first segment's records, behind the superblocks and the opening.
+    let at = 8192 + 4096 + 20_000;
+    place
+        .faults
+        .add(Rule::always(Operation::Read, Fault::Flip { at, mask: 2 }));
+    let held = opened.count_held(0..60).await;
+    assert_eq!(
+        held, 59,
+        "the one record that the byte belongs to is missed"
+    );
+}
+
+#[tokio::test]
+async fn a_slow_read_is_a_miss_in_time_and_the_record_stays() {
+    let mut place = Place::new(4 << 20);
+    place.config.read_timeout = Duration::from_millis(50);
+    let opened = place.open().await;
+    opened.put_all(0..10).await;
+    place
+        .faults
+        .add(Rule::times(Operation::Read, Fault::Hang, 1));
+    assert!(!opened.holds(1).await);
+    assert_eq!(opened.counter("disk_reads_total", Some("timeout")), 1);
+    assert_eq!(opened.store.tier(&key(1)), Some(Tier::Disk));
+    assert!(opened.holds(1).await);
+}
+
+#[tokio::test]
+async fn a_disk_whose_reads_fail_in_a_row_is_left_alone_for_a_while() {
+    let mut place = Place::new(4 << 20);
+    place.config.retry_after = Duration::from_millis(200);
+    let opened = place.open().await;
+    opened.put_all(0..100).await;
+    place
+        .faults
+        .add(Rule::always(Operation::Read, Fault::Errno(libc::EIO)));
+    assert_eq!(opened.count_held(0..50).await, 0);
+    assert_eq!(state(&opened), DiskState::Suspended);
+    let asked = place.faults.count(Operation::Read);
+    assert!(opened.counter("disk_reads_total", Some("refused")) > 0);
+    assert!(!opened.holds(99).await);
+    assert!(place.faults.count(Operation::Read) <= asked + 1);
+    place.faults.clear();
+    until("another try", || {
+        opened.store.tier(&key(98)) == Some(Tier::Disk)
+    })
+    .await;
+    let mut tries = 0_u32;
+    while !opened.holds(98).await {
+        tries += 1;
+        assert!(tries < 10_000_000, "the disk is not tried again");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(state(&opened), DiskState::Serving);
+}
+
+#[tokio::test]
+async fn too_many_reads_at_once_are_misses() {
+    let mut place = Place::new(4 << 20);
+    place.config.reads_in_flight_max = 4;
+    let opened = place.open().await;
+    opened.put_all(0..20).await;
+    let before = place.faults.count(Operation::Read);
+    place.faults.add(Rule::always(Operation::Read, Fault::Hang));
+    let gets: Vec<_> = (0..4)
+        .map(|number| {
+            let store = opened.store.clone();
+            tokio::spawn(async move { store.get(&key(number)).await })
+        })
+        .collect();
+    until("four reads", || {
+        place.faults.count(Operation::Read) == before + 4
+    })
+    .await;
+    assert!(!opened.holds(10).await);
+    assert_eq!(opened.counter("disk_reads_total", Some("refused")), 1);
+    place.faults.clear();
+    for (number, get) in (0..).zip(gets) {
+        assert_eq!(get.await.unwrap().unwrap().0.bytes, body(number));
+    }
+    assert!(opened.holds(10).await);
+}
+
+#[tokio::test]
+async fn a_disk_in_trouble_leaves_its_puts_to_the_other() {
+    let mut place = Place::new(8 << 20);
+    let healthy = store::DiskConfig::new(place.path("second"), 8 << 20);
+    place.config.disks.push(healthy);
+    let opened = place.open().await;
+    opened.put_all(0..100).await;
+    place
+        .faults
+        .add(Rule::always(Operation::Write, Fault::Errno(libc::EROFS)));
+    opened.put_all(100..200).await;
+    opened.put_all(200..300).await;
+    assert_eq!(state(&opened), DiskState::ReadOnly);
+    assert_eq!(opened.count_held(0..100).await, 100);
+    assert_eq!(
+        opened.count_held(200..300).await,
+        100,
+        "all go to the healthy disk"
+    );
+}
