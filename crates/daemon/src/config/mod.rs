@@ -40,6 +40,7 @@ pub use found::Found;
 pub use report::{Position, Problem, Report};
 pub use secret::Secret;
 pub use section::Section;
+pub use source::read as read_file;
 
 /// The exit code of a process whose config is wrong: `EX_CONFIG` of `sysexits.h`.
 pub const EX_CONFIG: u8 = 78;

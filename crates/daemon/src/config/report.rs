@@ -2,7 +2,9 @@
 
 use std::{
     fmt,
+    io::Write,
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 
 /// Problems shown at once; the rest are counted.
@@ -60,6 +62,13 @@ impl Report {
                 hint,
             }],
         )
+    }
+
+    /// Writes itself to stderr; the exit code is [`EX_CONFIG`](super::EX_CONFIG).
+    pub fn refuse(&self) -> ExitCode {
+        // A closed stderr changes nothing about the exit code.
+        let _ = writeln!(std::io::stderr(), "{self}");
+        ExitCode::from(super::EX_CONFIG)
     }
 
     /// The problems, in the order of their places.

@@ -9,7 +9,7 @@ use std::{
 
 /// Reads a regular file of 1 to `bytes_max` bytes. The error says what it is instead, lower case,
 /// without the path.
-pub(super) fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     // Looked at before it is opened: opening a pipe would wait for somebody to write.
     metadata(path)?;
     let file = File::open(path).map_err(|error| cannot("opened", &error))?;

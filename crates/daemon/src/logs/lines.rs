@@ -153,9 +153,8 @@ impl Lines {
         let mut pending = queue.pending.lock();
         pending.haste = Haste::Flush;
         queue.wake.notify_one();
-        let busy = |pending: &mut Pending| {
-            !pending.bytes.is_empty() || pending.writing || pending.reopen
-        };
+        let busy =
+            |pending: &mut Pending| !pending.bytes.is_empty() || pending.writing || pending.reopen;
         !queue
             .idle
             .wait_while_for(&mut pending, busy, patience)

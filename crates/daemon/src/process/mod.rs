@@ -1,0 +1,11 @@
+//! From start to exit: build, serve, reload, drain.
+
+mod lifecycle;
+mod run;
+mod signals;
+mod sockets;
+mod systemd;
+
+pub use lifecycle::{Lifecycle, State, Status};
+pub use run::{BoxError, Daemon, Doing, Node, start};
+pub use sockets::{Sockets, SocketsError};
