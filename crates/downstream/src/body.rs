@@ -207,7 +207,7 @@ mod tests {
         let body = Body::from(Bytes::from_static(b"abcdefg"));
         let mut body =
             Outgoing::new(body, sent.clone(), activity.begin()).watched(3, Arc::clone(&turn));
-        assert_eq!(body.size_hint().exact(), Some(7));
+        assert_eq!(http_body::Body::size_hint(&body).exact(), Some(7));
         let mut pieces = Vec::new();
         while let Some(frame) = body.frame().await {
             pieces.push(frame.unwrap().into_data().unwrap());

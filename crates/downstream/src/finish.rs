@@ -90,15 +90,19 @@ fn frame(response: Response, method: &Method) -> Result<Response, Error> {
         ),
         (Some(_), Some(_)) => return Err(internal("two content-lengths".to_owned())),
     };
-    // RFC 9110 sections 15.3.5 and 8.6: no body, and no length either.
-    if head.status == StatusCode::NO_CONTENT {
+    // RFC 9110 section 8.6: no length in a 204. A 304 may have one, but hyper sends none on HTTP/1,
+    // and one answer on all protocols is worth more than a number that changes nothing.
+    if matches!(
+        head.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    ) {
         head.headers.remove(header::CONTENT_LENGTH);
         return Ok(Response::from_parts(head, Body::empty()));
     }
-    // RFC 9110 sections 9.3.2 and 15.4.5: no body, but the length that it would have had.
-    if *method == Method::HEAD || head.status == StatusCode::NOT_MODIFIED {
+    // RFC 9110 section 9.3.2: no body, but the length that it would have had.
+    if *method == Method::HEAD {
         let known = body.length().filter(|length| *length > 0);
-        if let (None, Some(length), true) = (announced, known, *method == Method::HEAD) {
+        if let (None, Some(length)) = (announced, known) {
             head.headers
                 .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }

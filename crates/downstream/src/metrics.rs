@@ -23,10 +23,12 @@ pub(crate) enum Rejected {
     Flood,
     /// A socket could not be accepted.
     Accept,
+    /// The HTTP/1 gate and parser saw different requests. Never, or there is a bug.
+    Disagreement,
 }
 
 impl Rejected {
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 9] = [
         (Self::Connections, "connections"),
         (Self::Place, "place"),
         (Self::Rate, "rate"),
@@ -35,6 +37,7 @@ impl Rejected {
         (Self::Stalled, "stalled"),
         (Self::Flood, "flood"),
         (Self::Accept, "accept"),
+        (Self::Disagreement, "disagreement"),
     ];
 }
 
@@ -79,7 +82,7 @@ pub(crate) struct Metrics {
     requests: [[IntCounter; 5]; 3],
     body_bytes: [IntCounter; 3],
     failures: [IntCounter; 7],
-    rejected: [IntCounter; 8],
+    rejected: [IntCounter; 9],
 }
 
 impl Metrics {

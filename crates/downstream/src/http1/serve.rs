@@ -9,7 +9,7 @@ use message::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::gate::{Gate, Verdict, Verdicts};
-use crate::{body::Outgoing, tcp::Connection};
+use crate::{body::Outgoing, metrics::Rejected, tcp::Connection};
 
 /// hyper's read and write buffer; its default is 400 KiB.
 const BUFFER_BYTES: usize = 32 << 10;
@@ -62,7 +62,7 @@ async fn respond(
                 && target_bytes(&head).is_none_or(|bytes| bytes == checked.target_bytes);
             (
                 in_flight,
-                (!agree).then(|| disagreement("another request than was checked")),
+                (!agree).then(|| disagreement(connection, "another request than was checked")),
             )
         }
         Some(Verdict {
@@ -71,7 +71,7 @@ async fn respond(
         }) => (in_flight, Some(error)),
         None => (
             connection.activity.begin(),
-            Some(disagreement("a request that was not checked")),
+            Some(disagreement(connection, "a request that was not checked")),
         ),
     };
     let last = connection.activity.begun() >= front.config.limits.requests_per_connection;
@@ -91,7 +91,8 @@ async fn respond(
 }
 
 /// The gate and hyper are two readers of one stream; that they agree is checked every time.
-fn disagreement(detail: &'static str) -> Error {
+fn disagreement(connection: &Connection, detail: &'static str) -> Error {
+    connection.front.metrics.rejected(Rejected::Disagreement);
     tracing::error!(detail, "the http/1 parser and its gate disagree");
     Error::request(StatusCode::BAD_REQUEST, detail)
 }

@@ -1,0 +1,238 @@
+//! Clients that check what they get.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls_pki_types::ServerName;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::{HOST, Running};
+
+/// A response received to its end, or to its break.
+#[derive(Debug)]
+pub struct Got {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// Why the body did not end well.
+    pub broken: Option<String>,
+}
+
+impl Got {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    Http1,
+    Http2,
+    Http3,
+}
+
+pub const ALL: [Speaks; 3] = [Speaks::Http1, Speaks::Http2, Speaks::Http3];
+
+/// One connection.
+pub enum Client {
+    Http1(http1::SendRequest<Empty<Bytes>>),
+    Http2(http2::SendRequest<Empty<Bytes>>),
+    Http3 {
+        send: h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>,
+        quic: Option<quinn::Connection>,
+    },
+}
+
+pub fn tls_config(running: &Running, alpn: &[&[u8]]) -> Arc<rustls::ClientConfig> {
+    let config = tls::ClientConfig {
+        ca: vec![running.pki.ca()],
+        identity: None,
+        alpn: alpn.iter().map(|name| name.to_vec()).collect(),
+    };
+    config.build(message::now().wall).unwrap().0
+}
+
+pub async fn tls(
+    address: SocketAddr,
+    config: Arc<rustls::ClientConfig>,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let tcp = TcpStream::connect(address).await?;
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    TlsConnector::from(config).connect(name, tcp).await
+}
+
+pub async fn quic(
+    address: SocketAddr,
+    config: Arc<rustls::ClientConfig>,
+    name: &str,
+) -> Result<(quinn::Endpoint, quinn::Connection), quinn::ConnectionError> {
+    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(config).unwrap();
+    let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    let config = quinn::ClientConfig::new(Arc::new(crypto));
+    let connection = endpoint
+        .connect_with(config, address, name)
+        .unwrap()
+        .await?;
+    Ok((endpoint, connection))
+}
+
+pub async fn connect(running: &Running, speaks: Speaks) -> Client {
+    try_connect(running, speaks).await.unwrap()
+}
+
+pub async fn try_connect(running: &Running, speaks: Speaks) -> Result<Client, String> {
+    let address = running.address;
+    match speaks {
+        Speaks::Http1 => {
+            let stream = tls(address, tls_config(running, &[b"http/1.1"]), HOST).await;
+            let stream = stream.map_err(|error| format!("{error:?}"))?;
+            let (send, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+            tokio::spawn(connection);
+            Ok(Client::Http1(send))
+        }
+        Speaks::Http2 => {
+            let stream = tls(address, tls_config(running, &[b"h2"]), HOST).await;
+            let stream = stream.map_err(|error| format!("{error:?}"))?;
+            let (send, connection) = http2::Builder::new(TokioExecutor::new())
+                .initial_stream_window_size(1 << 20)
+                .initial_connection_window_size(4 << 20)
+                .handshake(TokioIo::new(stream))
+                .await
+                .map_err(|error| format!("{error:?}"))?;
+            tokio::spawn(connection);
+            Ok(Client::Http2(send))
+        }
+        Speaks::Http3 => {
+            let config = tls_config(running, &[b"h3"]);
+            let quic = quic(address, config, HOST).await;
+            let (_, quic) = quic.map_err(|error| format!("{error:?}"))?;
+            let (mut driver, send) = h3::client::new(h3_quinn::Connection::new(quic.clone()))
+                .await
+                .map_err(|error| format!("{error:?}"))?;
+            tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
+            Ok(Client::Http3 {
+                send,
+                quic: Some(quic),
+            })
+        }
+    }
+}
+
+pub fn request(method: Method, path: &str, fields: &[(&str, &str)]) -> Request<()> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("https://{HOST}{path}"));
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap()
+}
+
+impl Client {
+    pub async fn get(&mut self, path: &str) -> Got {
+        self.send(request(Method::GET, path, &[])).await.unwrap()
+    }
+
+    pub async fn send(&mut self, request: Request<()>) -> Result<Got, String> {
+        match self {
+            Self::Http1(send) => {
+                let mut request = request.map(|()| Empty::new());
+                let host = request.uri().authority().unwrap().to_string();
+                if !request.headers().contains_key("host") {
+                    request.headers_mut().insert("host", host.parse().unwrap());
+                }
+                let path = request.uri().path_and_query().unwrap().to_string();
+                *request.uri_mut() = path.parse().unwrap();
+                send.ready().await.map_err(|error| format!("{error:?}"))?;
+                collect(
+                    send.send_request(request)
+                        .await
+                        .map_err(|error| format!("{error:?}"))?,
+                )
+                .await
+            }
+            Self::Http2(send) => {
+                let request = request.map(|()| Empty::new());
+                send.ready().await.map_err(|error| format!("{error:?}"))?;
+                collect(
+                    send.send_request(request)
+                        .await
+                        .map_err(|error| format!("{error:?}"))?,
+                )
+                .await
+            }
+            Self::Http3 { send, .. } => http3(send, request).await.map_err(|e| format!("{e:?}")),
+        }
+    }
+}
+
+async fn collect(response: http::Response<hyper::body::Incoming>) -> Result<Got, String> {
+    let (head, mut body) = response.into_parts();
+    let (mut bytes, mut broken) = (Vec::new(), None);
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => bytes.extend_from_slice(&frame.into_data().unwrap()),
+            Err(error) => {
+                broken = Some(format!("{error:?}"));
+                break;
+            }
+        }
+    }
+    Ok(Got {
+        status: head.status,
+        headers: head.headers,
+        body: bytes.into(),
+        broken,
+    })
+}
+
+async fn http3(
+    send: &mut h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>,
+    request: Request<()>,
+) -> Result<Got, h3::error::StreamError> {
+    let mut stream = send.send_request(request).await?;
+    stream.finish().await?;
+    let (head, ()) = stream.recv_response().await?.into_parts();
+    let (mut bytes, mut broken) = (Vec::new(), None);
+    loop {
+        match stream.recv_data().await {
+            Ok(Some(mut data)) => bytes.extend_from_slice(&data.copy_to_bytes(data.remaining())),
+            Ok(None) => break,
+            Err(error) => {
+                broken = Some(format!("{error:?}"));
+                break;
+            }
+        }
+    }
+    Ok(Got {
+        status: head.status,
+        headers: head.headers,
+        body: bytes.into(),
+        broken,
+    })
+}
+
+/// Sends bytes over TLS as they are and reads to the end: what came, and whether it ended well.
+pub async fn raw(running: &Running, bytes: &[u8]) -> (String, Result<(), std::io::ErrorKind>) {
+    let config = tls_config(running, &[b"http/1.1"]);
+    let mut stream = tls(running.address, config, HOST).await.unwrap();
+    // The server may have refused already and closed.
+    drop(stream.write_all(bytes).await);
+    drop(stream.flush().await);
+    let mut answer = Vec::new();
+    let end = tokio::time::timeout(super::PATIENCE, stream.read_to_end(&mut answer)).await;
+    let end = end
+        .expect("an end of the connection")
+        .map(drop)
+        .map_err(|error| error.kind());
+    (String::from_utf8_lossy(&answer).into_owned(), end)
+}

@@ -1,0 +1,169 @@
+//! A server on loopback with a certificate of its own, a handler with known content, and clients.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(unreachable_pub, reason = "a module of several test programs")]
+
+pub mod clients;
+pub mod content;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use downstream::{Config, Drain, Drained, Error, Listeners, Server, Share};
+use prometheus::Registry;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use content::Content;
+
+/// The host that the server is for.
+pub const HOST: &str = "media.test";
+
+/// Longer than anything here takes; a test that waits for it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Pki {
+    dir: TempDir,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Pki {
+    pub fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "the test authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        std::fs::write(
+            dir.path().join("ca.pem"),
+            params.self_signed(&key).unwrap().pem(),
+        )
+        .unwrap();
+        Self {
+            dir,
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    pub fn ca(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
+    }
+
+    pub fn identity(&self, names: &[&str]) -> tls::Identity {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let stem = names[0].clone();
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(names)
+            .unwrap()
+            .signed_by(&key, &self.issuer)
+            .unwrap();
+        let path = |suffix: &str| self.dir.path().join(format!("{stem}.{suffix}"));
+        std::fs::write(path("crt"), leaf.pem()).unwrap();
+        std::fs::write(path("key"), key.serialize_pem()).unwrap();
+        tls::Identity {
+            cert: path("crt"),
+            key: path("key"),
+        }
+    }
+}
+
+/// A running server.
+pub struct Running {
+    pub address: SocketAddr,
+    pub pki: Pki,
+    pub content: Arc<Content>,
+    pub registry: Registry,
+    pub tls: Arc<tls::Server>,
+    pub drain: Drain,
+    pub done: JoinHandle<Result<Drained, Error>>,
+}
+
+/// Starts one with a change to its configuration.
+pub fn start(change: impl FnOnce(&mut Config)) -> Running {
+    start_with(change, |_, _| {}, Duration::from_secs(20))
+}
+
+/// Starts one with a change to its TLS and its grace as well.
+pub fn start_with(
+    change: impl FnOnce(&mut Config),
+    change_tls: impl FnOnce(&mut tls::ServerConfig, &Pki),
+    grace: Duration,
+) -> Running {
+    let pki = Pki::new();
+    let mut server = tls::ServerConfig {
+        certificates: vec![pki.identity(&[HOST]), pki.identity(&["music.test"])],
+        ..tls::ServerConfig::default()
+    };
+    change_tls(&mut server, &pki);
+    let (server, _) = tls::Server::load(server, message::now().wall).unwrap();
+    let tls = Arc::new(server);
+    let listeners = Listeners::bind("127.0.0.1:0".parse().unwrap(), Share::Alone).unwrap();
+    let address = listeners.addresses()[0];
+    let mut config = Config::new("test");
+    config.alt_svc = Some(address.port());
+    config.limits.new_connections_burst = 10_000;
+    config.limits.connections_per_ipv4 = 10_000;
+    change(&mut config);
+    let (content, registry) = (Arc::new(Content::default()), Registry::new());
+    let drain = Drain::new(grace);
+    let handler = Arc::clone(&content) as _;
+    let server = Server::new(config, Arc::clone(&tls), handler, &registry).unwrap();
+    let done = tokio::spawn(server.run(listeners, drain.clone()));
+    Running {
+        address,
+        pki,
+        content,
+        registry,
+        tls,
+        drain,
+        done,
+    }
+}
+
+impl Running {
+    /// A counter's or gauge's value, summed over the label values that contain `label`.
+    pub fn metric(&self, name: &str, label: &str) -> f64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name().ends_with(name));
+        let Some(family) = family else {
+            panic!("no metric {name}")
+        };
+        let fits = |metric: &&prometheus::proto::Metric| {
+            metric
+                .get_label()
+                .iter()
+                .any(|pair| pair.value().contains(label))
+        };
+        let metrics = family.get_metric().iter().filter(fits);
+        metrics
+            .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
+            .sum()
+    }
+
+    /// Waits until a metric has a value.
+    pub async fn metric_becomes(&self, name: &str, label: &str, value: f64) {
+        let reached = async {
+            while (self.metric(name, label) - value).abs() > 0.1 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let outcome = tokio::time::timeout(PATIENCE, reached).await;
+        assert!(
+            outcome.is_ok(),
+            "{name}{{{label}}} is {}",
+            self.metric(name, label)
+        );
+    }
+
+    /// Ends the server and tells how.
+    pub async fn end(self) -> Drained {
+        self.drain.start();
+        tokio::time::timeout(PATIENCE, self.done)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap()
+    }
+}
