@@ -10,7 +10,7 @@ use crate::{
     directory::{Directory, Put},
     fetch::Fetcher,
     journal::keeper::Keeper,
-    log::{Disk, batch::payload_bytes_max},
+    log::{Disk, batch::payload_bytes_max, queue::Why},
     metrics::{Metrics, Unadmitted},
     start,
 };
@@ -82,18 +82,22 @@ impl Store {
     /// A record that is larger than a shard of the RAM tier (which has 32 MiB at least, or all of
     /// a smaller RAM tier) goes to disk only.
     ///
+    /// After a restart the older record may be back only if the newer one did not reach the disk
+    /// before, or the disk failed.
+    ///
     /// The bytes are kept as they are: a small slice of a large buffer keeps all of the buffer.
     pub fn put(&self, key: Key, stamp: Epoch, bytes: Bytes) {
         self.0.put(key, &Record { bytes, stamp });
     }
 
     /// Drops a record from both tiers. It wins against writes that are queued and reads that are
-    /// under way. It is durable after [`Self::flush`], and soon without; after a `kill -9` right
+    /// under way. It costs a record in the log of every disk, even where there was nothing; if a
+    /// disk cannot take it, all that the disk holds is forgotten at the next start. It is durable after [`Self::flush`], and soon without; after a `kill -9` right
     /// behind it the record may be back. Where that would be wrong, use [`Self::purge`].
     pub fn remove(&self, key: &Key) {
         self.0
             .directory
-            .remove(key, |sequence| self.0.bury(*key, sequence));
+            .remove(key, |sequence| self.0.bury(*key, sequence, Why::Removed));
     }
 
     /// Waits until all that was put or removed before is durable, or was given up because the disk
@@ -107,7 +111,8 @@ impl Store {
     /// Flushes, seals the open segments, stops the writers and lets go of the journal. Reads go
     /// on; what is put afterwards stays in RAM only; purges fail.
     ///
-    /// Cancel safe: the writers end all the same.
+    /// It takes as long as the disks do: whoever drains sets the limit. Cancel safe: the writers
+    /// end all the same.
     pub async fn close(&self) {
         for disk in self.0.open_disks() {
             disk.queue.close().await;
@@ -184,7 +189,7 @@ impl Inner {
                 false
             }
         };
-        let bury = |sequence| self.bury(key, sequence);
+        let bury = |sequence| self.bury(key, sequence, Why::Replaced);
         let outcome = self.directory.put(key, record.clone(), queue, bury);
         if let (Put::RamOnly, Some(reason)) = (outcome, refused) {
             self.metrics.unadmitted(reason, 1);
@@ -192,9 +197,9 @@ impl Inner {
     }
 
     /// Has what the disks hold of a key forgotten. Any of them may hold some of it.
-    fn bury(&self, key: Key, sequence: u64) {
+    fn bury(&self, key: Key, sequence: u64, why: Why) {
         for disk in self.open_disks() {
-            disk.queue.bury(key, sequence);
+            disk.queue.bury(key, sequence, why);
         }
     }
 

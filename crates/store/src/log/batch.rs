@@ -22,10 +22,12 @@ pub(crate) struct Job {
     pub(crate) bytes: Bytes,
     /// Where it lies already, if it is kept from a segment that is emptied.
     pub(crate) from: Option<Place>,
+    /// Whether it is a removal, which must not be lost.
+    pub(crate) is_removal: bool,
 }
 
 impl Job {
-    pub(crate) fn tombstone(key: Key, sequence: u64) -> Self {
+    pub(crate) fn tombstone(key: Key, sequence: u64, is_removal: bool) -> Self {
         let (stamp, bytes) = (Epoch::ZERO, Bytes::new());
         Self {
             kind: Kind::Tombstone,
@@ -34,6 +36,7 @@ impl Job {
             stamp,
             bytes,
             from: None,
+            is_removal,
         }
     }
 
@@ -152,6 +155,7 @@ mod tests {
             stamp: Epoch::new(4),
             bytes: Bytes::from(vec![5; length]),
             from: None,
+            is_removal: false,
         }
     }
 
@@ -186,7 +190,11 @@ mod tests {
 
     #[test]
     fn records_are_packed_and_the_rest_of_the_block_is_zero() {
-        let jobs = [job(300), Job::tombstone(Key::head([7; 16]), 9), job(10)];
+        let jobs = [
+            job(300),
+            Job::tombstone(Key::head([7; 16]), 9, true),
+            job(10),
+        ];
         let mut blocks = vec![0xff; usize::try_from(batch_bytes(&jobs)).unwrap()];
         assert_eq!(blocks.len(), disk::BLOCK);
         let secret = Secret([2; 16]);

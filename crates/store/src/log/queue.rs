@@ -44,6 +44,16 @@ enum Ending {
     Abandon,
 }
 
+/// Why a record is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It was removed. It must not come back.
+    Removed,
+    /// It was replaced. If that cannot be written it may come back after a restart, as old as it
+    /// is: better than to give up a disk for it.
+    Replaced,
+}
+
 /// What is to be written. The payload stays with the directory until then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Item {
@@ -53,8 +63,8 @@ pub(crate) enum Item {
         sequence: u64,
         length: u32,
     },
-    /// A removal.
-    Bury { key: Key, sequence: u64 },
+    /// What is older of this key is dead: it was removed, or replaced by what stayed in RAM.
+    Bury { key: Key, sequence: u64, why: Why },
 }
 
 /// What the writer is to do next.
@@ -100,17 +110,17 @@ impl Queue {
         true
     }
 
-    /// Queues a removal.
-    pub(crate) fn bury(&self, key: Key, sequence: u64) {
+    /// Queues the death of what is older than `sequence`.
+    pub(crate) fn bury(&self, key: Key, sequence: u64, why: Why) {
         let mut state = self.state.lock();
         if state.ending != Ending::No {
             return;
         }
-        if state.tombstones >= TOMBSTONES_MAX {
-            state.lost = Some(sequence);
-        } else {
+        if state.tombstones < TOMBSTONES_MAX {
             state.tombstones += 1;
-            state.push(Item::Bury { key, sequence });
+            state.push(Item::Bury { key, sequence, why });
+        } else if why == Why::Removed {
+            state.lost = Some(sequence);
         }
         drop(state);
         self.wake.notify_one();
@@ -262,7 +272,7 @@ mod tests {
         for part in 0..5 {
             assert!(offer(&queue, part));
         }
-        queue.bury(key(9), 9);
+        queue.bury(key(9), 9, Why::Removed);
         let next = queue.next(2 * span(1000)).await;
         assert_eq!(
             next,
@@ -286,6 +296,7 @@ mod tests {
             Item::Bury {
                 key: key(9),
                 sequence: 9,
+                why: Why::Removed,
             },
         ];
         assert_eq!(
@@ -303,7 +314,7 @@ mod tests {
         let queue = Queue::new(2 * span(1000));
         assert!(offer(&queue, 0) && offer(&queue, 1));
         assert!(!offer(&queue, 2));
-        queue.bury(key(3), 3);
+        queue.bury(key(3), 3, Why::Removed);
         let Next::Write { items, .. } = queue.next(1 << 20).await else {
             panic!()
         };
@@ -315,8 +326,9 @@ mod tests {
     async fn removals_beyond_the_bound_are_reported_lost() {
         let queue = Queue::new(1);
         for sequence in 0..=TOMBSTONES_MAX as u64 {
-            queue.bury(key(1), sequence);
+            queue.bury(key(1), sequence, Why::Removed);
         }
+        queue.bury(key(1), u64::MAX, Why::Replaced);
         assert_eq!(queue.next(1 << 20).await, Next::Lost(TOMBSTONES_MAX as u64));
     }
 

@@ -97,3 +97,126 @@ pub(crate) async fn read(disk: &Disk, wanted: &Wanted) -> Result<Stored, Failure
         sequence: header.sequence,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Config, DiskConfig,
+        format::segment,
+        log::{
+            batch::{Job, batch_bytes, encode},
+            open::{Wish, open},
+        },
+    };
+
+    fn job(part: u32, length: usize) -> Job {
+        Job {
+            kind: Kind::Payload,
+            key: Key::slice([1; 16], part),
+            sequence: u64::from(part),
+            stamp: Epoch::new(5),
+            bytes: vec![9; length].into(),
+            from: None,
+            is_removal: false,
+        }
+    }
+
+    /// A disk with two records and a tombstone in its first segment.
+    async fn written(folder: &std::path::Path) -> (Disk, Vec<segment::Entry>) {
+        let config = DiskConfig::new(folder.join("disk"), 1 << 20);
+        let settings = Config {
+            segment_bytes: 128 << 10,
+            ..Config::default()
+        };
+        let wish = Wish {
+            number: 0,
+            config: &config,
+            store: [7; 16],
+            settings: &settings,
+        };
+        let disk = open(wish).await.unwrap();
+        let jobs = [
+            job(1, 300),
+            job(2, 40_000),
+            Job::tombstone(job(3, 0).key, 3, true),
+        ];
+        let mut blocks = disk
+            .device
+            .pool()
+            .take(usize::try_from(batch_bytes(&jobs)).unwrap());
+        let entries = encode(&mut blocks, &jobs, BLOCK, 77, &disk.secret);
+        disk.device
+            .write_at(disk.base(0) + BLOCK, blocks)
+            .await
+            .unwrap();
+        disk.set_generation(0, 77);
+        (disk, entries)
+    }
+
+    fn wanted(disk: &Disk, entry: &segment::Entry) -> Wanted {
+        let place = disk.place(0, entry.start);
+        Wanted {
+            key: entry.key,
+            place,
+            length: entry.length,
+            generation: 77,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_wanted_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, entries) = written(folder.path()).await;
+        for (entry, length) in entries.iter().zip([300, 40_000]) {
+            let stored = read(&disk, &wanted(&disk, entry)).await.ok().unwrap();
+            assert_eq!(stored.bytes, vec![9; length]);
+            assert_eq!(
+                (stored.sequence, stored.stamp),
+                (entry.sequence, Epoch::new(5))
+            );
+        }
+    }
+
+    /// A key whose tag is another's, a segment's older or newer use, a wrong length, a tombstone.
+    #[tokio::test]
+    async fn what_is_not_exactly_wanted_is_a_mismatch() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, entries) = written(folder.path()).await;
+        let right = || wanted(&disk, &entries[0]);
+        let strangers = [
+            Wanted {
+                key: Key::slice([1; 16], 2),
+                ..right()
+            },
+            Wanted {
+                generation: 76,
+                ..right()
+            },
+            Wanted {
+                generation: 78,
+                ..right()
+            },
+            Wanted {
+                length: 299,
+                ..right()
+            },
+            Wanted {
+                place: disk.place(0, entries[0].start + 64),
+                ..right()
+            },
+            Wanted {
+                place: disk.place(3, entries[0].start),
+                ..right()
+            },
+            wanted(&disk, &entries[2]),
+        ];
+        for (index, stranger) in strangers.iter().enumerate() {
+            let failure = read(&disk, stranger).await.err();
+            assert!(
+                matches!(failure, Some(Failure::Mismatch)),
+                "{index}: {failure:?}"
+            );
+        }
+    }
+}

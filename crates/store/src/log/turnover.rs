@@ -91,6 +91,7 @@ impl Writer {
                 stamp: stored.stamp,
                 bytes: stored.bytes,
                 from: Some(from),
+                is_removal: false,
             }),
             Err(Failure::Disk(_) | Failure::Mismatch | Failure::Corrupt) => None,
         }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use super::{
     Disk,
     batch::{Job, Open, batch_bytes, encode},
-    queue::{Item, Next},
+    queue::{Item, Next, Why},
     recover::{Contents, can_be_sealed},
 };
 use crate::{
@@ -46,7 +46,7 @@ pub(crate) struct Writer {
     /// be written fits behind them.
     pub(crate) reserved: u64,
     /// Whether removals were written that are not durable yet.
-    tombstones_unsynced: bool,
+    removals_unsynced: bool,
 }
 
 /// Says that the writer has ended, however it did.
@@ -80,7 +80,7 @@ impl Writer {
             next,
             next_is_empty: false,
             reserved: 0,
-            tombstones_unsynced: false,
+            removals_unsynced: false,
         }
     }
 
@@ -104,7 +104,7 @@ impl Writer {
                 Next::Write { items, .. } => {
                     self.write(items).await;
                     // A removal does not wait for others to ask: it is as good as durable soon.
-                    if self.tombstones_unsynced && self.disk.queue.is_idle() {
+                    if self.removals_unsynced && self.disk.queue.is_idle() {
                         self.sync().await;
                     }
                 }
@@ -138,17 +138,19 @@ impl Writer {
     /// What an item is about, unless something newer happened to its key.
     fn job(&self, item: Item) -> Option<Job> {
         match item {
-            Item::Bury { key, sequence } => Some(Job::tombstone(key, sequence)),
+            Item::Bury { key, sequence, why } => {
+                Some(Job::tombstone(key, sequence, why == Why::Removed))
+            }
             Item::Put { key, sequence, .. } => {
                 let record = self.directory.wanted(&key, sequence)?;
-                let (kind, stamp, bytes) = (Kind::Payload, record.stamp, record.bytes);
                 Some(Job {
-                    kind,
+                    kind: Kind::Payload,
                     key,
                     sequence,
-                    stamp,
-                    bytes,
+                    stamp: record.stamp,
+                    bytes: record.bytes,
                     from: None,
+                    is_removal: false,
                 })
             }
         }
@@ -166,13 +168,13 @@ impl Writer {
                 continue;
             }
             let rest = jobs.split_off(fitting);
-            let tombstones = jobs.iter().any(|job| job.kind == Kind::Tombstone);
+            let removals = jobs.iter().any(|job| job.is_removal);
             if let Err(error) = self.append(&jobs).await {
                 jobs.extend(rest);
                 self.failed(&jobs, &error).await;
                 return;
             }
-            self.tombstones_unsynced |= tombstones;
+            self.removals_unsynced |= removals;
             jobs = rest;
         }
     }
@@ -236,7 +238,7 @@ impl Writer {
         self.write_opening(segment, generation).await?;
         self.disk.set_generation(segment, generation);
         self.open = Some(Open::new(segment, generation));
-        self.tombstones_unsynced = false;
+        self.removals_unsynced = false;
         self.next = (segment + 1) % self.disk.segments();
         self.next_is_empty = false;
         self.empty(self.next, true).await;
@@ -294,11 +296,11 @@ impl Writer {
         if let Err(error) = &synced {
             self.disk.tell_write(false);
             self.trouble(error, "a sync failed");
-            if self.tombstones_unsynced {
+            if self.removals_unsynced {
                 self.forget(self.directory.next_sequence()).await;
             }
         }
-        self.tombstones_unsynced = false;
+        self.removals_unsynced = false;
     }
 
     async fn failed(&self, jobs: &[Job], error: &disk::Error) {
@@ -307,17 +309,14 @@ impl Writer {
     }
 
     async fn give_up(&self, jobs: &[Job]) {
-        let (mut removal, mut records) = (None, 0);
-        for job in jobs {
-            match job.kind {
-                Kind::Payload => {
-                    self.directory.given_up(&job.key, job.sequence);
-                    records += 1;
-                }
-                Kind::Tombstone => removal = Some(job.sequence.max(removal.unwrap_or_default())),
-            }
+        let payloads = jobs.iter().filter(|job| job.kind == Kind::Payload);
+        for job in payloads.clone() {
+            self.directory.given_up(&job.key, job.sequence);
         }
-        self.metrics.unadmitted(Unadmitted::Faulty, records);
+        self.metrics
+            .unadmitted(Unadmitted::Faulty, payloads.count() as u64);
+        let removals = jobs.iter().filter(|job| job.is_removal);
+        let removal = removals.map(|job| job.sequence).max();
         if let Some(sequence) = removal {
             self.forget(sequence).await;
         }

@@ -51,6 +51,19 @@ async fn a_full_disk_keeps_serving_and_admits_again_when_there_is_room() {
 }
 
 #[tokio::test]
+async fn replacing_records_on_a_full_disk_does_not_cost_the_others() {
+    let mut place = Place::new(4 << 20);
+    place.config.ram_bytes = 16 << 20;
+    let opened = place.open().await;
+    opened.put_all(0..50).await;
+    place
+        .faults
+        .add(Rule::always(Operation::Write, Fault::Errno(libc::ENOSPC)));
+    opened.put_all(0..10).await;
+    assert_eq!(place.crashed().open().await.count_held(0..50).await, 50);
+}
+
+#[tokio::test]
 async fn failing_writes_leak_no_space() {
     let mut place = Place::new(2 << 20);
     place.config.retry_after = Duration::ZERO;
