@@ -5,17 +5,15 @@
 //!
 //! ```no_run
 //! use std::{path::Path, process::ExitCode};
-//! use daemon::{config::{self, Common}, process::{self, Doing, Node, Sockets}};
+//! use daemon::{config::{self, Common}, process::{self, Node, Sockets}};
 //!
 //! struct Idle;
 //!
 //! impl Node for Idle {
-//!     fn reload(&self) -> Doing<'_, Result<serde_json::Value, process::BoxError>> {
-//!         Box::pin(async { Ok(serde_json::Value::Null) })
+//!     async fn reload(&self) -> Result<serde_json::Value, process::BoxError> {
+//!         Ok(serde_json::Value::Null)
 //!     }
-//!     fn drain(&self, _: std::time::Duration) -> Doing<'_, ()> {
-//!         Box::pin(async {})
-//!     }
+//!     async fn drain(self, _: std::time::Duration) {}
 //! }
 //!
 //! fn main() -> ExitCode {

@@ -21,7 +21,7 @@ use std::{
 
 use daemon::{
     config::{self, Common},
-    process::{self, BoxError, Doing, Node, Sockets},
+    process::{self, BoxError, Node, Sockets},
 };
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
@@ -37,25 +37,21 @@ struct Told {
 }
 
 impl Node for Told {
-    fn reload(&self) -> Doing<'_, Result<Json, BoxError>> {
-        Box::pin(async {
-            let count = self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
-            say(&format!("reload {count}"));
-            if self.folder.join("broken").exists() {
-                return Err("the config is broken".into());
-            }
-            Ok(json!({ "reloads": count }))
-        })
+    async fn reload(&self) -> Result<Json, BoxError> {
+        let count = self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
+        say(&format!("reload {count}"));
+        if self.folder.join("broken").exists() {
+            return Err("the config is broken".into());
+        }
+        Ok(json!({ "reloads": count }))
     }
 
-    fn drain(&self, deadline: Duration) -> Doing<'_, ()> {
-        Box::pin(async move {
-            say(&format!("drain {}s", deadline.as_secs()));
-            let mut ticks = tokio::time::interval(Duration::from_millis(5));
-            while !self.folder.join("drained").exists() {
-                ticks.tick().await;
-            }
-        })
+    async fn drain(self, deadline: Duration) {
+        say(&format!("drain {}s", deadline.as_secs()));
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        while !self.folder.join("drained").exists() {
+            ticks.tick().await;
+        }
     }
 }
 

@@ -7,5 +7,5 @@ mod sockets;
 mod systemd;
 
 pub use lifecycle::{Lifecycle, State, Status};
-pub use run::{BoxError, Daemon, Doing, Node, start};
+pub use run::{BoxError, Daemon, Node, start};
 pub use sockets::{Sockets, SocketsError};

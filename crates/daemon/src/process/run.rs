@@ -37,23 +37,20 @@ const RUNTIME_PATIENCE: Duration = Duration::from_secs(2);
 /// Any error, as text for the log.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Something that a node does.
-pub type Doing<'n, T> = Pin<Box<dyn Future<Output = T> + Send + 'n>>;
-
 /// A node that answers, as its process sees it.
 pub trait Node: Send + Sync + 'static {
     /// Takes over what changed in the config file and in the files that it names; whole or not at
     /// all. Returns the effective config that is now in force.
     ///
-    /// An error is logged, and everything stays as it was. Dropped when the process ends
-    /// meanwhile.
-    fn reload(&self) -> Doing<'_, Result<Json, BoxError>>;
+    /// An error is logged, and everything stays as it was. Dropped when the process is asked to
+    /// end meanwhile. Never called twice at a time.
+    fn reload(&self) -> impl Future<Output = Result<Json, BoxError>> + Send;
 
     /// Takes nothing new, lets what is in flight finish for up to `deadline`, cuts the rest, and
     /// writes down what must outlive the process.
     ///
     /// Dropped 5 s after the deadline, and at a second SIGTERM or SIGINT.
-    fn drain(&self, deadline: Duration) -> Doing<'_, ()>;
+    fn drain(self, deadline: Duration) -> impl Future<Output = ()> + Send;
 }
 
 /// What a process has for its node to build on.
@@ -110,6 +107,8 @@ where
     runtime.shutdown_timeout(RUNTIME_PATIENCE);
     code
 }
+
+type Reloading<'n> = Pin<Box<dyn Future<Output = ()> + Send + 'n>>;
 
 struct Process {
     common: Common,
@@ -226,7 +225,7 @@ impl Process {
         tracing::info!(node = &*self.common.name, "serving");
 
         let signal = self.serve(&node, &mut signals).await;
-        let code = self.drain(&node, signal, &mut signals).await;
+        let code = self.drain(node, signal, &mut signals).await;
         if let Some(watchdog) = watchdog {
             watchdog.abort();
         }
@@ -239,7 +238,7 @@ impl Process {
     async fn serve<N: Node>(&self, node: &N, signals: &mut Signals) -> &'static str {
         // One reload at a time. A signal that comes meanwhile asks for one more: what it is about
         // may have been read already.
-        let mut reload: Option<Doing<'_, ()>> = None;
+        let mut reload: Option<Reloading<'_>> = None;
         let mut again = false;
         loop {
             let event = tokio::select! {
@@ -275,7 +274,7 @@ impl Process {
         }
     }
 
-    fn reload<'n, N: Node>(&'n self, node: &'n N) -> Doing<'n, ()> {
+    fn reload<'n, N: Node>(&'n self, node: &'n N) -> Reloading<'n> {
         Box::pin(async move {
             systemd::reloading();
             match node.reload().await {
@@ -296,7 +295,7 @@ impl Process {
 
     async fn drain<N: Node>(
         &self,
-        node: &N,
+        node: N,
         signal: &'static str,
         signals: &mut Signals,
     ) -> ExitCode {
