@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use message::{Body, Error, Kind, ObjectName, Request, Response};
 use semantics::{
     freshness,
@@ -146,10 +146,9 @@ impl Visit<'_> {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        let seconds = self.rules.ttl.negative.as_secs();
-        if let Ok(value) = format!("max-age={seconds}").parse() {
-            headers.insert(header::CACHE_CONTROL, value);
-        }
+        // This cache remembers an absence for a moment; nobody behind it should, because a segment
+        // that is not there yet may be there a second later.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         self.sign_off(response, way, None)
     }
 }

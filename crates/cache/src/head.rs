@@ -157,7 +157,8 @@ impl Head {
     ) -> Self {
         let mut fields = self.fields.clone();
         fields::refresh(&mut fields, update);
-        let freshness = freshness::assess(StatusCode::OK, &fields, now.wall, rules);
+        let freshness =
+            freshness::assess_refreshed(StatusCode::OK, &fields, update, now.wall, rules);
         Self {
             fields,
             freshness,

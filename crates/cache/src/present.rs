@@ -195,10 +195,6 @@ pub(crate) struct Served {
 
 fn member(node: &str, way: Way, served: Option<Served>) -> Member<'_> {
     let first_byte = served.map(|served| served.first_byte);
-    let detail = match first_byte {
-        Some(FirstByte::Held(source)) => Some(source.detail()),
-        Some(FirstByte::Filled { .. }) | None => None,
-    };
     let outcome = match (way, first_byte) {
         (Way::Hit | Way::Stale, Some(FirstByte::Filled { led })) => {
             forwarded(Reason::Miss, None, led)
@@ -225,10 +221,16 @@ fn member(node: &str, way: Way, served: Option<Served>) -> Member<'_> {
             collapsed: !led,
         }),
     };
+    // The tier is told of hits alone: a miss may find its slice in memory by the time it is served.
+    let detail = match (outcome, first_byte) {
+        (Outcome::Hit, Some(FirstByte::Held(source))) => Some(source.detail()),
+        _ => None,
+    };
+    let ttl = served.map(|served| served.ttl);
     Member {
         node,
         outcome,
-        ttl: served.map(|served| served.ttl),
+        ttl,
         detail,
     }
 }

@@ -28,7 +28,10 @@ enum State {
     #[default]
     Done,
     Full(Bytes),
-    Sized { stream: BodyStream, left: u64 },
+    Sized {
+        stream: BodyStream,
+        left: u64,
+    },
     Unsized(BodyStream),
 }
 
@@ -40,7 +43,10 @@ impl Body {
 
     /// A stream that must yield exactly `length` bytes.
     pub fn sized(stream: BodyStream, length: u64) -> Self {
-        Self(State::Sized { stream, left: length })
+        Self(State::Sized {
+            stream,
+            left: length,
+        })
     }
 
     /// A stream whose length nobody knows, ended by its end.
@@ -59,7 +65,9 @@ impl Body {
     }
 
     fn poll_sized(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let State::Sized { stream, left } = &mut self.0 else { return Poll::Ready(None) };
+        let State::Sized { stream, left } = &mut self.0 else {
+            return Poll::Ready(None);
+        };
         let item = std::task::ready!(stream.as_mut().poll_next(cx));
         let failure = match item {
             Some(Ok(bytes)) if bytes.len() as u64 <= *left => {
@@ -84,7 +92,11 @@ impl Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_empty() { Self::empty() } else { Self(State::Full(bytes)) }
+        if bytes.is_empty() {
+            Self::empty()
+        } else {
+            Self(State::Full(bytes))
+        }
     }
 }
 
@@ -119,7 +131,8 @@ impl http_body::Body for Body {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.poll_next(cx).map(|item| item.map(|bytes| bytes.map(Frame::data)))
+        self.poll_next(cx)
+            .map(|item| item.map(|bytes| bytes.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -128,7 +141,8 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.length().map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.length()
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
@@ -140,13 +154,18 @@ mod tests {
     use super::*;
 
     fn of(pieces: &'static [&'static str], length: u64) -> Body {
-        let pieces = pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
+        let pieces = pieces
+            .iter()
+            .map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
         Body::sized(stream::iter(pieces).boxed(), length)
     }
 
     #[tokio::test]
     async fn an_exact_stream_ends_cleanly() {
-        let all = BodyExt::collect(of(&["mill", "pond"], 8)).await.unwrap().to_bytes();
+        let all = BodyExt::collect(of(&["mill", "pond"], 8))
+            .await
+            .unwrap()
+            .to_bytes();
         assert_eq!(all, "millpond");
     }
 
@@ -158,7 +177,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_stream_ends_with_an_error() {
-        let error = BodyExt::collect(of(&["millpond", "!"], 8)).await.unwrap_err();
+        let error = BodyExt::collect(of(&["millpond", "!"], 8))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), Kind::HttpResponseIncomplete);
     }
 }

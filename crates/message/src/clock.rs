@@ -26,8 +26,16 @@ impl Timestamp {
 }
 
 /// Reads both clocks. Called once per message, where it enters the node.
-#[expect(clippy::disallowed_methods, reason = "this is the one reader of the wall clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of the wall clock"
+)]
 pub fn now() -> Timestamp {
-    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp { wall, mono: Instant::now() }
+    let wall = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp {
+        wall,
+        mono: Instant::now(),
+    }
 }

@@ -118,7 +118,10 @@ pub struct Error {
 impl Error {
     /// An error with a detail for the log: lower case, with the offending value.
     pub fn new(kind: Kind, detail: impl Into<Arc<str>>) -> Self {
-        Self { kind, detail: detail.into() }
+        Self {
+            kind,
+            detail: detail.into(),
+        }
     }
 
     /// A client's mistake, answered with `status`.
@@ -153,12 +156,18 @@ impl Error {
             headers.insert(HeaderName::from_static("proxy-status"), value);
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+            headers.insert(
+                header::ALLOW,
+                HeaderValue::from_static("GET, HEAD, OPTIONS"),
+            );
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
-        let trail = Trail { reason: Some(self.detail), ..Trail::default() };
+        let trail = Trail {
+            reason: Some(self.detail),
+            ..Trail::default()
+        };
         response.extensions_mut().insert(trail);
         response
     }
@@ -203,10 +212,16 @@ mod tests {
 
     #[test]
     fn an_error_response_names_its_cause_and_is_never_stored() {
-        let error = Error::new(Kind::ConnectionReadTimeout, "shield-2 stalled after 17 bytes");
+        let error = Error::new(
+            Kind::ConnectionReadTimeout,
+            "shield-2 stalled after 17 bytes",
+        );
         let response = error.into_response("edge1");
         assert_eq!(response.status(), 504);
-        assert_eq!(response.headers()["proxy-status"], "edge1; error=connection_read_timeout");
+        assert_eq!(
+            response.headers()["proxy-status"],
+            "edge1; error=connection_read_timeout"
+        );
         assert_eq!(response.headers()["cache-control"], "no-store");
     }
 

@@ -1,0 +1,141 @@
+//! `millpond demo`: an origin with real segments, a shield, an edge, a signed URL, and a page that
+//! plays it; each part as it runs in production.
+
+mod content;
+mod figures;
+mod pki;
+mod settings;
+
+use std::{path::Path, path::PathBuf, time::Duration};
+
+use edge::Edge;
+use shield::Shield;
+use signing::{Algorithm, Carrier, Carriers, Claims, KeySet, Label, Scope, SigningKey};
+use tempfile::TempDir;
+use tokio::{runtime::Runtime, signal, time};
+
+use crate::{
+    Error, keys,
+    output::{refresh, say},
+};
+use figures::Figures;
+
+/// The demo's one site.
+pub(crate) const SITE: &str = "demo";
+
+/// How long the demo's URLs are good.
+const LIFETIME_S: u64 = 12 * 3600;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The edge's port, TCP and UDP; 0 takes a free one.
+    #[arg(long, default_value_t = 8443)]
+    port: u16,
+    /// The port of the edge's admin listener; 0 takes a free one.
+    #[arg(long, default_value_t = 9090)]
+    admin_port: u16,
+    /// Keep certificates, configs, origin and caches in this folder. Default: a temporary one.
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// End by itself after so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<u64>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let runtime = Runtime::new().map_err(Error::Runtime)?;
+    runtime.block_on(play(arguments))
+}
+
+async fn play(arguments: &Arguments) -> Result<(), Error> {
+    let temporary = TempDir::with_prefix("millpond-demo-").map_err(Error::Runtime)?;
+    let folder = arguments
+        .folder
+        .as_deref()
+        .unwrap_or_else(|| temporary.path());
+    content::write(&folder.join("origin"))?;
+    pki::write(folder)?;
+    let key = write_keys(folder)?;
+
+    let shield = settings::write_shield(folder)?;
+    let shield = shield::Config::load(&shield).map_err(|report| Error::Config { report })?;
+    let shield = Shield::start(shield).await?;
+    let edge = settings::write_edge(folder, arguments, shield.address())?;
+    let edge = edge::Config::load(&edge).map_err(|report| Error::Config { report })?;
+    let edge = Edge::start(edge).await?;
+
+    tell(folder, &edge, &key)?;
+    watch(arguments.seconds, &edge, &shield).await?;
+    edge.drain().await;
+    shield.drain().await;
+    say("drained; goodbye");
+    Ok(())
+}
+
+fn write_keys(folder: &Path) -> Result<SigningKey, Error> {
+    let key = SigningKey::generate(Algorithm::Ed25519, Label::parse("demo-1")?)?;
+    let set = KeySet::new(vec![key.verify_key()])?;
+    keys::replace(&folder.join("keys.json"), &set.to_json())?;
+    keys::replace(&folder.join("signing-key.json"), &key.to_json())?;
+    Ok(key)
+}
+
+fn tell(folder: &Path, edge: &Edge, key: &SigningKey) -> Result<(), Error> {
+    let now_s = message::now().unix_s();
+    let site = Label::parse(SITE)?;
+    let claims = Claims::new(site, Scope::prefix("/clip")?, now_s, now_s + LIFETIME_S);
+    let token = signing::sign(key, &claims)?;
+    let port = edge.address().port();
+    let url = |path: &str| {
+        let url = format!("https://localhost:{port}{path}");
+        Carriers::default().signed_url(&url, Carrier::Path, &token)
+    };
+    let (hls, dash) = (url("/clip/master.m3u8")?, url("/clip/manifest.mpd")?);
+    let page = url("/clip/player.html")?;
+    let ca = folder.join("ca.pem");
+    let ca = ca.display();
+    say(format!("HLS      {hls}"));
+    say(format!("DASH     {dash}"));
+    say(format!("page     {page}#url={hls}"));
+    say("         (your browser will warn: the certificate's authority was made a moment ago)");
+    say(format!("HTTP/1.1 curl --http1.1 --cacert {ca} -i '{hls}'"));
+    say(format!("HTTP/2   curl --http2 --cacert {ca} -i '{hls}'"));
+    say(format!("HTTP/3   UDP port {port}; Alt-Svc tells"));
+    say(format!("metrics  http://{}/metrics", edge.admin_address()));
+
+    say(format!("folder   {}", folder.display()));
+    say("Ctrl-C drains and ends.");
+    say("");
+    Ok(())
+}
+
+/// Shows the figures until Ctrl-C, SIGTERM or the end of the time.
+async fn watch(seconds: Option<u64>, edge: &Edge, shield: &Shield) -> Result<(), Error> {
+    let mut terminate =
+        signal::unix::signal(signal::unix::SignalKind::terminate()).map_err(Error::Runtime)?;
+    let end = time::sleep(Duration::from_secs(
+        seconds.unwrap_or_else(|| u64::from(u32::MAX)),
+    ));
+    tokio::pin!(end);
+    let mut tick = time::interval(Duration::from_secs(1));
+    let mut last = None;
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {
+                let figures = Figures::of(edge.registry(), shield.registry());
+                if last != Some(figures) {
+                    refresh(&figures.to_string());
+                    last = Some(figures);
+                }
+            }
+            interrupted = signal::ctrl_c() => {
+                interrupted.map_err(Error::Runtime)?;
+                break;
+            }
+            _ = terminate.recv() => break,
+            () = &mut end => break,
+        }
+    }
+    say("");
+    Ok(())
+}

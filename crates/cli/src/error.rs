@@ -1,0 +1,66 @@
+//! Why a command failed.
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use daemon::config::{EX_CONFIG, Report};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A file could not be read or written.
+    #[error("{}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is there already and would be lost.
+    #[error("{} is there already; move it away or name another", .0.display())]
+    Exists(PathBuf),
+    /// A key, scope or URL that cannot be.
+    #[error(transparent)]
+    Signing(#[from] signing::Error),
+    /// An argument that cannot be.
+    #[error("{0}")]
+    Argument(String),
+    /// A config with problems.
+    #[error("{} problems\n{report}", .report.problems().len())]
+    Config {
+        /// All of them.
+        report: Report,
+    },
+    /// The machine refused a task or a signal handler.
+    #[error("the runtime")]
+    Runtime(#[source] io::Error),
+    /// A certificate could not be made.
+    #[error("making a certificate")]
+    Certificate(#[from] rcgen::Error),
+    /// A node did not start.
+    #[error("a node did not start")]
+    Node(#[from] node::Error),
+}
+
+impl Error {
+    /// An error about `path`.
+    pub(crate) fn file(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::File {
+            path: path.into(),
+            source,
+        }
+    }
+
+    /// What the process ends with: 78 for a config, as `sysexits.h` has it, else 1.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config { .. } => ExitCode::from(EX_CONFIG),
+            Self::File { .. }
+            | Self::Exists(_)
+            | Self::Signing(_)
+            | Self::Argument(_)
+            | Self::Runtime(_)
+            | Self::Certificate(_)
+            | Self::Node(_) => ExitCode::FAILURE,
+        }
+    }
+}

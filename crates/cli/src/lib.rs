@@ -1,1 +1,0 @@
-//! The millpond command: demo, keys, sign and check.

@@ -1,0 +1,100 @@
+//! The command line of a node's binary: `run` and `check`.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use daemon::{
+    config::Report,
+    process::{self, BoxError, Daemon, Sockets},
+};
+
+use crate::Sections;
+
+/// A node of Millpond.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Serve until SIGTERM, then drain.
+    Run {
+        /// The config file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Say everything that is wrong with a config file; exit 78 if anything is.
+    Check {
+        /// The config file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+/// A config of one kind of node.
+pub trait NodeConfig: Sized + Send + 'static {
+    /// The node that is built from it.
+    type Node: process::Node;
+
+    /// Reads a config file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    fn load(file: &Path) -> Result<Self, Report>;
+
+    /// What it has in common with other kinds.
+    fn sections(&self) -> &Sections;
+
+    /// Every key with its value, secrets masked.
+    fn effective(&self) -> serde_json::Value;
+
+    /// Builds the node.
+    fn build(self, daemon: Daemon) -> impl Future<Output = Result<Self::Node, BoxError>> + Send;
+}
+
+/// Does what the command line says. Blocks; call it from `main`, once, before any thread runs.
+pub fn command<C: NodeConfig>(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let command = match Command::try_parse_from(arguments) {
+        Ok(command) => command,
+        Err(error) => {
+            let _gone = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
+    };
+    match command.action {
+        Action::Check { config } => match C::load(&config) {
+            Ok(_) => {
+                let _gone = writeln!(io::stdout(), "{}: right in every part", config.display());
+                ExitCode::SUCCESS
+            }
+            Err(report) => report.refuse(),
+        },
+        Action::Run { config } => run::<C>(&config),
+    }
+}
+
+fn run<C: NodeConfig>(file: &Path) -> ExitCode {
+    let sockets = match Sockets::inherit() {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            let _gone = writeln!(io::stderr(), "{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match C::load(file) {
+        Ok(config) => {
+            let common = config.sections().common.clone();
+            let effective = config.effective();
+            process::start(&common, effective, sockets, |daemon| config.build(daemon))
+        }
+        Err(report) => report.refuse(),
+    }
+}

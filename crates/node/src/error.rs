@@ -1,0 +1,29 @@
+//! Why a node did not start.
+
+use daemon::config::Report;
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its config has problems.
+    #[error("{0}")]
+    Config(Report),
+    /// A certificate or key is unusable.
+    #[error("tls")]
+    Tls(#[from] tls::Error),
+    /// The store did not open.
+    #[error("store")]
+    Store(#[from] store::Error),
+    /// The listeners did not come up.
+    #[error("listening")]
+    Downstream(#[from] downstream::Error),
+    /// The next hop's settings are unusable.
+    #[error("upstream")]
+    Upstream(#[from] upstream::Error),
+    /// Two metrics have one name.
+    #[error("metrics")]
+    Metrics(#[from] prometheus::Error),
+    /// A socket refused to say its address.
+    #[error("socket")]
+    Socket(#[from] std::io::Error),
+}

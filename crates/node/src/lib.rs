@@ -1,0 +1,19 @@
+//! What an edge and a shield have in common: config sections, store, cache, listeners and life.
+//!
+//! The two nodes differ in their gate and their upstream; everything else is here, once.
+
+mod command;
+mod effective;
+mod embedded;
+mod error;
+mod node;
+mod sections;
+mod upstreams;
+
+pub use command::{NodeConfig, command};
+pub use effective::changed;
+pub use embedded::Embedded;
+pub use error::Error;
+pub use node::{Base, Node, tell};
+pub use sections::{Clients, Listen, Sections, read_ttl};
+pub use upstreams::read_upstream_limits;

@@ -1,0 +1,178 @@
+//! A running node: store, cache, gate and listeners, and their end in the right order.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use cache::Cache;
+use daemon::process::{Daemon, Sockets};
+use downstream::{Drain, Drained, Listeners, Server, Share};
+use message::{Handler, Timestamp, Upstream};
+use store::Store;
+use tokio::task::JoinHandle;
+
+use crate::{Error, Sections};
+
+/// The names of the sockets that systemd may open (`FileDescriptorName=`).
+const TCP_NAME: &str = "https-tcp";
+const UDP_NAME: &str = "https-udp";
+
+/// A node that does not serve yet: its sockets are bound and its store is open.
+pub struct Base {
+    sections: Sections,
+    listeners: Listeners,
+    tls: Arc<tls::Server>,
+    store: Store,
+    cache: Cache,
+}
+
+/// A node that serves.
+pub struct Node {
+    address: SocketAddr,
+    tls: Arc<tls::Server>,
+    cache: Cache,
+    store: Store,
+    drain: Drain,
+    server: JoinHandle<Result<Drained, downstream::Error>>,
+}
+
+impl Base {
+    /// Takes the sockets that systemd opened or binds them, and opens the store.
+    ///
+    /// Sockets come first, so that a port that is taken is told at once.
+    ///
+    /// # Errors
+    /// Whatever would keep the node from serving.
+    pub async fn open(
+        sections: &Sections,
+        daemon: &mut Daemon,
+        upstream: Arc<dyn Upstream>,
+        now: &Timestamp,
+    ) -> Result<Self, Error> {
+        let listeners = listen(sections, &mut daemon.sockets)?;
+        let (tls, warnings) = tls::Server::load(sections.tls.clone(), now.wall)?;
+        tell(&warnings);
+        daemon.lifecycle.starting("recovering the disks");
+        let store = Store::open(sections.store.clone(), &daemon.registry).await?;
+        let cache = Cache::new(
+            sections.cache.clone(),
+            store.clone(),
+            upstream,
+            &daemon.registry,
+        )?;
+        Ok(Self {
+            sections: sections.clone(),
+            listeners,
+            tls: Arc::new(tls),
+            store,
+            cache,
+        })
+    }
+
+    /// The cache, for the gate before it.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Serves `gate`, with the access log around it. Must run in a tokio runtime.
+    ///
+    /// # Errors
+    /// When two metrics have one name.
+    pub fn serve(self, daemon: &Daemon, gate: Arc<dyn Handler>) -> Result<Node, Error> {
+        let Self {
+            sections,
+            listeners,
+            tls,
+            store,
+            cache,
+        } = self;
+        let address = listeners
+            .addresses()
+            .first()
+            .copied()
+            .unwrap_or(sections.listen.address);
+        let config = downstream::Config {
+            alt_svc: (!listeners.udp.is_empty()).then(|| address.port()),
+            limits: sections.limits.clone(),
+            ..downstream::Config::new(sections.common.name.clone())
+        };
+        let handler = Arc::new(daemon.access_log(gate));
+        let server = Server::new(config, Arc::clone(&tls), handler, &daemon.registry)?;
+        let drain = Drain::new(sections.common.drain_deadline);
+        let server = tokio::spawn(server.run(listeners, drain.clone()));
+        Ok(Node {
+            address,
+            tls,
+            cache,
+            store,
+            drain,
+            server,
+        })
+    }
+}
+
+impl Node {
+    /// Where it listens, TCP and UDP.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Reads certificates and keys again.
+    ///
+    /// # Errors
+    /// What is wrong with the new ones; the old ones stay.
+    pub fn reload(&self, now: &Timestamp) -> Result<(), Error> {
+        Ok(self.tls.reload(now.wall).map(|warnings| tell(&warnings))?)
+    }
+
+    /// Stops accepting, lets what is in flight finish within the deadline, then closes the store.
+    ///
+    /// Dropped in the middle, it leaves the store as a crash would: readable, but for the last
+    /// seconds' admissions.
+    pub async fn drain(self) {
+        self.drain.start();
+        match self.server.await {
+            Ok(Ok(Drained::Whole)) => tracing::info!("every request in flight has finished"),
+            Ok(Ok(Drained::Cut { tasks })) => tracing::warn!(tasks, "requests were cut"),
+            Ok(Err(error)) => tracing::error!(%error, "the listeners failed"),
+            Err(error) => tracing::error!(%error, "the listeners' task failed"),
+        }
+        let fills = self.cache.drained();
+        if tokio::time::timeout(self.drain.grace(), fills)
+            .await
+            .is_err()
+        {
+            tracing::warn!("fills were still under way at the end of the drain");
+        }
+        self.store.close().await;
+    }
+}
+
+fn listen(sections: &Sections, sockets: &mut Sockets) -> Result<Listeners, Error> {
+    let tcp = sockets.take_tcp(TCP_NAME);
+    let udp = if sections.listen.http3 {
+        sockets.take_udp(UDP_NAME)
+    } else {
+        Vec::new()
+    };
+    for name in sockets.unclaimed() {
+        tracing::warn!(name, "systemd opened a socket that this node does not know");
+    }
+    if !tcp.is_empty() || !udp.is_empty() {
+        return Ok(Listeners { tcp, udp });
+    }
+    let address = sections.listen.address;
+    if sections.listen.http3 {
+        return Ok(Listeners::bind(address, Share::Alone)?);
+    }
+    let tcp = Listeners::bind_tcp(address, Share::Alone)?;
+    Ok(Listeners {
+        tcp: vec![tcp],
+        udp: Vec::new(),
+    })
+}
+
+/// Logs what is odd about a certificate but does not keep a node from starting.
+pub fn tell(warnings: &[tls::Warning]) {
+    for warning in warnings {
+        tracing::warn!(%warning, "tls");
+    }
+}

@@ -1,0 +1,129 @@
+//! The edge as a list of rooms in request order.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use daemon::process::{self, BoxError, Daemon};
+use message::{Handler, Timestamp, Upstream};
+use node::{Base, Embedded, Node};
+use prometheus::Registry;
+use upstream::{Metrics, ShieldsConfig};
+
+use crate::{config::Config, gate::Gate};
+
+/// An edge: listeners, access log, gate, cache, store, shields.
+pub struct App {
+    file: PathBuf,
+    /// The effective config that it was built from.
+    effective: serde_json::Value,
+    gate: Arc<Gate>,
+    node: Node,
+}
+
+/// An edge inside another process.
+pub struct Edge {
+    app: App,
+    embedded: Embedded,
+}
+
+impl App {
+    pub(crate) async fn build(config: Config, mut daemon: Daemon) -> Result<Self, node::Error> {
+        let now = message::now();
+        let upstream = shields(&config, &daemon.registry, &now)?;
+        let base = Base::open(&config.sections, &mut daemon, upstream, &now).await?;
+        let gate = Arc::new(Gate::new(&config, base.cache().clone()));
+        daemon
+            .requests
+            .know_sites(config.sites.iter().map(|site| site.name.to_arc()));
+        let node = base.serve(&daemon, Arc::clone(&gate) as Arc<dyn Handler>)?;
+        Ok(Self {
+            file: config.file,
+            effective: config.effective,
+            gate,
+            node,
+        })
+    }
+
+    /// Reads the config again: sites, keys and certificates are taken over, whole or not at all.
+    fn take_over(&self) -> Result<serde_json::Value, BoxError> {
+        let config = Config::load(&self.file)?;
+        self.node.reload(&message::now())?;
+        self.gate.replace_sites(&config);
+        for key in node::changed(&self.effective, &config.effective, &["site"]) {
+            tracing::warn!(key, "changed in the config file; a restart takes it over");
+        }
+        Ok(config.effective)
+    }
+}
+
+impl process::Node for App {
+    async fn reload(&self) -> Result<serde_json::Value, BoxError> {
+        self.take_over()
+    }
+
+    async fn drain(self, _deadline: Duration) {
+        self.node.drain().await;
+    }
+}
+
+impl Edge {
+    /// Starts an edge. Must run in a tokio runtime.
+    ///
+    /// # Errors
+    /// Whatever keeps it from serving; nothing is left running then.
+    pub async fn start(config: Config) -> Result<Self, node::Error> {
+        let (embedded, daemon) =
+            Embedded::start(&config.sections, config.effective.clone()).await?;
+        let app = App::build(config, daemon).await?;
+        embedded.serving();
+        Ok(Self { app, embedded })
+    }
+
+    /// Where it listens, TCP and UDP.
+    pub fn address(&self) -> SocketAddr {
+        self.app.node.address()
+    }
+
+    /// Where `/metrics` and the others are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.embedded.admin_address()
+    }
+
+    /// Its metrics.
+    pub fn registry(&self) -> &Registry {
+        self.embedded.registry()
+    }
+
+    /// Reads the config file again, as SIGHUP does.
+    ///
+    /// # Errors
+    /// Why nothing was taken over.
+    pub fn reload(&self) -> Result<(), BoxError> {
+        self.app.take_over().map(drop)
+    }
+
+    /// Stops accepting, lets what is in flight finish within the deadline, and ends.
+    pub async fn drain(self) {
+        let Self { app, embedded } = self;
+        embedded.end(app.node.drain()).await;
+    }
+}
+
+fn shields(
+    config: &Config,
+    registry: &Registry,
+    now: &Timestamp,
+) -> Result<Arc<dyn Upstream>, node::Error> {
+    let (tls, warnings) = config.shields.tls.build(now.wall)?;
+    node::tell(&warnings);
+    let shields = ShieldsConfig {
+        name: "shields".into(),
+        node: config.sections.common.name.to_string(),
+        shields: config.shields.members.clone(),
+        tls,
+        limits: config.shields.limits.clone(),
+    };
+    Ok(Arc::new(upstream::Shields::new(
+        &shields,
+        &Metrics::new(registry)?,
+    )?))
+}
