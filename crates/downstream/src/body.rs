@@ -236,7 +236,7 @@ mod tests {
         turn.ours();
         let missed = turn.missed(Duration::from_secs(30), || 0);
         assert!(
-            tokio::time::timeout(Duration::from_secs(3600), missed)
+            tokio::time::timeout(Duration::from_hours(1), missed)
                 .await
                 .is_err()
         );

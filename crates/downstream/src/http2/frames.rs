@@ -163,7 +163,7 @@ mod tests {
             for _ in 0..60 {
                 budget.follow(&frame(6, 8), now, 0).unwrap();
             }
-            now += Duration::from_secs(60);
+            now += Duration::from_mins(1);
         }
     }
 

@@ -1,15 +1,13 @@
 //! Bytes that no well-meaning client sends.
 
-mod support;
-
 use std::time::Duration;
 
-use bytes::Bytes;
-use support::{
+use crate::support::{
     HOST, PATIENCE, Running,
     clients::{self, Speaks, connect, raw, tls, tls_config},
     start,
 };
+use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -18,31 +18,31 @@ use super::{HOST, Running};
 
 /// A response received to its end, or to its break.
 #[derive(Debug)]
-pub struct Got {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Got {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
     /// Why the body did not end well.
-    pub broken: Option<String>,
+    pub(crate) broken: Option<String>,
 }
 
 impl Got {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speaks {
+pub(crate) enum Speaks {
     Http1,
     Http2,
     Http3,
 }
 
-pub const ALL: [Speaks; 3] = [Speaks::Http1, Speaks::Http2, Speaks::Http3];
+pub(crate) const ALL: [Speaks; 3] = [Speaks::Http1, Speaks::Http2, Speaks::Http3];
 
 /// One connection.
-pub enum Client {
+pub(crate) enum Client {
     Http1(http1::SendRequest<Empty<Bytes>>),
     Http2(http2::SendRequest<Empty<Bytes>>),
     Http3 {
@@ -51,7 +51,7 @@ pub enum Client {
     },
 }
 
-pub fn tls_config(running: &Running, alpn: &[&[u8]]) -> Arc<rustls::ClientConfig> {
+pub(crate) fn tls_config(running: &Running, alpn: &[&[u8]]) -> Arc<rustls::ClientConfig> {
     let config = tls::ClientConfig {
         ca: vec![running.pki.ca()],
         identity: None,
@@ -60,7 +60,7 @@ pub fn tls_config(running: &Running, alpn: &[&[u8]]) -> Arc<rustls::ClientConfig
     config.build(message::now().wall).unwrap().0
 }
 
-pub async fn tls(
+pub(crate) async fn tls(
     address: SocketAddr,
     config: Arc<rustls::ClientConfig>,
     name: &str,
@@ -70,7 +70,7 @@ pub async fn tls(
     TlsConnector::from(config).connect(name, tcp).await
 }
 
-pub async fn quic(
+pub(crate) async fn quic(
     address: SocketAddr,
     config: Arc<rustls::ClientConfig>,
     name: &str,
@@ -85,11 +85,11 @@ pub async fn quic(
     Ok((endpoint, connection))
 }
 
-pub async fn connect(running: &Running, speaks: Speaks) -> Client {
+pub(crate) async fn connect(running: &Running, speaks: Speaks) -> Client {
     try_connect(running, speaks).await.unwrap()
 }
 
-pub async fn try_connect(running: &Running, speaks: Speaks) -> Result<Client, String> {
+pub(crate) async fn try_connect(running: &Running, speaks: Speaks) -> Result<Client, String> {
     let address = running.address;
     match speaks {
         Speaks::Http1 => {
@@ -127,7 +127,7 @@ pub async fn try_connect(running: &Running, speaks: Speaks) -> Result<Client, St
     }
 }
 
-pub fn request(method: Method, path: &str, fields: &[(&str, &str)]) -> Request<()> {
+pub(crate) fn request(method: Method, path: &str, fields: &[(&str, &str)]) -> Request<()> {
     let mut request = Request::builder()
         .method(method)
         .uri(format!("https://{HOST}{path}"));
@@ -138,11 +138,11 @@ pub fn request(method: Method, path: &str, fields: &[(&str, &str)]) -> Request<(
 }
 
 impl Client {
-    pub async fn get(&mut self, path: &str) -> Got {
+    pub(crate) async fn get(&mut self, path: &str) -> Got {
         self.send(request(Method::GET, path, &[])).await.unwrap()
     }
 
-    pub async fn send(&mut self, request: Request<()>) -> Result<Got, String> {
+    pub(crate) async fn send(&mut self, request: Request<()>) -> Result<Got, String> {
         match self {
             Self::Http1(send) => {
                 let mut request = request.map(|()| Empty::new());
@@ -222,7 +222,10 @@ async fn http3(
 }
 
 /// Sends bytes over TLS as they are and reads to the end: what came, and whether it ended well.
-pub async fn raw(running: &Running, bytes: &[u8]) -> (String, Result<(), std::io::ErrorKind>) {
+pub(crate) async fn raw(
+    running: &Running,
+    bytes: &[u8],
+) -> (String, Result<(), std::io::ErrorKind>) {
     let config = tls_config(running, &[b"http/1.1"]);
     let mut stream = tls(running.address, config, HOST).await.unwrap();
     // The server may have refused already and closed.

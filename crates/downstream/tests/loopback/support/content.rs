@@ -12,13 +12,13 @@ use message::{Answer, Body, Error, Handler, Kind, Request, Response};
 use tokio::sync::{Notify, Semaphore};
 
 /// The oracle.
-pub fn byte_at(object: u64, offset: u64) -> u8 {
+pub(crate) fn byte_at(object: u64, offset: u64) -> u8 {
     let mixed = (object ^ (offset / 8).wrapping_mul(0x9e37_79b9_7f4a_7c15)).rotate_left(29);
     mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9).to_be_bytes()[usize::try_from(offset % 8).unwrap()]
 }
 
 /// A range of an object.
-pub fn bytes_of(object: u64, range: std::ops::Range<u64>) -> Bytes {
+pub(crate) fn bytes_of(object: u64, range: std::ops::Range<u64>) -> Bytes {
     range.map(|offset| byte_at(object, offset)).collect()
 }
 
@@ -34,17 +34,17 @@ pub fn bytes_of(object: u64, range: std::ops::Range<u64>) -> Bytes {
 /// - `/bare-head`: what a cache says to HEAD: a length and no body
 /// - `/not-modified`: 304 with a length
 #[derive(Default)]
-pub struct Content {
-    pub release: Gate,
+pub(crate) struct Content {
+    pub(crate) release: Gate,
     /// Requests that wait in `/hold` or `/never`.
-    pub held: Arc<AtomicUsize>,
+    pub(crate) held: Arc<AtomicUsize>,
     /// Told when that changes.
-    pub changed: Arc<Notify>,
+    pub(crate) changed: Arc<Notify>,
     /// The last request, as it was handed over.
-    pub last: std::sync::Mutex<Option<String>>,
+    pub(crate) last: std::sync::Mutex<Option<String>>,
 }
 
-pub struct Gate(pub Arc<Semaphore>);
+pub(crate) struct Gate(pub(crate) Arc<Semaphore>);
 
 impl Default for Gate {
     fn default() -> Self {
@@ -72,7 +72,7 @@ impl Drop for Held {
 
 impl Content {
     /// Waits until so many requests are held.
-    pub async fn wait_held(&self, count: usize) {
+    pub(crate) async fn wait_held(&self, count: usize) {
         let reached = async {
             loop {
                 let changed = self.changed.notified();

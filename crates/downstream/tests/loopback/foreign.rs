@@ -1,10 +1,8 @@
 //! Clients that are not ours: curl, OpenSSL, nghttp2. A missing one is reported as skipped.
 
-mod support;
-
 use std::process::Stdio;
 
-use support::{HOST, Running, content::bytes_of, start};
+use crate::support::{HOST, Running, content::bytes_of, start};
 use tokio::process::Command;
 
 /// Runs a program, or says loudly that it is not there.
@@ -14,7 +12,7 @@ async fn run(program: &str, arguments: &[&str]) -> Option<std::process::Output> 
         .args(arguments)
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    match tokio::time::timeout(support::PATIENCE, command.output())
+    match tokio::time::timeout(crate::support::PATIENCE, command.output())
         .await
         .expect("an end")
     {

@@ -1,13 +1,11 @@
 //! Requests and responses over each protocol: bytes, fields, errors in the middle.
 
-mod support;
-
-use http::Method;
-use support::{
+use crate::support::{
     clients::{ALL, Speaks, connect, request},
     content::byte_at,
     start,
 };
+use http::Method;
 
 fn check(object: u64, body: &[u8]) {
     for (offset, byte) in body.iter().enumerate() {

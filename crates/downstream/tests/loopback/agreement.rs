@@ -1,9 +1,7 @@
 //! The HTTP/1 gate and hyper behind it read one stream: they must see the same requests.
 
-mod support;
-
+use crate::support::{clients::raw, start};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
-use support::{clients::raw, start};
 
 /// Streams of heads, good and bad, cut and mixed.
 fn streams() -> impl Strategy<Value = Vec<u8>> {

@@ -1,10 +1,7 @@
 //! A server on loopback with a certificate of its own, a handler with known content, and clients.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(unreachable_pub, reason = "a module of several test programs")]
-
-pub mod clients;
-pub mod content;
+pub(crate) mod clients;
+pub(crate) mod content;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -17,18 +14,18 @@ use tokio::task::JoinHandle;
 use content::Content;
 
 /// The host that the server is for.
-pub const HOST: &str = "media.test";
+pub(crate) const HOST: &str = "media.test";
 
 /// Longer than anything here takes; a test that waits for it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-pub struct Pki {
+pub(crate) struct Pki {
     dir: TempDir,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Pki {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params
@@ -47,11 +44,11 @@ impl Pki {
         }
     }
 
-    pub fn ca(&self) -> PathBuf {
+    pub(crate) fn ca(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
     }
 
-    pub fn identity(&self, names: &[&str]) -> tls::Identity {
+    pub(crate) fn identity(&self, names: &[&str]) -> tls::Identity {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let stem = names[0].clone();
         let key = KeyPair::generate().unwrap();
@@ -70,23 +67,23 @@ impl Pki {
 }
 
 /// A running server.
-pub struct Running {
-    pub address: SocketAddr,
-    pub pki: Pki,
-    pub content: Arc<Content>,
-    pub registry: Registry,
-    pub tls: Arc<tls::Server>,
-    pub drain: Drain,
-    pub done: JoinHandle<Result<Drained, Error>>,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) pki: Pki,
+    pub(crate) content: Arc<Content>,
+    pub(crate) registry: Registry,
+    pub(crate) tls: Arc<tls::Server>,
+    pub(crate) drain: Drain,
+    pub(crate) done: JoinHandle<Result<Drained, Error>>,
 }
 
 /// Starts one with a change to its configuration.
-pub fn start(change: impl FnOnce(&mut Config)) -> Running {
+pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Running {
     start_with(change, |_, _| {}, Duration::from_secs(20))
 }
 
 /// Starts one with a change to its TLS and its grace as well.
-pub fn start_with(
+pub(crate) fn start_with(
     change: impl FnOnce(&mut Config),
     change_tls: impl FnOnce(&mut tls::ServerConfig, &Pki),
     grace: Duration,
@@ -124,7 +121,7 @@ pub fn start_with(
 
 impl Running {
     /// A counter's or gauge's value, summed over the label values that contain `label`.
-    pub fn metric(&self, name: &str, label: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str, label: &str) -> f64 {
         let families = self.registry.gather();
         let family = families.iter().find(|family| family.name().ends_with(name));
         let Some(family) = family else {
@@ -143,7 +140,7 @@ impl Running {
     }
 
     /// Waits until a metric has a value.
-    pub async fn metric_becomes(&self, name: &str, label: &str, value: f64) {
+    pub(crate) async fn metric_becomes(&self, name: &str, label: &str, value: f64) {
         let reached = async {
             while (self.metric(name, label) - value).abs() > 0.1 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -158,7 +155,7 @@ impl Running {
     }
 
     /// Ends the server and tells how.
-    pub async fn end(self) -> Drained {
+    pub(crate) async fn end(self) -> Drained {
         self.drain.start();
         tokio::time::timeout(PATIENCE, self.done)
             .await

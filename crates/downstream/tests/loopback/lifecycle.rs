@@ -1,17 +1,15 @@
 //! Drain, recycling, mutual TLS and certificates that change.
 
-mod support;
-
 use std::time::Duration;
 
-use downstream::{Drained, ServerNames};
-use http::Method;
-use support::{
+use crate::support::{
     HOST, PATIENCE,
     clients::{ALL, Client, connect, quic, request, tls, tls_config, try_connect},
     content::bytes_of,
     start, start_with,
 };
+use downstream::{Drained, ServerNames};
+use http::Method;
 use tokio::time::timeout;
 
 /// F42, T19.
@@ -176,7 +174,7 @@ async fn new_certificates_are_shown_to_new_connections() {
 }
 
 /// The certificates shown on TCP and on QUIC.
-async fn leaf(running: &support::Running) -> [Vec<u8>; 2] {
+async fn leaf(running: &crate::support::Running) -> [Vec<u8>; 2] {
     let stream = tls(running.address, tls_config(running, &[b"h2"]), HOST)
         .await
         .unwrap();

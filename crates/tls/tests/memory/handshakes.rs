@@ -320,7 +320,7 @@ fn what_cannot_serve_is_a_clear_error() {
     let (one, two) = (pki.identity("one.test"), pki.identity("two.test"));
     let mixed = Identity {
         cert: one.cert.clone(),
-        key: two.key.clone(),
+        key: two.key,
     };
     let error = load(mixed).unwrap_err();
     assert!(matches!(error, Error::Mismatch { .. }) && error.to_string().contains("two.test.key"));
@@ -340,7 +340,7 @@ fn what_cannot_serve_is_a_clear_error() {
         "{error}"
     );
     let early = pki.identity_with("new.test", |params| {
-        params.not_before = date_time_ymd(2099, 1, 1)
+        params.not_before = date_time_ymd(2099, 1, 1);
     });
     assert!(matches!(
         load(early).unwrap_err(),
@@ -366,7 +366,7 @@ fn what_cannot_serve_is_a_clear_error() {
     ));
     let directory = Identity {
         cert: pki.dir.path().to_owned(),
-        key: one.key.clone(),
+        key: one.key,
     };
     assert!(matches!(load(directory).unwrap_err(), Error::Read { .. }));
     let none = Server::load(ServerConfig::default(), now()).unwrap_err();
@@ -388,7 +388,7 @@ fn hostile_files_are_refused_without_a_panic() {
         vec![b'a'; 3 << 20],
         armour("AAAA").into_bytes(),
         armour("!!!!").into_bytes(),
-        leaf[..leaf.len() / 2].as_bytes().to_vec(),
+        leaf.as_bytes()[..leaf.len() / 2].to_vec(),
         leaf.repeat(11).into_bytes(),
         leaf.replace('M', "N").into_bytes(),
     ] {

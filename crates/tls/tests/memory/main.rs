@@ -1,0 +1,4 @@
+//! The room from outside, over streams in memory.
+
+#[cfg(test)]
+mod handshakes;
