@@ -18,6 +18,8 @@ fn config(folder: PathBuf) -> Config {
         disks: vec![DiskConfig::new(folder.join("disk"), 16 << 20)],
         state_dir: Some(folder),
         segment_bytes: 256 << 10,
+        // The machine may be busy: only a test of slowness is about time.
+        read_timeout: std::time::Duration::from_secs(60),
         write_batch_bytes: 64 << 10,
         ..Config::default()
     }

@@ -75,6 +75,8 @@ impl Place {
             disks: vec![place.disk("disk", disk_bytes)],
             state_dir: Some(place.path("state")),
             segment_bytes: 128 << 10,
+            // The machine may be busy: only a test of slowness is about time.
+            read_timeout: std::time::Duration::from_secs(60),
             write_batch_bytes: 32 << 10,
             ..Config::default()
         };
