@@ -9,6 +9,7 @@ use semantics::{
     fields,
     key::{self, KeyRules, QueryRule},
 };
+use signing::ObjectPath;
 
 use crate::config::Config;
 
@@ -78,8 +79,11 @@ impl Gate {
         let target = request.path().strip_prefix('/').ok_or_else(absent)?;
         let (site, path) = target.split_at(target.find('/').ok_or_else(absent)?);
         let (site, rules) = self.sites.get_key_value(site).ok_or_else(absent)?;
-        let path = key::canonical(path, request.query(), &KEY)
-            .map_err(|what| Error::request(StatusCode::BAD_REQUEST, what.to_string()))?;
+        let malformed = |what: String| Error::request(StatusCode::BAD_REQUEST, what);
+        // An edge has checked it; a certificate does not make its holder an edge of ours.
+        let path = ObjectPath::parse(path).map_err(|what| malformed(what.to_string()))?;
+        let path = key::canonical(path.as_str(), request.query(), &KEY)
+            .map_err(|what| malformed(what.to_string()))?;
         Ok((
             ObjectName {
                 site: Arc::clone(site),
