@@ -200,7 +200,7 @@ fn read_signing(section: &mut Section) -> Option<Option<Signing>> {
     let max_lifetime = section
         .duration("max_lifetime", lifetimes)
         .or(Duration::from_secs(default.max_lifetime_s));
-    let key_file = section.file("keys").optional();
+    let key_file = section.path("keys").optional();
     let policy = Policy {
         required: tokens == Tokens::Required,
         max_lifetime_s: max_lifetime.as_secs(),

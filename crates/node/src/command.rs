@@ -28,13 +28,13 @@ enum Action {
     /// Serve until SIGTERM, then drain.
     Run {
         /// The config file.
-        #[arg(long, value_name = "FILE")]
+        #[arg(value_name = "FILE")]
         config: PathBuf,
     },
     /// Say everything that is wrong with a config file; exit 78 if anything is.
     Check {
         /// The config file.
-        #[arg(long, value_name = "FILE")]
+        #[arg(value_name = "FILE")]
         config: PathBuf,
     },
 }
