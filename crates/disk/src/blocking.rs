@@ -4,9 +4,10 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Seek, SeekFrom},
+    mem::MaybeUninit,
     os::{
         fd::AsRawFd,
-        unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
+        unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     },
     path::Path,
     sync::Arc,
@@ -61,7 +62,7 @@ impl Blocking {
     pub(crate) async fn resize(&self, bytes: u64) -> Result<(), Error> {
         let file = Arc::clone(&self.file);
         self.on_thread(Operation::Open, move || {
-            let done = file.set_len(bytes).and_then(|()| preallocate(&file, bytes));
+            let done = set_length(&file, bytes);
             done.map_err(|error| Error::io(Operation::Open, 0, error))
         })
         .await
@@ -176,8 +177,25 @@ fn open_file(path: &Path, pool: &Pool) -> io::Result<(File, bool)> {
     Ok((options.open(path)?, false))
 }
 
-/// Reserves space, so that a full filesystem is found at start and not in the middle of the night.
-/// A filesystem that cannot reserve leaves a sparse file.
+/// Grows or shrinks a file and reserves its space, so that a full filesystem is found at start and
+/// not in the middle of the night. A filesystem that cannot reserve leaves a sparse file.
+fn set_length(file: &File, bytes: u64) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    let missing = bytes.saturating_sub(metadata.blocks() * 512);
+    // Asked first, because reserving too much takes all there is before it fails.
+    if missing > 0 && missing > available(file)? {
+        let what = format!("{missing} bytes are needed, {} are free", available(file)?);
+        return Err(io::Error::new(io::ErrorKind::StorageFull, what));
+    }
+    file.set_len(bytes)?;
+    let reserved = preallocate(file, bytes);
+    if reserved.is_err() {
+        // Gives back what was reserved before it failed.
+        file.set_len(metadata.len().min(bytes))?;
+    }
+    reserved
+}
+
 fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
     let length = libc::off_t::try_from(bytes).map_err(io::Error::other)?;
     #[expect(
@@ -196,4 +214,26 @@ fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
         io::ErrorKind::Unsupported => Ok(()),
         _ => Err(error),
     }
+}
+
+/// Bytes that are free on the file's filesystem for us.
+fn available(file: &File) -> io::Result<u64> {
+    let mut told = MaybeUninit::<libc::statvfs>::uninit();
+    #[expect(
+        unsafe_code,
+        reason = "the standard library has no call that tells free space"
+    )]
+    let outcome = {
+        // SAFETY: the descriptor is open for the whole call, and `told` has room for what is told.
+        unsafe { libc::fstatvfs(file.as_raw_fd(), told.as_mut_ptr()) }
+    };
+    if outcome != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    #[expect(unsafe_code, reason = "as above")]
+    let told = {
+        // SAFETY: a call that succeeded has filled it.
+        unsafe { told.assume_init() }
+    };
+    Ok(told.f_bavail.saturating_mul(told.f_frsize))
 }

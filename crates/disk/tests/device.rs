@@ -4,7 +4,7 @@
     reason = "the helpers of a test fail by panicking as well"
 )]
 
-use std::path::Path;
+use std::{os::unix::fs::MetadataExt, path::Path};
 
 use disk::{BLOCK, Buffer, Device, Error, Fault, Faults, Operation, Options, Pool, Rule};
 
@@ -224,4 +224,23 @@ async fn what_hangs_goes_on_when_the_faults_are_cleared() {
     assert!(!read.is_finished());
     faults.clear();
     read.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn more_space_than_there_is_is_refused_and_none_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = open(&folder.path().join("disk"), None).await;
+    device.write_at(0, pattern(&device, 1, 3)).await.unwrap();
+    let before = std::fs::metadata(device.path()).unwrap();
+    let error = device.resize(8 << 40).await.unwrap_err();
+    assert!(error.is_no_space(), "{error}");
+    let after = std::fs::metadata(device.path()).unwrap();
+    assert_eq!(
+        (after.len(), after.blocks()),
+        (before.len(), before.blocks())
+    );
+    assert_eq!(
+        device.read_at(0, BLOCK).await.unwrap()[..],
+        pattern(&device, 1, 3)[..]
+    );
 }

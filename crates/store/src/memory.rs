@@ -9,8 +9,8 @@ const SHARD_BYTES_MIN: u64 = 1 << 20;
 
 /// A cache in RAM with a capacity in bytes, evicting by S3-FIFO. A clone shares the content.
 ///
-/// A value that weighs more than a shard (the capacity over [`shards`]) is not kept, and takes
-/// an older value of its key with it.
+/// It is cut into shards of 1 MiB at least. A value that weighs more than a shard is not kept, and
+/// takes an older value of its key with it.
 #[derive(Clone)]
 pub struct Memory<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> {
     cache: Cache<K, V>,

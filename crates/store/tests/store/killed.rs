@@ -19,7 +19,7 @@ fn config(folder: PathBuf) -> Config {
         state_dir: Some(folder),
         segment_bytes: 256 << 10,
         // The machine may be busy: only a test of slowness is about time.
-        read_timeout: std::time::Duration::from_secs(60),
+        read_timeout: std::time::Duration::from_mins(1),
         write_batch_bytes: 64 << 10,
         ..Config::default()
     }

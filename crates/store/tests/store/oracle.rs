@@ -76,7 +76,7 @@ impl Place {
             state_dir: Some(place.path("state")),
             segment_bytes: 128 << 10,
             // The machine may be busy: only a test of slowness is about time.
-            read_timeout: std::time::Duration::from_secs(60),
+            read_timeout: std::time::Duration::from_mins(1),
             write_batch_bytes: 32 << 10,
             ..Config::default()
         };
