@@ -187,3 +187,33 @@ async fn leaf(running: &crate::support::Running) -> [Vec<u8>; 2] {
         .unwrap();
     [tcp, chain[0].to_vec()]
 }
+
+/// Measures the whole process, so it runs alone:
+/// `cargo test -p downstream --test loopback -- --ignored idle_server`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures the whole process: run it alone"]
+async fn an_idle_server_uses_no_cpu() {
+    let running = start(|_| {});
+    let mut clients = Vec::new();
+    for speaks in ALL {
+        let mut client = connect(&running, speaks).await;
+        client.get("/full/1/10").await;
+        clients.push(client);
+    }
+    let ticks = || {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let words: Vec<_> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        words[11].parse::<u64>().unwrap() + words[12].parse::<u64>().unwrap()
+    };
+    let before = ticks();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let used = ticks() - before;
+    assert!(used <= 1, "{used} ticks of 10 ms in 10 s");
+    drop(clients);
+    running.end().await;
+}
