@@ -78,6 +78,10 @@ fn child() {
                     if folder.join("fail").exists() {
                         return Err("disk 3 is missing".into());
                     }
+                    if folder.join("panics").exists() {
+                        let task = tokio::spawn(async { panic!("this is a bug") });
+                        assert!(task.await.unwrap_err().is_panic());
+                    }
                     if folder.join("slow").exists() {
                         daemon.lifecycle.starting("recovering 3 disks");
                         say("building");
@@ -520,4 +524,53 @@ fn systemd_hears_of_readiness_reload_and_the_end() {
     node.signal("TERM");
     assert!(hear("STOPPING=1").contains("EXTEND_TIMEOUT_USEC=73000000"));
     assert_eq!(node.end().0, Some(0));
+}
+
+#[test]
+fn systemd_hears_that_the_runtime_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let config = folder.path().join("node.toml");
+    fs::write(&config, NODE).unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "WATCHDOG_PID=$$ exec \"$@\"", "sh"]);
+    shell.arg(std::env::current_exe().unwrap()).args(CHILD);
+    shell
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "60000")
+        .env(CONFIG, &config);
+    let mut child = shell
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let said = Box::new(BufReader::new(child.stdout.take().unwrap()));
+    let _node = Running {
+        child,
+        folder,
+        said,
+    };
+    let mut beats = 0;
+    while beats < 3 {
+        let mut message = [0; 4096];
+        let length = socket.recv(&mut message).unwrap();
+        beats += usize::from(message[..length].starts_with(b"WATCHDOG=1"));
+    }
+}
+
+#[test]
+fn a_panic_is_an_event_and_a_counter_and_the_node_goes_on() {
+    let panics = |folder: &Path| fs::write(folder.join("panics"), "").unwrap();
+    let mut node = Running::start(NODE, panics, |_| {});
+    node.until("built");
+    eventually("ready", || node.get("/readyz").starts_with("HTTP/1.1 200"));
+    assert!(
+        node.get("/metrics")
+            .contains("millpond_daemon_panics_total 1")
+    );
+    eventually("the event", || {
+        node.events().contains("\"message\":\"this is a bug\"")
+    });
 }

@@ -1,6 +1,7 @@
 //! From start to exit: build, serve, reload, drain.
 
 mod lifecycle;
+mod panics;
 mod run;
 mod signals;
 mod sockets;
