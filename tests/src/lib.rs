@@ -5,6 +5,8 @@
 //! - [`origin`]: a directory of objects, and an HTTP origin that does what a test tells it;
 //! - [`client`]: one face for HTTP/1.1, 2 and 3, and a raw connection for malformed requests;
 //! - [`node`]: edges and shields, in this process or as children that can be killed;
+//! - [`keys`]: signing keys and signed URLs;
+//! - [`world`]: origin, shield, edge and clients, ready for a scenario;
 //! - [`foreign`]: programs of others, or a word that they are missing.
 //!
 //! A harness fails its test by panicking with the reason; it returns errors only where a test
@@ -23,9 +25,13 @@
 )]
 
 pub mod client;
+pub mod foreign;
+pub mod keys;
+pub mod node;
 pub mod oracle;
 pub mod origin;
 pub mod pki;
+pub mod world;
 
 mod bounded;
 

@@ -23,7 +23,7 @@ pub const HOSTS: [&str; 5] = [
     "localhost",
     "127.0.0.1",
     "media.test",
-    "live.test",
+    "signed.test",
     "shield.test",
 ];
 

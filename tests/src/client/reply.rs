@@ -153,6 +153,13 @@ impl Reply {
         (!lines.is_empty()).then(|| lines.join(", "))
     }
 
+    /// What the node that answered says about itself: the last member of `Cache-Status`.
+    #[track_caller]
+    pub fn cache_status(&self) -> String {
+        let all = self.field("cache-status");
+        all.rsplit(',').next().unwrap_or_default().trim().to_owned()
+    }
+
     /// A header field that must be there.
     #[track_caller]
     pub fn field(&self, name: &str) -> String {

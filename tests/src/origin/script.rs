@@ -21,6 +21,8 @@ pub struct Script {
     pub lie: Option<Lie>,
     /// Answers with this status and a short text.
     pub status: Option<u16>,
+    /// Sends no content type of its own.
+    pub untyped: bool,
     /// More header lines, such as `cache-control: max-age=60`.
     pub headers: Vec<String>,
 }

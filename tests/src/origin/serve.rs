@@ -22,6 +22,7 @@ use crate::oracle::Object;
 /// A head that is longer is no request of ours.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 const PIECE_BYTES: u64 = 64 << 10;
+const TYPE: &str = "content-type: video/mp4";
 
 struct Request {
     head: String,
@@ -118,6 +119,9 @@ async fn respond(
     let answer = decide(request, object, script);
     let mut head = format!("HTTP/1.1 {} Scripted\r\n", answer.status);
     for line in answer.lines.iter().chain(&script.headers) {
+        if script.untyped && line == TYPE {
+            continue;
+        }
         head.push_str(line);
         head.push_str("\r\n");
     }
@@ -202,8 +206,7 @@ fn decide(request: &Request, object: &Object, script: &Script) -> Answer {
 fn lines(tag: &str, lie: Option<Lie>, bytes: u64) -> Vec<String> {
     let length = format!("content-length: {bytes}");
     let chunked = "transfer-encoding: chunked".to_owned();
-    let typed = "content-type: video/mp4".to_owned();
-    let mut lines = vec![typed, "accept-ranges: bytes".to_owned()];
+    let mut lines = vec![TYPE.to_owned(), "accept-ranges: bytes".to_owned()];
     match lie {
         Some(Lie::NoValidator) => {}
         Some(Lie::WeakTag) => lines.push(tag.replace("etag: ", "etag: W/")),

@@ -1,0 +1,200 @@
+//! The whole way of a request: scripted origin, shield, edge and a client.
+
+use crate::{
+    client::Client,
+    keys::Keys,
+    node::{Home, Node, Role, Settings},
+    oracle::Object,
+    origin::ScriptedOrigin,
+    pki::Pki,
+};
+
+/// What each scenario stands on. Parts that a scenario ends or starts again are taken out.
+pub struct World {
+    /// Certificates.
+    pub pki: Pki,
+    /// Keys of the signed site.
+    pub keys: Keys,
+    /// The origin of both sites.
+    pub origin: ScriptedOrigin,
+    /// The shield's folder.
+    pub shield_home: Home,
+    /// The shield's config.
+    pub shield_settings: Settings,
+    /// The shield.
+    pub shield: Option<Node>,
+    /// The edge's folder.
+    pub edge_home: Home,
+    /// The edge's config.
+    pub edge_settings: Settings,
+    /// The edge.
+    pub edge: Option<Node>,
+    /// A client of the open site.
+    pub client: Client,
+    /// A client of the signed site.
+    pub viewer: Client,
+}
+
+/// How a world is made.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// MiB of disk in the edge's cache.
+    pub edge_disk_mib: Option<u64>,
+    /// MiB of disk in the shield's cache.
+    pub shield_disk_mib: Option<u64>,
+    /// Keys of the edge's config.
+    pub edge: Vec<(&'static str, toml::Value)>,
+    /// Keys of the shield's config.
+    pub shield: Vec<(&'static str, toml::Value)>,
+    /// The edge is a child process.
+    pub edge_apart: bool,
+    /// The shield is a child process.
+    pub shield_apart: bool,
+}
+
+impl Plan {
+    /// A disk for the edge.
+    #[must_use]
+    pub fn edge_disk(mut self, mib: u64) -> Self {
+        self.edge_disk_mib = Some(mib);
+        self
+    }
+
+    /// A disk for the shield.
+    #[must_use]
+    pub fn shield_disk(mut self, mib: u64) -> Self {
+        self.shield_disk_mib = Some(mib);
+        self
+    }
+
+    /// A key of the edge's config.
+    #[must_use]
+    pub fn edge_key(mut self, key: &'static str, value: impl Into<toml::Value>) -> Self {
+        self.edge.push((key, value.into()));
+        self
+    }
+
+    /// A key of the shield's config.
+    #[must_use]
+    pub fn shield_key(mut self, key: &'static str, value: impl Into<toml::Value>) -> Self {
+        self.shield.push((key, value.into()));
+        self
+    }
+
+    /// The edge as a child process.
+    #[must_use]
+    pub fn edge_apart(mut self) -> Self {
+        self.edge_apart = true;
+        self
+    }
+
+    /// The shield as a child process.
+    #[must_use]
+    pub fn shield_apart(mut self) -> Self {
+        self.shield_apart = true;
+        self
+    }
+
+    /// Starts all parts.
+    pub async fn start(self, objects: &[Object]) -> World {
+        let (pki, keys) = (Pki::new(), Keys::new());
+        let origin = ScriptedOrigin::start(objects).await;
+        let shield_home = Home::new(Role::Shield);
+        let mut shield_settings = Settings::shield(&shield_home, &pki, &origin.url());
+        shield_settings = shield_settings.with_vault_at(&origin.url());
+        if let Some(mib) = self.shield_disk_mib {
+            shield_settings = shield_settings.with_disk(&shield_home, mib);
+        }
+        for (key, value) in self.shield {
+            shield_settings.set(key, value);
+        }
+        let shield = start(&shield_home, &shield_settings, self.shield_apart).await;
+
+        let edge_home = Home::new(Role::Edge);
+        let mut edge_settings = Settings::edge(&edge_home, &pki, &[shield.address]);
+        edge_settings = edge_settings.with_signed_site(&keys.file());
+        if let Some(mib) = self.edge_disk_mib {
+            edge_settings = edge_settings.with_disk(&edge_home, mib);
+        }
+        for (key, value) in self.edge {
+            edge_settings.set(key, value);
+        }
+        let edge = start(&edge_home, &edge_settings, self.edge_apart).await;
+        let client = Client::new(&pki, edge.address, "media.test");
+        let viewer = Client::new(&pki, edge.address, "signed.test");
+        World {
+            pki,
+            keys,
+            origin,
+            shield_home,
+            shield_settings,
+            shield: Some(shield),
+            edge_home,
+            edge_settings,
+            edge: Some(edge),
+            client,
+            viewer,
+        }
+    }
+}
+
+async fn start(home: &Home, settings: &Settings, apart: bool) -> Node {
+    if apart {
+        home.spawn(settings).await
+    } else {
+        home.start(settings).await
+    }
+}
+
+impl World {
+    /// All parts in this process, RAM tiers only.
+    pub async fn start(objects: &[Object]) -> Self {
+        Plan::default().start(objects).await
+    }
+
+    /// The edge.
+    pub fn edge(&self) -> &Node {
+        self.edge.as_ref().unwrap()
+    }
+
+    /// The shield.
+    pub fn shield(&self) -> &Node {
+        self.shield.as_ref().unwrap()
+    }
+
+    /// Drains the edge and starts it again over the same folder.
+    pub async fn restart_edge(&mut self) {
+        let apart = self.stop_edge().await;
+        let edge = start(&self.edge_home, &self.edge_settings, apart).await;
+        self.client = Client::new(&self.pki, edge.address, "media.test");
+        self.viewer = Client::new(&self.pki, edge.address, "signed.test");
+        self.edge = Some(edge);
+    }
+
+    async fn stop_edge(&mut self) -> bool {
+        self.client.hang_up();
+        self.viewer.hang_up();
+        let edge = self.edge.take().unwrap();
+        let apart = edge.is_child();
+        edge.drain().await;
+        apart
+    }
+
+    /// Drains the shield.
+    pub async fn stop_shield(&mut self) {
+        self.shield.take().unwrap().drain().await;
+    }
+
+    /// Has the edge ask a shield at `address` from its next start on.
+    pub fn point_edge_at(&mut self, shields: &[std::net::SocketAddr]) {
+        for (n, address) in shields.iter().enumerate() {
+            let member = format!("shields.member.{n}");
+            self.edge_settings
+                .set(&format!("{member}.name"), format!("shield{}", n + 1));
+            self.edge_settings
+                .set(&format!("{member}.server_name"), "shield.test");
+            self.edge_settings
+                .set(&format!("{member}.addresses"), vec![address.to_string()]);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Config files that are wrong: exit 78, everything at once, with its place and a hint.
+
+use std::fs;
+
+use tests::{
+    foreign,
+    node::{Home, Role, Settings, binary},
+    pki::Pki,
+};
+use tokio::process::Command;
+
+/// `EX_CONFIG` of sysexits.h.
+const EX_CONFIG: i32 = 78;
+
+async fn told(role: Role, action: &str, config: &[u8]) -> (Option<i32>, String) {
+    let home = Home::new(role);
+    let file = home.path().join("node.toml");
+    fs::write(&file, config).unwrap();
+    let mut command = Command::new(binary());
+    command.args([role.word(), action, "--config"]).arg(&file);
+    let output = foreign::output(&mut command, 20).await;
+    (output.status.code(), foreign::text(&output))
+}
+
+fn settings(role: Role, home: &Home, pki: &Pki) -> Settings {
+    match role {
+        Role::Edge => Settings::edge(home, pki, &[([127, 0, 0, 1], 9).into()]),
+        Role::Shield => Settings::shield(home, pki, "http://127.0.0.1:9"),
+    }
+}
+
+#[tokio::test]
+async fn a_right_config_is_right() {
+    let pki = Pki::new();
+    for role in [Role::Edge, Role::Shield] {
+        let settings = settings(role, &Home::new(role), &pki);
+        let (code, text) = told(role, "check", settings.to_string().as_bytes()).await;
+        assert_eq!(code, Some(0), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_is_told_at_once_with_line_and_hint() {
+    let pki = Pki::new();
+    for role in [Role::Edge, Role::Shield] {
+        let mut settings = settings(role, &Home::new(role), &pki);
+        settings.set("node.nmae", "typo");
+        settings.set("cache.ram", "much");
+        settings.set("limits.connections", -5);
+        settings.set("drain.deadline", "0s");
+        settings.set("listen.address", "nowhere");
+        settings.set("admin.address", "0.0.0.0:9090");
+        settings.set("tls.certificates.0.key", "/absent.key");
+        settings.set("unknown.key", 1);
+        for action in ["check", "run"] {
+            let (code, text) = told(role, action, settings.to_string().as_bytes()).await;
+            assert_eq!(code, Some(EX_CONFIG), "{text}");
+            let wrong = [
+                "nmae",
+                "much",
+                "-5",
+                "deadline",
+                "nowhere",
+                "0.0.0.0",
+                "absent.key",
+                "unknown",
+            ];
+            for what in wrong {
+                assert!(text.contains(what), "{what} is not told:\n{text}");
+            }
+            let placed = text.lines().filter(|line| {
+                let Some((_, rest)) = line.split_once("node.toml:") else {
+                    return false;
+                };
+                let mut numbers = rest.split(':');
+                numbers
+                    .next()
+                    .is_some_and(|line| line.parse::<u32>().is_ok())
+                    && numbers
+                        .next()
+                        .is_some_and(|column| column.parse::<u32>().is_ok())
+            });
+            assert!(placed.count() >= wrong.len(), "no line and column:\n{text}");
+            assert!(
+                text.contains("did you mean \"name\""),
+                "no hint for the typo:\n{text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_no_config_are_refused_without_harm() {
+    let huge = vec![b'#'; 20 << 20];
+    let deep = format!("a = {}{}", "[".repeat(5000), "]".repeat(5000));
+    let files: [(&str, &[u8]); 6] = [
+        ("empty", b""),
+        ("binary", &[0xff, 0xfe, 0, 1, 2, 3]),
+        ("no TOML", b"[node\nname = "),
+        (
+            "twice the same key",
+            b"[node]\nname = \"a\"\nname = \"b\"\n",
+        ),
+        ("huge", &huge),
+        ("deep", deep.as_bytes()),
+    ];
+    for role in [Role::Edge, Role::Shield] {
+        for (what, file) in files {
+            let (code, text) = told(role, "check", file).await;
+            assert_eq!(code, Some(EX_CONFIG), "{what}: {text}");
+            assert!(
+                text.contains("node.toml") && !text.contains("panicked"),
+                "{what}: {text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_config_that_is_absent_is_told() {
+    let mut command = Command::new(binary());
+    command.args(["edge", "run", "--config", "/absent/edge.toml"]);
+    let output = foreign::output(&mut command, 20).await;
+    assert_eq!(
+        output.status.code(),
+        Some(EX_CONFIG),
+        "{}",
+        foreign::text(&output)
+    );
+    assert!(foreign::text(&output).contains("/absent/edge.toml"));
+}
+
+#[tokio::test]
+async fn a_secret_in_the_open_is_refused_and_not_repeated() {
+    let mut settings = settings(Role::Shield, &Home::new(Role::Shield), &Pki::new());
+    settings.set("site.1.name", "s3");
+    settings.set("site.1.origin.kind", "s3");
+    settings.set("site.1.origin.bucket", "b");
+    settings.set("site.1.origin.access_key", "canary-access-4711");
+    settings.set("site.1.origin.secret_key", "canary-secret-4711");
+    let (code, text) = told(Role::Shield, "check", settings.to_string().as_bytes()).await;
+    assert_eq!(code, Some(EX_CONFIG), "{text}");
+    assert!(text.contains("secret_key_file"), "{text}");
+    assert!(!text.contains("canary"), "{text}");
+}
+
+#[tokio::test]
+async fn a_node_without_its_certificate_or_port_says_so() {
+    let pki = Pki::new();
+    let home = Home::new(Role::Edge);
+    let (server, other) = (pki.server(), pki.client("other.test"));
+    let mut mismatch = settings(Role::Edge, &home, &pki);
+    mismatch.set(
+        "tls.certificates.0.certificate",
+        server.cert.to_str().unwrap(),
+    );
+    mismatch.set("tls.certificates.0.key", other.key.to_str().unwrap());
+    let error = home.try_start(&mismatch).await.err().unwrap();
+    assert!(
+        error.contains("Mismatch") || error.contains("does not belong"),
+        "{error}"
+    );
+
+    let expired = pki.expired_client("media.test");
+    let mut late = settings(Role::Edge, &home, &pki);
+    late.set(
+        "tls.certificates.0.certificate",
+        expired.cert.to_str().unwrap(),
+    );
+    late.set("tls.certificates.0.key", expired.key.to_str().unwrap());
+    let error = home.try_start(&late).await.err().unwrap();
+    assert!(error.to_lowercase().contains("expired"), "{error}");
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let busy = settings(Role::Edge, &home, &pki).with("listen.address", address);
+    let error = home.try_start(&busy).await.err().unwrap();
+    assert!(
+        error.contains("AddrInUse") || error.contains("in use"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_commented_configs_of_the_repository_name_every_key_of_the_tests() {
+    // An example that does not know a key that the tests set is out of date.
+    let pki = Pki::new();
+    for (role, file) in [
+        (Role::Edge, "config/edge.toml"),
+        (Role::Shield, "config/shield.toml"),
+    ] {
+        let example = fs::read_to_string(foreign::root().join(file)).unwrap();
+        let home = Home::new(role);
+        let settings = settings(role, &home, &pki).with_disk(&home, 64).to_string();
+        for line in settings.lines().filter_map(|line| line.split_once(" = ")) {
+            let key = line.0;
+            assert!(
+                example.contains(&format!("{key} = ")),
+                "{file} has no {key}"
+            );
+        }
+    }
+}

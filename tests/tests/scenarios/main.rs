@@ -1,0 +1,17 @@
+//! The scenarios: one promise each, on the whole way of a request, with every byte of every body
+//! checked against the oracle.
+
+mod collapse;
+mod conditional;
+mod config;
+mod fields;
+mod hygiene;
+mod lies;
+mod malformed;
+mod mutual_tls;
+mod outage;
+mod ranges;
+mod recovery;
+mod serving;
+mod signed;
+mod versions;
