@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use cache::Cache;
 use daemon::process::{Daemon, Sockets};
-use downstream::{Drain, Drained, Listeners, Server, Share};
+use downstream::{Drain, Drained, Listeners, Server, ServerNames, Share};
 use message::{Handler, Timestamp, Upstream};
 use store::Store;
 use tokio::task::JoinHandle;
@@ -91,6 +91,11 @@ impl Base {
             .unwrap_or(sections.listen.address);
         let config = downstream::Config {
             alt_svc: (!listeners.udp.is_empty()).then(|| address.port()),
+            // A shield is one name to all its edges, whatever they call it; mutual TLS is its gate.
+            server_names: match sections.tls.client_ca {
+                Some(_) => ServerNames::Any,
+                None => ServerNames::Strict,
+            },
             limits: sections.limits.clone(),
             ..downstream::Config::new(sections.common.name.clone())
         };
