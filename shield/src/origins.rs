@@ -1,6 +1,6 @@
 //! From a site's `origin` to an upstream.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use message::{Timestamp, Upstream};
 use upstream::{
@@ -81,13 +81,20 @@ fn s3(bucket: &Bucket, now: &Timestamp) -> Result<S3, node::Error> {
     })
 }
 
-/// TLS towards an origin whose certificate `ca` has signed; none without it.
+/// The authorities that the machine trusts, where Debian and most others keep them.
+const SYSTEM_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// TLS towards an origin whose certificate `ca` has signed; without it, one of the machine's
+/// authorities, and none where there are none: an `https` origin is then refused at start.
 fn client_tls(
-    ca: Option<&std::path::Path>,
+    ca: Option<&Path>,
     alpn: &[&[u8]],
     now: &Timestamp,
 ) -> Result<Option<Arc<rustls::ClientConfig>>, node::Error> {
-    let Some(ca) = ca else { return Ok(None) };
+    let system = Path::new(SYSTEM_CA);
+    let Some(ca) = ca.or_else(|| system.is_file().then_some(system)) else {
+        return Ok(None);
+    };
     let alpn = alpn.iter().map(|name| name.to_vec()).collect();
     let config = tls::ClientConfig {
         ca: vec![ca.to_owned()],

@@ -1,0 +1,102 @@
+//! The config files that we ship say what the code does.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use node::NodeConfig;
+use serde_json::Value;
+use tempfile::TempDir;
+use tests::{keys::Keys, pki::Pki};
+
+/// Keys whose comment is an example and not a default: they are off unless set.
+const EXAMPLES: [&str; 8] = [
+    "ttl_force",
+    "prefix",
+    "virtual_hosted",
+    "session_token_file",
+    "ca",
+    "host",
+    "region",
+    "urls",
+];
+
+fn shipped(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    fs::read_to_string(folder.join(name)).expect("the config files are shipped")
+}
+
+/// The text with the paths of files that must exist on the machine put right.
+fn installed(text: &str, folder: &Path) -> String {
+    let (pki, keys) = (Pki::new(), Keys::new());
+    let (server, client) = (pki.server(), pki.client("edge-1.internal"));
+    fs::copy(pki.ca(), folder.join("internal-ca.crt")).unwrap();
+    for (from, to) in [
+        (&server.cert, "edge.crt"),
+        (&server.key, "edge.key"),
+        (&server.cert, "shield.crt"),
+        (&server.key, "shield.key"),
+        (&client.cert, "edge-client.crt"),
+        (&client.key, "edge-client.key"),
+        (&keys.file(), "vod.keys.json"),
+        (&server.key, "vod.access-key"),
+        (&server.key, "vod.secret-key"),
+    ] {
+        fs::copy(from, folder.join(to)).unwrap();
+    }
+    text.replace("/etc/millpond", &folder.display().to_string())
+}
+
+/// The same text with every commented-out default in force.
+fn with_defaults_in_force(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let setting = line.strip_prefix("# ").filter(|rest| is_setting(rest));
+        setting.unwrap_or(line)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn is_setting(text: &str) -> bool {
+    let Some((key, value)) = text.split_once(" = ") else {
+        return false;
+    };
+    let is_key = key
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    is_key && !EXAMPLES.contains(&key) && !value.is_empty()
+}
+
+fn effective<C: NodeConfig>(text: &str, folder: &Path) -> Value {
+    let file: PathBuf = folder.join("node.toml");
+    fs::write(&file, text).unwrap();
+    match C::load(&file) {
+        Ok(config) => config.effective(),
+        Err(report) => panic!("{report}"),
+    }
+}
+
+fn agrees<C: NodeConfig>(name: &str) {
+    let folder = TempDir::new().unwrap();
+    let text = installed(&shipped(name), folder.path());
+    let in_force = with_defaults_in_force(&text);
+    assert!(
+        in_force.lines().filter(|line| line.contains(" = ")).count() > 30,
+        "few defaults in {name}"
+    );
+    assert_eq!(
+        effective::<C>(&text, folder.path()),
+        effective::<C>(&in_force, folder.path()),
+        "a default that {name} tells is not the code's"
+    );
+}
+
+#[test]
+fn every_default_that_the_edges_file_tells_is_the_codes() {
+    agrees::<edge::Config>("edge.toml");
+}
+
+#[test]
+fn every_default_that_the_shields_file_tells_is_the_codes() {
+    agrees::<shield::Config>("shield.toml");
+}
