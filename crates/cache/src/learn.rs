@@ -290,7 +290,8 @@ impl Inner {
         media::correct(&mut fields, &question.name.path);
         // Counted from when it was asked for, so that the response's delay counts as age.
         let received = question.at.wall;
-        let freshness = freshness::assess(StatusCode::OK, &fields, received, &question.rules.ttl);
+        // All fields as they came: the age that the next hop tells is no stored field, and counts.
+        let freshness = freshness::assess(StatusCode::OK, headers, received, &question.rules.ttl);
         let geometry = Geometry::of(total_bytes);
         // A purge since the fill began makes this head dead on arrival; its slices must not be
         // taken for those of the fill that follows.
