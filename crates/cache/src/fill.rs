@@ -133,6 +133,16 @@ impl Run {
     fn right_bytes(&self, response: &Response, asked: ByteRange) -> Result<(), Failure> {
         let total = self.head.geometry.total_bytes();
         let length = response.body().length();
+        let told = content_range::parse(response.headers());
+        if let Ok(Some(ContentRange::Part {
+            total: Some(other), ..
+        })) = told
+            && other != total
+        {
+            // One of the two answers lied, under the tag of the other. The head goes, or every
+            // reader would be cut at the same place until its time is over.
+            return Err(Failure::VersionChanged);
+        }
         let right = match response.status() {
             StatusCode::PARTIAL_CONTENT => {
                 let ByteRange { first, last } = asked;
@@ -141,8 +151,7 @@ impl Run {
                     last,
                     total: Some(total),
                 };
-                content_range::parse(response.headers()) == Ok(Some(expected))
-                    && length.is_none_or(|length| length == asked.length())
+                told == Ok(Some(expected)) && length.is_none_or(|length| length == asked.length())
             }
             // The whole object is as good as the range, where the range is the whole object.
             StatusCode::OK => asked.length() == total && length == Some(total),
