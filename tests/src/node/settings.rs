@@ -66,7 +66,7 @@ impl Settings {
     /// Gives the cache a disk in the node's folder.
     #[must_use]
     pub fn with_disk(mut self, home: &Home, mib: u64) -> Self {
-        self.set("cache.segment", "4MiB");
+        self.set("cache.segment", "8MiB");
         self.set("cache.disk.0.path", path(&home.disk()));
         self.set("cache.disk.0.size", format!("{mib}MiB"));
         self

@@ -61,7 +61,7 @@ pub enum Lie {
     NoValidator,
     /// Chunked, so the length is not told.
     Chunked,
-    /// Chunked, without the last chunk.
+    /// Chunked, and the connection ends before the last bytes and the last chunk.
     ChunkedCut,
     /// Neither length nor chunks: the end of the connection ends the body.
     UntilClose,

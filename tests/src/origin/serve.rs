@@ -240,6 +240,7 @@ async fn body(
     );
     let end = match script.lie {
         Some(Lie::Short(missing)) => range.end.saturating_sub(missing).max(range.start),
+        Some(Lie::ChunkedCut) => range.end.saturating_sub(1000).max(range.start),
         _ => range.end,
     };
     let mut at = range.start;

@@ -17,7 +17,7 @@ async fn told(role: Role, action: &str, config: &[u8]) -> (Option<i32>, String) 
     let file = home.path().join("node.toml");
     fs::write(&file, config).unwrap();
     let mut command = Command::new(binary());
-    command.args([role.word(), action, "--config"]).arg(&file);
+    command.args([role.word(), action]).arg(&file);
     let output = foreign::output(&mut command, 20).await;
     (output.status.code(), foreign::text(&output))
 }
@@ -119,7 +119,7 @@ async fn files_that_are_no_config_are_refused_without_harm() {
 #[tokio::test]
 async fn a_config_that_is_absent_is_told() {
     let mut command = Command::new(binary());
-    command.args(["edge", "run", "--config", "/absent/edge.toml"]);
+    command.args(["edge", "run", "/absent/edge.toml"]);
     let output = foreign::output(&mut command, 20).await;
     assert_eq!(
         output.status.code(),

@@ -151,7 +151,8 @@ async fn what_must_be_revalidated_is_not_served_stale() {
             reply.is_whole(&object);
             return None;
         }
-        assert_eq!(reply.status, 504, "RFC 9111 section 5.2.2.2: {reply:?}");
+        // RFC 9111 section 5.2.2.2: an error, 504 unless another is more applicable.
+        assert!(matches!(reply.status.as_u16(), 502..=504), "{reply:?}");
         Some(())
     })
     .await;

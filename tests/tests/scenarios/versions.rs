@@ -2,6 +2,7 @@
 
 use tests::{
     client::{PROTOCOLS, Protocol, Reply},
+    eventually,
     oracle::Object,
     origin::{Death, Gate, Lie, Script},
     world::World,
@@ -42,11 +43,11 @@ async fn an_origin_that_dies_for_good_never_leaves_a_clean_end() {
                 is_no_clean_end(&reply, &object);
                 // What came is kept, the rest is read when the origin is well.
                 world.origin.put(&object, Script::default());
-                world
-                    .client
-                    .get(protocol, &object.name, &[])
-                    .await
-                    .is_whole(&object);
+                eventually(20, "the origin to be believed again", async || {
+                    let reply = world.client.get(protocol, &object.name, &[]).await;
+                    (reply.status == 200).then(|| reply.is_whole(&object).status)
+                })
+                .await;
             }
         }
     }
@@ -176,7 +177,7 @@ async fn a_changed_object_is_seen_when_its_time_is_over() {
             ..Script::default()
         },
     );
-    tests::eventually(20, "the new version", async || {
+    eventually(20, "the new version", async || {
         let reply = world.client.get(Protocol::Http2, &old.name, &[]).await;
         let is_new = reply.field("etag") == new.etag();
         if is_new {
@@ -206,7 +207,7 @@ async fn an_unchanged_object_is_revalidated_without_its_bytes() {
         .get(Protocol::Http2, &object.name, &[])
         .await
         .is_whole(&object);
-    tests::eventually(20, "a revalidation", async || {
+    eventually(20, "a revalidation", async || {
         world
             .client
             .get(Protocol::Http2, &object.name, &[])

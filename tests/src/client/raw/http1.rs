@@ -45,14 +45,19 @@ impl Http1 {
         let _closed = self.stream.shutdown().await;
     }
 
-    /// Reads until the server closes, which it must within `seconds`.
-    pub async fn until_closed(&mut self, seconds: u64) -> String {
+    /// Reads until the server closes, which it must within `seconds`; `what` was sent.
+    pub async fn until_closed(&mut self, what: &str, seconds: u64) -> String {
         let mut got = Vec::new();
         let reading = async {
             // A reset, or an end without a closing alert, is an end all the same.
             while let Ok(1..) = self.stream.read_buf(&mut got).await {}
         };
-        within(seconds, "the node to close", reading).await;
+        within(
+            seconds,
+            &format!("the node to close after {what:?}"),
+            reading,
+        )
+        .await;
         String::from_utf8_lossy(&got).into_owned()
     }
 

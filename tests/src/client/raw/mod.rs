@@ -21,10 +21,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the request was refused: 4xx or 5xx, a reset stream or a closed connection.
+    /// Whether the request was refused: 4xx but 404, which answers a request that was understood;
+    /// 5xx, a reset stream or a closed connection.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Status(status) => *status >= 400,
+            Self::Status(status) => *status >= 400 && *status != 404,
             Self::Reset(_) | Self::Closed(_) => true,
         }
     }
