@@ -1,8 +1,8 @@
 //! The way of a request through the cache, as a table of steps.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use message::{Body, Error, Kind, ObjectName, Request, Response};
 use semantics::{
     freshness,
@@ -32,7 +32,8 @@ pub(crate) struct Visit<'a> {
 /// What the lookup, and upstream where it was asked, came to.
 enum Verdict {
     Serve(Arc<Head>, Way),
-    Absent(StatusCode, Way),
+    /// For how long that is believed comes with it.
+    Absent(StatusCode, Duration, Way),
     Pass,
 }
 
@@ -79,21 +80,24 @@ impl Visit<'_> {
     async fn attempt(&self) -> Result<Response, Failure> {
         match self.verdict().await.map_err(Failure::Upstream)? {
             Verdict::Serve(head, way) => self.present(head, way).await,
-            Verdict::Absent(status, way) => Ok(self.absent(status, way)),
+            Verdict::Absent(status, left, way) => Ok(self.absent(status, left, way)),
             Verdict::Pass => self.pass().await.map_err(Failure::Upstream),
         }
     }
 
     async fn verdict(&self) -> Result<Verdict, Error> {
         let entry = self.inner.find(self.id, &self.name, self.rules).await;
-        match Found::judge(entry, &self.request.at) {
+        let pause = self.inner.config.revalidation_pause;
+        match Found::judge(entry, &self.request.at, pause) {
             Found::Fresh(head) => Ok(Verdict::Serve(head, Way::Hit)),
-            Found::StaleWhileRevalidate(head) => {
-                self.inner.refresh(self.question(Some(Arc::clone(&head))));
+            Found::StaleUsable { head, refresh } => {
+                if refresh {
+                    self.inner.refresh(self.question(Some(Arc::clone(&head))));
+                }
                 Ok(Verdict::Serve(head, Way::Stale))
             }
             Found::Stale(head) => self.ask(Some(head)).await,
-            Found::Absent(status) => Ok(Verdict::Absent(status, Way::Hit)),
+            Found::Absent(status, left) => Ok(Verdict::Absent(status, left, Way::Hit)),
             Found::Pass => Ok(Verdict::Pass),
             Found::Nothing => self.ask(None).await,
         }
@@ -113,8 +117,10 @@ impl Visit<'_> {
             Lesson::Learned(Entry::Object(head), status) => {
                 Ok(Verdict::Serve(head, Way::Miss { status, led, stale }))
             }
-            Lesson::Learned(Entry::Absent { status, .. }, _) => {
-                Ok(Verdict::Absent(status, Way::Miss { status, led, stale }))
+            Lesson::Learned(Entry::Absent { status, until, .. }, _) => {
+                let left = until.saturating_duration_since(self.request.at.mono);
+                let way = Way::Miss { status, led, stale };
+                Ok(Verdict::Absent(status, left, way))
             }
             Lesson::Learned(Entry::Pass { .. }, _) => Ok(Verdict::Pass),
             Lesson::Confirmed(head) => Ok(Verdict::Serve(head, Way::Revalidated { led })),
@@ -142,13 +148,17 @@ impl Visit<'_> {
         self.request.head.method == Method::HEAD
     }
 
-    fn absent(&self, status: StatusCode, way: Way) -> Response {
+    fn absent(&self, status: StatusCode, left: Duration, way: Way) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        // This cache remembers an absence for a moment; nobody behind it should, because a segment
-        // that is not there yet may be there a second later.
+        // This cache remembers an absence for a moment; no browser should, because a segment that
+        // is not there yet may be there a second later. A tier of ours may, for as long as we do
+        // (RFC 9213 section 2.2), so that two tiers do not add up to twice the time.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Ok(value) = format!("max-age={}", left.as_secs()).parse() {
+            headers.insert(HeaderName::from_static("cdn-cache-control"), value);
+        }
         self.sign_off(response, way, None)
     }
 }

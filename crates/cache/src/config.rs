@@ -14,6 +14,9 @@ pub struct Config {
     /// Upstream reads at the same time. Each holds at most one slice (4 MiB), so this bounds the
     /// memory of fills: 256 is at most 1 GiB, and in practice a tenth of it.
     pub fills_max: usize,
+    /// Answers that may not be stored, on their way at the same time. They go at the viewer's
+    /// pace, so they have places of their own: a slow viewer must not keep others from filling.
+    pub passes_max: usize,
     /// How long a fill may queue for one of those places before it fails with 503.
     pub fill_queue_wait: Duration,
     /// A fill without a byte for this long is replaced by one that resumes where it stopped.
@@ -24,6 +27,9 @@ pub struct Config {
     pub read_ahead_slices: u32,
     /// How long an object whose answers may not be stored is asked for without collapsing.
     pub pass_ttl: Duration,
+    /// After a failed revalidation the next one waits for so long, and in between what is stale
+    /// and may stand in for an error is served at once.
+    pub revalidation_pause: Duration,
 }
 
 impl Config {
@@ -33,11 +39,25 @@ impl Config {
             node: node.into(),
             heads_bytes: 64 << 20,
             fills_max: 256,
+            passes_max: 64,
             fill_queue_wait: Duration::from_secs(2),
             stall: Duration::from_secs(2),
             resumes_max: 2,
             read_ahead_slices: 3,
             pass_ttl: Duration::from_secs(10),
+            revalidation_pause: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Config {
+    /// The same with room for `fills_max` fills, and a quarter of that for passes.
+    #[must_use]
+    pub fn with_fills(self, fills_max: usize) -> Self {
+        Self {
+            fills_max,
+            passes_max: fills_max.div_ceil(4),
+            ..self
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use message::{Body, BodyStream, Error, Timestamp};
-use store::Tier;
+use store::Key;
 
 use crate::{
     Inner,
@@ -14,6 +14,7 @@ use crate::{
     flights::Joined,
     head::Head,
     metrics::Source,
+    place::Place,
 };
 
 /// Where a slice is.
@@ -24,6 +25,15 @@ enum Slice {
         follower: Follower,
         led: bool,
     },
+}
+
+impl Slice {
+    fn following(filling: Arc<Filling>, offset: u64) -> Self {
+        Self::Coming {
+            follower: Follower::new(filling, offset),
+            led: false,
+        }
+    }
 }
 
 /// How the first byte of a delivery comes about.
@@ -180,82 +190,79 @@ impl Inner {
         let extent = head.geometry.extent(slice);
         let expected = extent.end - extent.start;
         // In this order: a fill puts its slice into the store before it leaves the flights.
-        if let Some(record) = self.store.get_ram(&key)
-            && record.bytes.len() as u64 == expected
-        {
-            return Ok(Slice::Held(record.bytes, Source::Ram));
+        if let Some(bytes) = self.in_ram(&key, expected) {
+            return Ok(Slice::Held(bytes, Source::Ram));
         }
         if let Some(filling) = self.slices.follow(&key) {
-            return Ok(Slice::Coming {
-                follower: Follower::new(filling, offset),
-                led: false,
-            });
+            return Ok(Slice::following(filling, offset));
         }
         if let Some((record, tier)) = self.store.get(&key).await {
             if record.bytes.len() as u64 == expected {
-                let source = if tier == Tier::Ram {
-                    Source::Ram
-                } else {
-                    Source::Disk
-                };
-                return Ok(Slice::Held(record.bytes, source));
+                return Ok(Slice::Held(record.bytes, tier.into()));
             }
             self.store.remove(&key);
         }
-        match self.slices.join(key, || Filling::of(expected)) {
-            Joined::Follower(filling) => Ok(Slice::Coming {
-                follower: Follower::new(filling, offset),
-                led: false,
-            }),
-            Joined::Leader(lease) => {
-                if let Some(record) = self.store.get_ram(&key) {
-                    return Ok(Slice::Held(record.bytes, Source::Ram));
-                }
+        // A disk that did not answer still has the slice, so only memory makes a fill needless.
+        let mut held = None;
+        let needless = || {
+            held = self.in_ram(&key, expected);
+            held.is_some()
+        };
+        let filling = || Filling::of(expected);
+        match self.slices.join_unless(key, needless, filling) {
+            Some(Joined::Follower(filling)) => Ok(Slice::following(filling, offset)),
+            Some(Joined::Leader(lease)) => {
                 let follower = Follower::new(Arc::clone(lease.flight()), offset);
-                self.spawn_fill(
-                    head,
-                    Leg {
-                        extent,
-                        lease: Some(lease),
-                    },
-                    at,
-                );
+                let lease = Some(lease);
+                self.spawn_fill(head, Leg { extent, lease }, at, None);
                 Ok(Slice::Coming {
                     follower,
                     led: true,
                 })
             }
+            None => Ok(Slice::Held(held.unwrap_or_default(), Source::Ram)),
         }
     }
 
-    /// Begins the fill of a slice that is neither held nor coming.
+    fn in_ram(&self, key: &Key, expected: u64) -> Option<Bytes> {
+        let record = self.store.get_ram(key)?;
+        (record.bytes.len() as u64 == expected).then_some(record.bytes)
+    }
+
+    /// Begins the fill of a slice that is neither held nor coming, and that nobody waits for yet.
     fn begin(self: &Arc<Self>, head: &Arc<Head>, slice: u32, at: Timestamp) {
         if self.holds(head, slice) {
             return;
         }
+        let Some(place) = self.places.spare() else {
+            return;
+        };
         let extent = head.geometry.extent(slice);
-        let expected = extent.end - extent.start;
+        let filling = || Filling::of(extent.end - extent.start);
         let key = head.version.slice_key(slice);
-        if let Joined::Leader(lease) = self.slices.join(key, || Filling::of(expected))
-            && !self.holds(head, slice)
-        {
-            self.spawn_fill(
-                head,
-                Leg {
-                    extent,
-                    lease: Some(lease),
-                },
-                at,
-            );
+        let held = || self.holds(head, slice);
+        if let Some(Joined::Leader(lease)) = self.slices.join_unless(key, held, filling) {
+            let lease = Some(lease);
+            self.spawn_fill(head, Leg { extent, lease }, at, Some(place));
         }
     }
 
-    fn spawn_fill(self: &Arc<Self>, head: &Arc<Head>, leg: Leg, at: Timestamp) {
+    fn spawn_fill(
+        self: &Arc<Self>,
+        head: &Arc<Head>,
+        leg: Leg,
+        at: Timestamp,
+        place: Option<Place>,
+    ) {
         let inner = Arc::clone(self);
         let run = Run::new(Arc::clone(self), Arc::clone(head), at, vec![leg]);
         self.tasks.spawn(async move {
-            match inner.place().await {
-                Ok(_place) => run.drive(None).await,
+            let place = match place {
+                Some(place) => Ok(place),
+                None => inner.places.fill().await,
+            };
+            match place {
+                Ok(_place) => run.drive(None, ()).await,
                 Err(error) => run.refuse(error),
             }
         });

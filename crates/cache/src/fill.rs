@@ -53,22 +53,35 @@ impl Run {
     }
 
     /// Fills every leg, or fails those that are left. `body` is the upstream body when it is
-    /// already open; otherwise it is asked for.
+    /// already open; otherwise it is asked for. `question` is let go before a leg fails: whoever
+    /// learns of the failure and asks anew must not be told the same again.
     ///
     /// Not cancel safe for the followers' sake: when it is dropped, the leases fail the legs.
-    pub(crate) async fn drive(mut self, mut body: Option<Body>) {
+    pub(crate) async fn drive<Q: Send>(mut self, mut body: Option<Body>, question: Q) {
         let mut resumes = 0;
-        while let Err(failure) = self.advance(body.take()).await {
-            let resumable = matches!(failure, Failure::Upstream(_))
-                && self.head.strong_etag().is_some()
-                && resumes < self.inner.config.resumes_max;
-            if !resumable {
-                return self.fail(&failure);
+        let failure = loop {
+            let open = match body.take() {
+                Some(body) => Ok(body),
+                None => self.ask().await,
+            };
+            // What could not be opened has been tried again by the upstream room, within its
+            // budget; here only a body that broke is gone on with.
+            let open = match open {
+                Ok(open) => open,
+                Err(failure) => break failure,
+            };
+            let Err(error) = self.read(open).await else {
+                return;
+            };
+            if self.head.strong_etag().is_none() || resumes == self.inner.config.resumes_max {
+                break Failure::Upstream(error);
             }
             resumes += 1;
             self.inner.metrics.fill_resumes.inc();
-            tracing::debug!(object = %self.head.name, at = self.offset, "resuming a fill");
-        }
+            tracing::debug!(object = %self.head.name, at = self.offset, %error, "resuming a fill");
+        };
+        drop(question);
+        self.fail(&failure);
     }
 
     /// Fails every leg without asking.
@@ -80,24 +93,18 @@ impl Run {
         self.legs.back().map_or(self.offset, |leg| leg.extent.end)
     }
 
-    async fn advance(&mut self, body: Option<Body>) -> Result<(), Failure> {
-        let mut body = match body {
-            Some(body) => body,
-            None => self.ask().await?,
-        };
+    /// Reads until every leg is full.
+    async fn read(&mut self, mut body: Body) -> Result<(), Error> {
         while !self.legs.is_empty() {
             let Ok(item) = timeout(self.inner.config.stall, body.next()).await else {
                 let detail = format!("upstream stalled at byte {}", self.offset);
-                return Err(upstream(Kind::ConnectionReadTimeout, detail));
+                return Err(Error::new(Kind::ConnectionReadTimeout, detail));
             };
-            match item {
-                Some(Ok(bytes)) => self.feed(bytes),
-                Some(Err(error)) => return Err(Failure::Upstream(error)),
-                None => {
-                    let detail = format!("upstream ended at byte {}", self.offset);
-                    return Err(upstream(Kind::HttpResponseIncomplete, detail));
-                }
-            }
+            let Some(bytes) = item else {
+                let detail = format!("upstream ended at byte {}", self.offset);
+                return Err(Error::new(Kind::HttpResponseIncomplete, detail));
+            };
+            self.feed(bytes?);
         }
         // Reading the end lets the connection be used again; a surplus is not ours to keep.
         let _end = timeout(self.inner.config.stall, body.next()).await;

@@ -59,16 +59,37 @@ impl<K: Hash + Eq + Copy, F: Flight> Flights<K, F> {
     /// Leads `key` with the flight that `start` makes, or follows who already does.
     pub(crate) fn join(self: &Arc<Self>, key: K, start: impl FnOnce() -> F) -> Joined<K, F> {
         let mut shard = self.shard(&key).lock();
-        if let Some(flight) = shard.get(&key) {
-            return Joined::Follower(Arc::clone(flight));
+        match shard.get(&key) {
+            Some(flight) => Joined::Follower(Arc::clone(flight)),
+            None => Joined::Leader(self.lead(&mut shard, key, start())),
         }
-        let flight = Arc::new(start());
+    }
+
+    /// The same, but nobody leads what is needless: `None` then.
+    ///
+    /// That is decided under the key's lock. A leader that finds out afterwards would abandon
+    /// those who began to follow it in between.
+    pub(crate) fn join_unless(
+        self: &Arc<Self>,
+        key: K,
+        needless: impl FnOnce() -> bool,
+        start: impl FnOnce() -> F,
+    ) -> Option<Joined<K, F>> {
+        let mut shard = self.shard(&key).lock();
+        if let Some(flight) = shard.get(&key) {
+            return Some(Joined::Follower(Arc::clone(flight)));
+        }
+        (!needless()).then(|| Joined::Leader(self.lead(&mut shard, key, start())))
+    }
+
+    fn lead(self: &Arc<Self>, shard: &mut HashMap<K, Arc<F>>, key: K, flight: F) -> Lease<K, F> {
+        let flight = Arc::new(flight);
         shard.insert(key, Arc::clone(&flight));
-        Joined::Leader(Lease {
+        Lease {
             flights: Arc::clone(self),
             key,
             flight,
-        })
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -130,6 +151,20 @@ mod tests {
             panic!("two leaders")
         };
         assert!(Arc::ptr_eq(&seen, lease.flight()));
+    }
+
+    #[test]
+    fn nobody_can_follow_what_nobody_needs() {
+        let flights: Arc<Flights<u8, Plane>> = Flights::new();
+        assert!(flights.join_unless(1, || true, Plane::default).is_none());
+        assert_eq!(flights.len(), 0);
+        let lease = lead(&flights);
+        let joined = flights.join_unless(1, || true, Plane::default);
+        assert!(
+            matches!(joined, Some(Joined::Follower(_))),
+            "whoever is there is followed"
+        );
+        drop(lease);
     }
 
     #[test]

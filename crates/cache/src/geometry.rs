@@ -11,6 +11,12 @@ pub const WHOLE_BYTES_MAX: u64 = 4 << 20;
 /// 256 KiB slices, at a quarter of the index.
 pub const SLICE_BYTES: u64 = 1 << 20;
 
+/// No object is larger: what claims to be is a lie, and its slices could not be numbered.
+pub(crate) const OBJECT_BYTES_MAX: u64 = 1 << 50;
+
+/// No release cut larger slices; one is held in memory whole.
+const STORED_SLICE_BYTES_MAX: u64 = 64 << 20;
+
 /// How one version is cut. It is kept in the object's head, so that another cut in a later
 /// release does not lose what is cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +37,10 @@ impl Geometry {
     /// The cut that a stored head names, or `None` when it is impossible.
     pub(crate) fn stored(total_bytes: u64, slice_bytes: u64) -> Option<Self> {
         let count = total_bytes.div_ceil(slice_bytes.max(1));
-        (slice_bytes > 0 && count < u64::from(u32::MAX)).then_some(Self {
+        let possible = (1..=STORED_SLICE_BYTES_MAX).contains(&slice_bytes)
+            && total_bytes <= OBJECT_BYTES_MAX
+            && count < u64::from(u32::MAX);
+        possible.then_some(Self {
             total_bytes,
             slice_bytes,
         })
@@ -69,9 +78,10 @@ impl Geometry {
 ///
 /// Up to 4 MiB the object may be one slice, so the question starts at 0 and one read answers it.
 /// Beyond, the object can only be one that is cut, and its slice is asked for at once: a one-byte
-/// range deep in a large object costs one slice.
+/// range deep in a large object costs one slice. What lies beyond all objects is no place to ask
+/// for either.
 pub(crate) fn first_question(offset: u64) -> ByteRange {
-    if offset < WHOLE_BYTES_MAX {
+    if !(WHOLE_BYTES_MAX..OBJECT_BYTES_MAX).contains(&offset) {
         return ByteRange {
             first: 0,
             last: WHOLE_BYTES_MAX - 1,
@@ -80,7 +90,7 @@ pub(crate) fn first_question(offset: u64) -> ByteRange {
     let first = offset - offset % SLICE_BYTES;
     ByteRange {
         first,
-        last: first.saturating_add(SLICE_BYTES - 1),
+        last: first + SLICE_BYTES - 1,
     }
 }
 
@@ -117,11 +127,14 @@ mod tests {
             WHOLE_BYTES_MAX - 1,
             WHOLE_BYTES_MAX,
             5_000_000_001,
-            u64::MAX,
+            OBJECT_BYTES_MAX - 1,
         ] {
             let question = first_question(offset);
             assert_eq!(question.first % SLICE_BYTES, 0);
             assert!(question.first <= offset && offset <= question.last);
+        }
+        for offset in [OBJECT_BYTES_MAX, u64::MAX] {
+            assert_eq!(first_question(offset).first, 0);
         }
     }
 
@@ -129,5 +142,6 @@ mod tests {
     fn an_impossible_stored_cut_is_refused() {
         assert_eq!(Geometry::stored(10, 0), None);
         assert_eq!(Geometry::stored(u64::MAX, 1), None);
+        assert_eq!(Geometry::stored(1 << 39, 1 << 40), None);
     }
 }

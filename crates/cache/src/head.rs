@@ -16,11 +16,20 @@ use tokio::time::Instant;
 
 use crate::{
     geometry::Geometry,
-    id::{ObjectId, VersionId},
+    id::{ObjectId, Unique, VersionId},
 };
 
 /// Bumped when [`Stored`] changes; a head of another format is a miss.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+
+/// What an entry takes in memory beside its own size: its key and the cache's books.
+const ENTRY_BYTES: usize = 160;
+
+/// A revalidation that failed longer ago than this says nothing of upstream now.
+const FAILING: Duration = Duration::from_secs(30);
+
+/// A head from further ahead than this was received before the clock was set back.
+const CLOCK_SLACK: Duration = Duration::from_mins(1);
 
 /// One version of an object.
 #[derive(Debug, Clone)]
@@ -35,6 +44,8 @@ pub(crate) struct Head {
     pub(crate) received: Duration,
     /// The purge epoch at which the fill began.
     pub(crate) stamp: Epoch,
+    /// When upstream failed to confirm it; not kept on disk.
+    pub(crate) failed_at: Option<Instant>,
 }
 
 /// What a lookup can find for an object.
@@ -61,6 +72,8 @@ struct Stored<'a> {
     total_bytes: u64,
     slice_bytes: u64,
     received_ms: u64,
+    /// On receipt. What upstream told of it is no stored field.
+    initial_age_ms: u64,
     fields: Vec<(&'a str, &'a [u8])>,
 }
 
@@ -85,6 +98,29 @@ impl Head {
         freshness::current_age(&self.freshness, self.received, now.wall)
     }
 
+    /// The same without what is of one moment: what upstream said, and when.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        // To the millisecond, as on disk.
+        self.version == other.version && self.received.as_millis() == other.received.as_millis()
+    }
+
+    /// Whether it was received before the clock was set back, so that its age is not known.
+    pub(crate) fn is_from_the_future(&self, now: &Timestamp) -> bool {
+        self.received > now.wall + CLOCK_SLACK
+    }
+
+    /// Whether upstream failed to confirm it a moment ago.
+    pub(crate) fn is_failing(&self, now: &Timestamp) -> bool {
+        self.failed_at
+            .is_some_and(|failed| now.mono < failed + FAILING)
+    }
+
+    /// Whether upstream may be asked again, `pause` after a failure.
+    pub(crate) fn may_be_confirmed(&self, now: &Timestamp, pause: Duration) -> bool {
+        self.failed_at
+            .is_none_or(|failed| now.mono >= failed + pause)
+    }
+
     /// Roughly what it occupies in memory, for the budget of parsed heads.
     pub(crate) fn weight(&self) -> usize {
         let fields: usize = self
@@ -92,7 +128,7 @@ impl Head {
             .iter()
             .map(|(name, value)| name.as_str().len() + value.len() + 64)
             .sum();
-        size_of::<Self>() + self.name.path.len() + fields
+        ENTRY_BYTES + size_of::<Self>() + self.name.path.len() + fields
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -106,7 +142,8 @@ impl Head {
             version: self.version.0,
             total_bytes: self.geometry.total_bytes(),
             slice_bytes: self.geometry.slice_bytes(),
-            received_ms: u64::try_from(self.received.as_millis()).unwrap_or(u64::MAX),
+            received_ms: whole_ms(self.received),
+            initial_age_ms: whole_ms(self.freshness.initial_age),
             fields: fields.collect(),
         };
         // Encoding into a growing buffer cannot fail; an empty head would decode to a miss.
@@ -139,10 +176,14 @@ impl Head {
             name: name.clone(),
             version: VersionId(stored.version),
             geometry: Geometry::stored(stored.total_bytes, stored.slice_bytes)?,
-            freshness: freshness::assess(StatusCode::OK, &fields, received, rules),
+            freshness: Freshness {
+                initial_age: Duration::from_millis(stored.initial_age_ms),
+                ..freshness::assess(StatusCode::OK, &fields, received, rules)
+            },
             fields,
             received,
             stamp,
+            failed_at: None,
         })
     }
 
@@ -164,6 +205,7 @@ impl Head {
             freshness,
             received: now.wall,
             stamp,
+            failed_at: None,
             ..self.clone()
         }
     }
@@ -180,7 +222,7 @@ impl Entry {
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Object(head) => head.weight(),
-            Self::Absent { .. } | Self::Pass { .. } => size_of::<Self>(),
+            Self::Absent { .. } | Self::Pass { .. } => ENTRY_BYTES + size_of::<Self>(),
         }
     }
 }
@@ -190,15 +232,18 @@ impl Entry {
 pub(crate) fn version_of(
     object: ObjectId,
     fields: &HeaderMap,
-    total_bytes: u64,
+    geometry: Geometry,
     generation: Epoch,
-    unique: &Timestamp,
+    unique: &Unique,
 ) -> VersionId {
-    if let Some(etag) = semantics::validator::strong(fields) {
-        return VersionId::of(object, etag.as_bytes(), total_bytes, generation);
+    match semantics::validator::strong(fields) {
+        Some(etag) => VersionId::of(object, etag.as_bytes(), geometry, generation),
+        None => VersionId::of(object, &unique.next(), geometry, generation),
     }
-    let unique = unique.wall.as_nanos().to_be_bytes();
-    VersionId::of(object, &unique, total_bytes, generation)
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn text<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -4,9 +4,16 @@
 //! accident or by design, and an identity outlives the process without a secret to keep. The head
 //! of an object carries its full name all the same, and a head whose name is another's is a miss.
 
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
 use message::ObjectName;
 use ring::digest::{Context, SHA256};
 use store::{Epoch, Key};
+
+use crate::geometry::Geometry;
 
 /// An object's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,20 +45,37 @@ impl ObjectId {
     }
 }
 
+/// Stands in for the validator of a version that has no strong one: no two are alike, in this
+/// process or another, whatever the clock does.
+#[derive(Debug, Default)]
+pub(crate) struct Unique {
+    process: RandomState,
+    count: AtomicU64,
+}
+
+impl Unique {
+    pub(crate) fn next(&self) -> [u8; 16] {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let half = |half: u8| u128::from(self.process.hash_one((count, half)));
+        (half(0) << 64 | half(1)).to_be_bytes()
+    }
+}
+
 impl VersionId {
     /// `validator` is the strong entity tag, or something unique to one fill where there is none.
-    /// `generation` is that of the last purge: slices from before it have other identities, so a
+    /// `slice_bytes` is part of it because slices of two cuts share indexes. `generation` is that of the last purge: slices from before it have other identities, so a
     /// purge also reaches content that comes back under the same entity tag.
     pub(crate) fn of(
         object: ObjectId,
         validator: &[u8],
-        total_bytes: u64,
+        geometry: Geometry,
         generation: Epoch,
     ) -> Self {
-        let parts: [&[u8]; 4] = [
+        let parts: [&[u8]; 5] = [
             &object.0,
             validator,
-            &total_bytes.to_be_bytes(),
+            &geometry.total_bytes().to_be_bytes(),
+            &geometry.slice_bytes().to_be_bytes(),
             &generation.as_u64().to_be_bytes(),
         ];
         Self(digest(b"version", &parts))
@@ -109,9 +133,30 @@ mod tests {
     fn another_validator_or_length_is_another_version() {
         let object = id("tv", "/a");
         let zero = Epoch::default();
-        let version = VersionId::of(object, b"\"1\"", 10, zero);
-        assert_ne!(version, VersionId::of(object, b"\"2\"", 10, zero));
-        assert_ne!(version, VersionId::of(object, b"\"1\"", 11, zero));
-        assert_ne!(version, VersionId::of(id("tv", "/b"), b"\"1\"", 10, zero));
+        let ten = Geometry::of(10);
+        let version = VersionId::of(object, b"\"1\"", ten, zero);
+        assert_ne!(version, VersionId::of(object, b"\"2\"", ten, zero));
+        assert_ne!(
+            version,
+            VersionId::of(object, b"\"1\"", Geometry::of(11), zero)
+        );
+        assert_ne!(version, VersionId::of(id("tv", "/b"), b"\"1\"", ten, zero));
+    }
+
+    #[test]
+    fn slices_of_another_cut_have_other_names() {
+        let object = id("tv", "/a");
+        let cut = |slice_bytes| {
+            let geometry = Geometry::stored(6 << 20, slice_bytes).unwrap();
+            VersionId::of(object, b"\"1\"", geometry, Epoch::ZERO)
+        };
+        assert_ne!(cut(1 << 20), cut(2 << 20));
+    }
+
+    #[test]
+    fn what_is_unique_never_comes_again() {
+        let unique = Unique::default();
+        assert_ne!(unique.next(), unique.next());
+        assert_ne!(Unique::default().next(), Unique::default().next());
     }
 }

@@ -8,6 +8,7 @@
 //! [`message::Fetch`], which has no room for them.
 
 mod answer;
+mod ask;
 mod config;
 mod deliver;
 mod fill;
@@ -20,17 +21,14 @@ mod learn;
 mod lookup;
 mod metrics;
 mod pass;
+mod place;
 mod present;
 mod reply;
 
 use std::sync::Arc;
 
-use message::{Error, ObjectName, Upstream};
+use message::{ObjectName, Upstream};
 use store::{Key, Memory, Store};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
 use tokio_util::task::TaskTracker;
 
 pub use config::{Config, SiteRules};
@@ -40,9 +38,10 @@ use crate::{
     filling::Filling,
     flights::Flights,
     head::Entry,
-    id::{ObjectId, site_scope},
-    learn::Learning,
+    id::{ObjectId, Unique, site_scope},
+    learn::{Learning, Subject},
     metrics::Metrics,
+    place::Places,
 };
 
 /// The cache of one node. Cheap to clone.
@@ -56,17 +55,12 @@ struct Inner {
     store: Store,
     heads: Memory<ObjectId, Entry>,
     upstream: Arc<dyn Upstream>,
-    learning: Arc<Flights<ObjectId, Learning>>,
+    learning: Arc<Flights<Subject, Learning>>,
     slices: Arc<Flights<Key, Filling>>,
-    places: Arc<Semaphore>,
+    places: Places,
+    unique: Unique,
     tasks: TaskTracker,
     metrics: Metrics,
-}
-
-/// A place among the running fills.
-struct Place {
-    _permit: OwnedSemaphorePermit,
-    running: prometheus::IntGauge,
 }
 
 impl Cache {
@@ -80,15 +74,17 @@ impl Cache {
         upstream: Arc<dyn Upstream>,
         registry: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
+        let metrics = Metrics::register(registry)?;
         let inner = Inner {
             heads: Memory::new(config.heads_bytes, |_, entry: &Entry| entry.weight()),
             store,
             upstream,
             learning: Flights::new(),
             slices: Flights::new(),
-            places: Arc::new(Semaphore::new(config.fills_max)),
+            places: Places::new(&config, &metrics),
+            unique: Unique::default(),
             tasks: TaskTracker::new(),
-            metrics: Metrics::register(registry)?,
+            metrics,
             config,
         };
         Ok(Self {
@@ -126,29 +122,5 @@ impl Cache {
     /// How many slices are being filled now.
     pub fn fills_in_flight(&self) -> usize {
         self.inner.slices.len()
-    }
-}
-
-impl Inner {
-    /// Waits, within bounds, for a place among the fills.
-    async fn place(&self) -> Result<Place, Error> {
-        let waited = self.config.fill_queue_wait;
-        let places = Arc::clone(&self.places);
-        match timeout(waited, places.acquire_owned()).await {
-            Ok(Ok(permit)) => {
-                self.metrics.fills_running.inc();
-                Ok(Place {
-                    _permit: permit,
-                    running: self.metrics.fills_running.clone(),
-                })
-            }
-            Ok(Err(_)) | Err(_) => Err(learn::no_place(waited)),
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.running.dec();
     }
 }

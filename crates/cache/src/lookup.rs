@@ -1,11 +1,12 @@
 //! Finding what is held of an object: in memory, then in the store.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use message::{ObjectName, Timestamp};
 use semantics::freshness::{self, State};
 use store::Epoch;
+use tokio::time::Instant;
 
 use crate::{
     Inner, SiteRules,
@@ -18,12 +19,12 @@ use crate::{
 pub(crate) enum Found {
     /// It may be served as it is.
     Fresh(Arc<Head>),
-    /// It may be served now, and is to be refreshed behind the viewer's back.
-    StaleWhileRevalidate(Arc<Head>),
+    /// It may be served now; `refresh` if upstream is to be asked behind the viewer's back.
+    StaleUsable { head: Arc<Head>, refresh: bool },
     /// It must be confirmed first.
     Stale(Arc<Head>),
-    /// Upstream said a moment ago that there is none.
-    Absent(StatusCode),
+    /// Upstream said a moment ago that there is none, and is believed for what is left.
+    Absent(StatusCode, Duration),
     /// Its answers may not be stored.
     Pass,
     /// Nothing is known.
@@ -31,20 +32,39 @@ pub(crate) enum Found {
 }
 
 impl Found {
-    pub(crate) fn judge(entry: Option<Entry>, now: &Timestamp) -> Self {
+    /// Judges an entry; after a failed revalidation the next one comes `pause` later.
+    pub(crate) fn judge(entry: Option<Entry>, now: &Timestamp, pause: Duration) -> Self {
         match entry {
-            Some(Entry::Object(head)) => {
-                match freshness::state(&head.freshness, head.received, now.wall) {
-                    State::Fresh { .. } => Self::Fresh(head),
-                    State::StaleUsable { .. } => Self::StaleWhileRevalidate(head),
-                    State::Stale { .. } => Self::Stale(head),
-                }
+            Some(Entry::Object(head)) => Self::judge_head(head, now, pause),
+            Some(Entry::Absent { status, until, .. }) if now.mono < until => {
+                Self::Absent(status, until - now.mono)
             }
-            Some(Entry::Absent { status, until, .. }) if now.mono < until => Self::Absent(status),
             Some(Entry::Pass { until, .. }) if now.mono < until => Self::Pass,
             Some(Entry::Absent { .. } | Entry::Pass { .. }) | None => Self::Nothing,
         }
     }
+
+    fn judge_head(head: Arc<Head>, now: &Timestamp, pause: Duration) -> Self {
+        if head.is_from_the_future(now) {
+            return Self::Stale(head);
+        }
+        let refresh = head.may_be_confirmed(now, pause);
+        match freshness::state(&head.freshness, head.received, now.wall) {
+            State::Fresh { .. } => Self::Fresh(head),
+            State::StaleUsable { .. } => Self::StaleUsable { head, refresh },
+            // RFC 5861 section 4: an error was met a moment ago. Another viewer need not wait to
+            // meet it again.
+            State::Stale { .. } if head.is_failing(now) && stands_in(&head, now) => {
+                Self::StaleUsable { head, refresh }
+            }
+            State::Stale { .. } => Self::Stale(head),
+        }
+    }
+}
+
+/// Whether a stale head may be served in place of an error.
+pub(crate) fn stands_in(head: &Head, now: &Timestamp) -> bool {
+    freshness::may_serve_on_error(&head.freshness, head.received, now.wall)
 }
 
 impl Inner {
@@ -62,6 +82,10 @@ impl Inner {
         let head = Head::decode(&record.bytes, name, &rules.ttl, record.stamp)?;
         if head.stamp < self.purged_at(id, name) {
             return None;
+        }
+        // What was learned meanwhile is newer than what lay on the disk.
+        if let Some(entry) = self.remembered(id, name) {
+            return Some(entry);
         }
         let entry = Entry::Object(Arc::new(head));
         self.heads.insert(id, entry.clone());
@@ -90,11 +114,37 @@ impl Inner {
         self.store.tier(&head.version.slice_key(slice)).is_some()
     }
 
-    /// Keeps a head in memory and in the store.
+    /// Keeps a head in memory and in the store, unless a purge since its fill began made it dead:
+    /// the head of a fill after the purge may be there already.
     pub(crate) fn keep(&self, id: ObjectId, head: &Arc<Head>) {
+        if head.stamp < self.purged_at(id, &head.name) {
+            return;
+        }
         self.heads.insert(id, Entry::Object(Arc::clone(head)));
         self.store
             .put(id.head_key(), head.stamp, head.encode().into());
+    }
+
+    /// Keeps in memory that there is no object to be had, in place of all that was known.
+    pub(crate) fn keep_none(&self, id: ObjectId, name: &ObjectName, entry: Entry) {
+        if entry.stamp() < self.purged_at(id, name) {
+            return;
+        }
+        self.heads.insert(id, entry);
+        self.forget_stored(id);
+    }
+
+    /// Remembers that upstream failed to confirm what is held.
+    pub(crate) fn keep_failed(&self, id: ObjectId, head: &Arc<Head>, failed_at: Instant) {
+        if let Some(Entry::Object(held)) = self.heads.get(&id)
+            && held.is_same_as(head)
+        {
+            let failed = Head {
+                failed_at: Some(failed_at),
+                ..Head::clone(head)
+            };
+            self.heads.insert(id, Entry::Object(Arc::new(failed)));
+        }
     }
 
     /// Forgets a head whose version is gone, so that the next request learns the new one.
@@ -105,6 +155,14 @@ impl Inner {
             return;
         }
         self.heads.remove(&id);
-        self.store.remove(&id.head_key());
+        self.forget_stored(id);
+    }
+
+    /// A removal costs a record on every disk, so it is not made of what is not there.
+    fn forget_stored(&self, id: ObjectId) {
+        let key = id.head_key();
+        if self.store.tier(&key).is_some() {
+            self.store.remove(&key);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What the cache counts.
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use store::Tier;
 
 /// Where the bytes of a body came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,15 @@ impl Source {
             Self::Ram => "RAM",
             Self::Disk => "NVME",
             Self::Upstream => "FILL",
+        }
+    }
+}
+
+impl From<Tier> for Source {
+    fn from(tier: Tier) -> Self {
+        match tier {
+            Tier::Ram => Self::Ram,
+            Tier::Disk => Self::Disk,
         }
     }
 }
@@ -80,7 +90,7 @@ impl Metrics {
             fills_running,
             collapsed: counter(
                 "millpond_cache_collapsed_total",
-                "Readers that followed a question or a fill that somebody else began.",
+                "Requests that waited for a question to upstream that another request had begun.",
             )?,
         })
     }

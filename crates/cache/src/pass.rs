@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use message::{Body, ByteRange, Error, Fetch, Kind, Response, Trail};
 use semantics::{
     cache_status::{self, Forward, Member, Outcome, Reason},
@@ -13,7 +13,10 @@ use semantics::{
     range::Wanted,
 };
 
-use crate::{Place, answer::Visit, head::text, metrics::Source, reply};
+use crate::{answer::Visit, head::text, metrics::Source, place::Place, reply};
+
+/// RFC 9213.
+const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
 
 impl Visit<'_> {
     /// Reads from upstream for this viewer alone. A closed range is asked for as such; any other
@@ -23,17 +26,14 @@ impl Visit<'_> {
             Wanted::FromTo { first, last } if !self.is_head() => Some(ByteRange { first, last }),
             _ => None,
         };
-        let place = self.inner.place().await?;
-        self.inner.metrics.fills.inc();
-        let object = self.name.clone();
-        let fetch = Fetch {
-            object,
-            range,
-            condition: None,
-            at: self.request.at,
+        let place = self.inner.places.pass().await?;
+        let upstream = match self.fetch_passed(range).await {
+            // Upstream does no ranges. The whole goes at the viewer's pace and ends with it.
+            Err(error) if error.kind() == Kind::HttpProtocolError && range.is_some() => {
+                self.fetch_passed(None).await?
+            }
+            upstream => upstream?,
         };
-        let upstream = self.inner.upstream.fetch(fetch).await?;
-        usable(&upstream, range)?;
         let received = upstream.status();
         let mut response = self.passed_on(upstream, place);
         let forward = Forward {
@@ -64,12 +64,32 @@ impl Visit<'_> {
         Ok(response)
     }
 
+    async fn fetch_passed(&self, range: Option<ByteRange>) -> Result<Response, Error> {
+        self.inner.metrics.fills.inc();
+        let fetch = Fetch {
+            object: self.name.clone(),
+            range,
+            condition: None,
+            at: self.request.at,
+        };
+        let upstream = self.inner.upstream.fetch(fetch).await?;
+        usable(&upstream, range)?;
+        Ok(upstream)
+    }
+
     fn passed_on(&self, upstream: Response, place: Place) -> Response {
         let (head, body) = upstream.into_parts();
         let mut fields = fields::stored(&head.headers);
         media::correct(&mut fields, &self.name.path);
         if let Some(value) = head.headers.get(header::CONTENT_RANGE) {
             fields.insert(header::CONTENT_RANGE, value.clone());
+        }
+        if head.status.is_client_error() {
+            // Nobody keeps a refusal, whatever upstream says.
+            for name in [CDN_CACHE_CONTROL, header::EXPIRES] {
+                fields.remove(name);
+            }
+            fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if let Some(length) = body.length() {
             fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -48,9 +48,9 @@ impl Visit<'_> {
         let (method, headers, now) = (&request.method, &request.headers, self.request.at.wall);
         match conditional::evaluate(method, headers, etag, last_modified, now) {
             Verdict::Proceed => {}
-            Verdict::NotModified => return Ok(self.bodiless(StatusCode::NOT_MODIFIED, &head, way)),
+            Verdict::NotModified => return Ok(self.unchanged(&head, way)),
             Verdict::Failed => {
-                return Ok(self.bodiless(StatusCode::PRECONDITION_FAILED, &head, way));
+                return Ok(self.refused(StatusCode::PRECONDITION_FAILED, &head, way));
             }
         }
         let total = head.geometry.total_bytes();
@@ -62,7 +62,7 @@ impl Visit<'_> {
         match range::resolve(wanted, total) {
             Resolved::Unsatisfiable => {
                 let status = StatusCode::RANGE_NOT_SATISFIABLE;
-                let mut response = self.bodiless(status, &head, way);
+                let mut response = self.refused(status, &head, way);
                 let unsatisfied = content_range::format(ContentRange::Unsatisfied { total });
                 response
                     .headers_mut()
@@ -120,19 +120,24 @@ impl Visit<'_> {
         Ok(self.sign_off(response, way, served))
     }
 
-    fn bodiless(&self, status: StatusCode, head: &Head, way: Way) -> Response {
+    fn unchanged(&self, head: &Head, way: Way) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.headers_mut() = fields::not_modified(&self.fields(head));
+        self.sign_off(response, way, None)
+    }
+
+    /// A refusal has the version's validator and nothing else of it: least of all its lifetime,
+    /// by which a cache on the way might keep the refusal.
+    fn refused(&self, status: StatusCode, head: &Head, way: Way) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
-        let all = self.fields(head);
-        *response.headers_mut() = if status == StatusCode::NOT_MODIFIED {
-            fields::not_modified(&all)
-        } else {
-            all
-        };
-        if status != StatusCode::NOT_MODIFIED {
-            response
-                .headers_mut()
-                .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let fields = response.headers_mut();
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        if let Some(etag) = head.fields.get(header::ETAG) {
+            fields.insert(header::ETAG, etag.clone());
         }
         self.sign_off(response, way, None)
     }

@@ -6,6 +6,8 @@ use http::StatusCode;
 use message::{ByteRange, Error, Kind, Response};
 use semantics::content_range::{self, ContentRange};
 
+use crate::geometry::OBJECT_BYTES_MAX;
+
 /// What a reply to a first question means.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -26,6 +28,21 @@ pub(crate) enum Reply {
 
 /// Reads the reply to `asked`; `None` asked for the whole.
 pub(crate) fn read(response: &Response, asked: Option<ByteRange>) -> Result<Reply, Error> {
+    let reply = meant(response, asked)?;
+    match reply {
+        Reply::Object { total_bytes, .. } if total_bytes > OBJECT_BYTES_MAX => {
+            let detail = format!("an object of {total_bytes} bytes");
+            Err(Error::new(Kind::HttpProtocolError, detail))
+        }
+        Reply::Unchanged
+        | Reply::Object { .. }
+        | Reply::Unsized
+        | Reply::Absent(_)
+        | Reply::PastEnd => Ok(reply),
+    }
+}
+
+fn meant(response: &Response, asked: Option<ByteRange>) -> Result<Reply, Error> {
     match response.status() {
         StatusCode::NOT_MODIFIED => Ok(Reply::Unchanged),
         StatusCode::OK => Ok(match response.body().length() {
@@ -135,6 +152,16 @@ mod tests {
             assert_eq!(error.kind(), Kind::HttpProtocolError, "{why}");
         }
         assert!(read(&response(206, Some("bytes 0-9/10"), ten()), None).is_err());
+    }
+
+    #[test]
+    fn an_object_with_more_slices_than_have_numbers_is_a_lie() {
+        for (total, fits) in [(OBJECT_BYTES_MAX, true), (OBJECT_BYTES_MAX + 1, false)] {
+            let body = Body::of_unknown_length(stream::empty().boxed());
+            let range = format!("bytes 0-99/{total}");
+            let reply = read(&response(206, Some(&range), body), Some(ASKED));
+            assert_eq!(reply.is_ok(), fits, "{total}");
+        }
     }
 
     #[test]

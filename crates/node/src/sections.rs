@@ -71,8 +71,7 @@ impl Sections {
         let (common, (store, heads_bytes), (limits, fills)) = (common?, store?, limits?);
         let cache = cache::Config {
             heads_bytes,
-            fills_max: fills,
-            ..cache::Config::named(common.name.clone())
+            ..cache::Config::named(common.name.clone()).with_fills(fills)
         };
         Some(Self {
             listen: listen?,

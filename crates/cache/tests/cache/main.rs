@@ -6,5 +6,8 @@
 )]
 
 mod collapse;
+mod failing;
+mod honest;
+mod races;
 mod serving;
 mod support;

@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     Status(u16),
     OtherRange,
     Whole,
+    /// The answer contradicts the question, as the upstream room has found.
+    Nonsense,
 }
 
 #[derive(Debug, Clone)]
@@ -51,6 +53,7 @@ pub(crate) struct Origin {
     faults: Mutex<VecDeque<Fault>>,
     fetches: Mutex<Vec<Fetch>>,
     gate: Mutex<Option<Arc<Semaphore>>>,
+    held: Mutex<Option<Arc<Semaphore>>>,
 }
 
 impl Origin {
@@ -86,11 +89,32 @@ impl Origin {
         gate
     }
 
+    /// The next answer is made at once and waits for a permit.
+    pub(crate) fn hold_next(&self) -> Arc<Semaphore> {
+        let held = Arc::new(Semaphore::new(0));
+        *self.held.lock() = Some(Arc::clone(&held));
+        held
+    }
+
+    pub(crate) fn delete(&self, path: &str) {
+        self.objects.lock().remove(path);
+    }
+
+    /// Until so many fetches have come.
+    pub(crate) async fn asked(&self, count: usize) {
+        while self.fetches.lock().len() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn respond(&self, fetch: &Fetch) -> Result<Response, Error> {
         self.fetches.lock().push(fetch.clone());
         let fault = self.faults.lock().pop_front();
         if matches!(fault, Some(Fault::Refuse)) {
             return Err(Error::new(Kind::ConnectionRefused, "nobody listens"));
+        }
+        if matches!(fault, Some(Fault::Nonsense)) {
+            return Err(Error::new(Kind::HttpProtocolError, "200 to a range"));
         }
         if let Some(Fault::Status(status)) = fault {
             return Ok(empty(status));
@@ -185,7 +209,12 @@ impl Upstream for Origin {
     ) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + '_>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
-            self.respond(&fetch)
+            let held = self.held.lock().take();
+            let response = self.respond(&fetch);
+            if let Some(held) = held {
+                held.acquire().await.unwrap().forget();
+            }
+            response
         })
     }
 }
@@ -266,6 +295,13 @@ pub(crate) fn rules() -> TtlRules {
     }
 }
 
+fn config() -> Config {
+    Config {
+        stall: Duration::from_millis(200),
+        ..Config::named("edge1")
+    }
+}
+
 impl Bench {
     pub(crate) async fn new() -> Self {
         Self::over(
@@ -285,7 +321,18 @@ impl Bench {
         .await
     }
 
+    pub(crate) async fn with_config(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config();
+        change(&mut config);
+        let folder = tempfile::tempdir().unwrap();
+        Self::build(folder, Arc::new(Origin::default()), rules(), config).await
+    }
+
     pub(crate) async fn over(folder: TempDir, origin: Arc<Origin>, ttl: TtlRules) -> Self {
+        Self::build(folder, origin, ttl, config()).await
+    }
+
+    async fn build(folder: TempDir, origin: Arc<Origin>, ttl: TtlRules, config: Config) -> Self {
         let disk = DiskConfig::new(folder.path().join("slices"), 256 << 20);
         let store = Store::open(
             store::Config {
@@ -299,10 +346,6 @@ impl Bench {
         )
         .await
         .unwrap();
-        let config = Config {
-            stall: Duration::from_millis(200),
-            ..Config::named("edge1")
-        };
         let upstream = Arc::clone(&origin) as Arc<dyn Upstream>;
         let registry = prometheus::Registry::new();
         let cache = Cache::new(config, store.clone(), upstream, &registry).unwrap();

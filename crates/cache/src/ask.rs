@@ -1,0 +1,266 @@
+//! Asking upstream what an object is, and keeping what it says.
+//!
+//! The question already carries the first slice's range, so that a cold object costs one read. Its
+//! slices are in flight before its head is published, so that nobody who sees the head asks again.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use http::{HeaderMap, StatusCode, header};
+use message::{Body, ByteRange, Condition, Error, Fetch, Kind, Response};
+use semantics::{fields, freshness, media};
+use store::Epoch;
+use tokio::time::timeout;
+
+use crate::{
+    Inner,
+    fill::{Leg, Run},
+    filling::Filling,
+    flights::Joined,
+    geometry::{Geometry, WHOLE_BYTES_MAX, first_question},
+    head::{Entry, Head, version_of},
+    learn::{Lesson, Question},
+    reply::{self, Reply},
+};
+
+/// What came of a question.
+pub(crate) struct Answered {
+    pub(crate) lesson: Lesson,
+    /// The slices that the answer's body is to fill.
+    pub(crate) fill: Option<(Run, Body)>,
+}
+
+impl From<Lesson> for Answered {
+    fn from(lesson: Lesson) -> Self {
+        Self { lesson, fill: None }
+    }
+}
+
+impl Inner {
+    /// Asks. An error leaves all that is held as it is.
+    pub(crate) async fn ask(self: &Arc<Self>, question: &Question) -> Result<Answered, Error> {
+        let stamp = self.store.epoch();
+        // A question beyond the end, or in the middle of what upstream can only send whole, is
+        // asked again from the start; and an empty object's without a range, because no range of
+        // it can be satisfied.
+        let middle = first_question(question.offset);
+        let middle = (middle.first > 0).then_some(Some(middle));
+        let attempts = middle.into_iter().chain([Some(first_question(0)), None]);
+        for asked in attempts {
+            match self.attempt(question, asked, stamp).await {
+                Ok(Some(answered)) => return Ok(answered),
+                Ok(None) => {}
+                Err(error) if is_odd(&error) && asked.is_some_and(|range| range.first > 0) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let detail = "upstream answered 416 to a plain request";
+        Err(Error::new(Kind::HttpProtocolError, detail))
+    }
+
+    /// Asks for one range; `None` when the object has no such bytes.
+    async fn attempt(
+        self: &Arc<Self>,
+        question: &Question,
+        asked: Option<ByteRange>,
+        stamp: Epoch,
+    ) -> Result<Option<Answered>, Error> {
+        let response = self.fetch_unheld(question, asked).await?;
+        let reply = reply::read(&response, asked)?;
+        let (parts, body) = response.into_parts();
+        let answered = match reply {
+            Reply::PastEnd => return Ok(None),
+            Reply::Unchanged => self.confirm(question, &parts.headers, stamp)?.into(),
+            Reply::Absent(status) => self.absent(question, status, &parts.headers, stamp).into(),
+            Reply::Unsized => match self.gather(body).await? {
+                Some(whole) => {
+                    let carried = 0..whole.length().unwrap_or(0);
+                    match self.head(question, &parts.headers, carried.end, &carried, stamp) {
+                        Some(head) => self.publish(question, head, parts.status, 0, whole),
+                        None => self.pass_for_now(question, parts.status, stamp).into(),
+                    }
+                }
+                None => self.pass_for_now(question, parts.status, stamp).into(),
+            },
+            Reply::Object {
+                total_bytes,
+                carried,
+            } => match self.head(question, &parts.headers, total_bytes, &carried, stamp) {
+                Some(head) => self.publish(question, head, parts.status, carried.start, body),
+                None => self.pass_for_now(question, parts.status, stamp).into(),
+            },
+        };
+        Ok(Some(answered))
+    }
+
+    async fn fetch_unheld(
+        &self,
+        question: &Question,
+        range: Option<ByteRange>,
+    ) -> Result<Response, Error> {
+        let condition = question.prior.as_ref().and_then(|prior| {
+            let etag = prior.etag().map(|etag| Condition::IfNoneMatch(etag.into()));
+            etag.or_else(|| {
+                prior
+                    .last_modified()
+                    .map(|at| Condition::IfModifiedSince(at.into()))
+            })
+        });
+        self.metrics.fills.inc();
+        let object = question.name.clone();
+        self.upstream
+            .fetch(Fetch {
+                object,
+                range,
+                condition,
+                at: question.at,
+            })
+            .await
+    }
+
+    fn confirm(
+        &self,
+        question: &Question,
+        update: &HeaderMap,
+        stamp: Epoch,
+    ) -> Result<Lesson, Error> {
+        let unasked = || Error::new(Kind::HttpProtocolError, "a 304 to a plain request");
+        let prior = question.prior.as_ref().ok_or_else(unasked)?;
+        // The slices were filled under the older stamp: a purge since then still counts.
+        let stamp = stamp.min(prior.stamp);
+        let head = Arc::new(prior.confirmed(update, &question.rules.ttl, &question.at, stamp));
+        self.keep(question.id, &head);
+        Ok(Lesson::Confirmed(head))
+    }
+
+    fn absent(
+        &self,
+        question: &Question,
+        status: StatusCode,
+        headers: &HeaderMap,
+        stamp: Epoch,
+    ) -> Lesson {
+        let (at, rules) = (&question.at, &question.rules.ttl);
+        let allowed = freshness::assess(status, headers, at.wall, rules);
+        // A tier behind this one that has believed it for a while leaves less to this one.
+        let until = at.mono + allowed.lifetime.saturating_sub(allowed.initial_age);
+        let entry = Entry::Absent {
+            status,
+            until,
+            stamp,
+        };
+        self.keep_none(question.id, &question.name, entry.clone());
+        Lesson::Learned(entry, status)
+    }
+
+    /// A body of unknown length (a chunked playlist, mostly) is read to its end before anybody
+    /// sees it: only then is it known to be complete, and how long it is. `None` if it is too long
+    /// to be held.
+    async fn gather(&self, mut body: Body) -> Result<Option<Body>, Error> {
+        let mut whole = BytesMut::new();
+        loop {
+            let Ok(item) = timeout(self.config.stall, body.next()).await else {
+                let detail = format!("upstream stalled at byte {}", whole.len());
+                return Err(Error::new(Kind::ConnectionReadTimeout, detail));
+            };
+            let Some(bytes) = item else {
+                return Ok(Some(Body::from(whole.freeze())));
+            };
+            whole.extend_from_slice(&bytes?);
+            if whole.len() as u64 > WHOLE_BYTES_MAX {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn pass_for_now(&self, question: &Question, status: StatusCode, stamp: Epoch) -> Lesson {
+        let until = question.at.mono + self.config.pass_ttl;
+        let entry = Entry::Pass { until, stamp };
+        self.keep_none(question.id, &question.name, entry.clone());
+        Lesson::Learned(entry, status)
+    }
+
+    /// The version that an answer describes, if it can be kept.
+    fn head(
+        &self,
+        question: &Question,
+        headers: &HeaderMap,
+        total_bytes: u64,
+        carried: &Range<u64>,
+        stamp: Epoch,
+    ) -> Option<Arc<Head>> {
+        let mut fields = fields::stored(headers);
+        fields.remove(header::CONTENT_RANGE);
+        fields.remove(header::CONTENT_LENGTH);
+        media::correct(&mut fields, &question.name.path);
+        // Counted from when it was asked for, so that the response's delay counts as age.
+        let received = question.at.wall;
+        // All fields as they came: the age that the next hop tells is no stored field, and counts.
+        let freshness = freshness::assess(StatusCode::OK, headers, received, &question.rules.ttl);
+        let geometry = Geometry::of(total_bytes);
+        // A purge since the fill began makes this head dead on arrival; its slices must not be
+        // taken for those of the fill that follows.
+        let generation = self.purged_at(question.id, &question.name).min(stamp);
+        let version = version_of(question.id, &fields, geometry, generation, &self.unique);
+        let head = Head {
+            name: question.name.clone(),
+            version,
+            geometry,
+            fields,
+            freshness,
+            received,
+            stamp,
+            failed_at: None,
+        };
+        // Slices of one version are put together under a strong validator only, and an origin
+        // that sends a large object whole does not do ranges: both are passed through.
+        let whole = carried.start == 0 && carried.end == total_bytes;
+        let sliceable = total_bytes <= WHOLE_BYTES_MAX || (head.strong_etag().is_some() && !whole);
+        (freshness.storable && sliceable).then(|| Arc::new(head))
+    }
+
+    fn publish(
+        self: &Arc<Self>,
+        question: &Question,
+        head: Arc<Head>,
+        status: StatusCode,
+        start: u64,
+        body: Body,
+    ) -> Answered {
+        let legs = self.legs(&head, start);
+        self.keep(question.id, &head);
+        let fill = legs.iter().any(|leg| leg.lease.is_some()).then(|| {
+            let run = Run::new(Arc::clone(self), Arc::clone(&head), question.at, legs);
+            (run, body)
+        });
+        Answered {
+            lesson: Lesson::Learned(Entry::Object(head), status),
+            fill,
+        }
+    }
+
+    /// The slices that the first answer carries: those from `start` to the question's end.
+    fn legs(&self, head: &Arc<Head>, start: u64) -> Vec<Leg> {
+        let end = (first_question(start).last + 1).min(head.geometry.total_bytes());
+        let covered = head.geometry.covering(&(start..end));
+        covered
+            .map(|index| {
+                let extent = head.geometry.extent(index);
+                let key = head.version.slice_key(index);
+                let filling = || Filling::of(extent.end - extent.start);
+                let held = || self.holds(head, index);
+                let lease = match self.slices.join_unless(key, held, filling) {
+                    Some(Joined::Leader(lease)) => Some(lease),
+                    Some(Joined::Follower(_)) | None => None,
+                };
+                Leg { extent, lease }
+            })
+            .collect()
+    }
+}
+
+/// Whether upstream made no sense of the question, or we none of its answer.
+fn is_odd(error: &Error) -> bool {
+    error.kind() == Kind::HttpProtocolError
+}

@@ -1,0 +1,91 @@
+//! What meets at the wrong moment: purges, restarts, other leaders.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::{Bench, PIECE, name, request, rules};
+use semantics::freshness::TtlRules;
+
+const MIB: usize = 1 << 20;
+
+#[tokio::test]
+async fn a_viewer_after_a_purge_never_gets_an_answer_that_was_asked_for_before_it() {
+    let bench = Arc::new(Bench::new().await);
+    let old = bench.origin.put("/a.m4s", 1, PIECE);
+    let held = bench.origin.hold_next();
+    let before = tokio::spawn({
+        let bench = Arc::clone(&bench);
+        async move { bench.get("/a.m4s").await.body.unwrap() }
+    });
+    bench.origin.asked(1).await;
+    bench.cache.purge(&name("/a.m4s")).await.unwrap();
+    let new = bench.origin.put("/a.m4s", 2, PIECE);
+    let after = tokio::time::timeout(Duration::from_secs(5), bench.get("/a.m4s")).await;
+    assert_eq!(
+        after
+            .expect("it must not wait for the older question")
+            .body
+            .unwrap(),
+        new
+    );
+    held.add_permits(1);
+    assert_eq!(before.await.unwrap(), old);
+    let later = bench.get("/a.m4s").await;
+    assert!(
+        later.cache_status().contains("hit"),
+        "the late answer must not replace the newer one"
+    );
+    assert_eq!(later.body.unwrap(), new);
+}
+
+#[tokio::test]
+async fn a_stale_head_that_two_viewers_read_from_disk_is_still_confirmed() {
+    let ttl = TtlRules {
+        default: Duration::ZERO,
+        ..rules()
+    };
+    let bench = Bench::with_rules(ttl).await;
+    let bytes = bench.origin.put("/live.m3u8", 1, 1_000);
+    bench.get("/live.m3u8").await;
+    let bench = bench.restarted().await;
+    let asked = bench.origin.fetches().len();
+    let (one, two) = tokio::join!(bench.get("/live.m3u8"), bench.get("/live.m3u8"));
+    assert_eq!(one.body.unwrap(), bytes);
+    assert_eq!(two.body.unwrap(), bytes);
+    assert_eq!(
+        bench.origin.fetches().len(),
+        asked + 1,
+        "one question, and not none"
+    );
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_makes_nothing_immortal() {
+    let bench = Bench::new().await;
+    bench.origin.put("/a.m4s", 1, 1_000);
+    bench.get("/a.m4s").await;
+    let mut earlier = request("GET", "/a.m4s", &[]);
+    earlier.at.wall -= Duration::from_hours(24);
+    let response = bench
+        .cache
+        .answer(&earlier, name("/a.m4s"), &bench.rules)
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(bench.origin.fetches().len(), 2, "it is confirmed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_of_slices_on_disk_are_never_told_of_fills_that_nobody_needed() {
+    let bench = Bench::new().await;
+    let bytes = bench.origin.put("/big.mp4", 1, 6 * MIB);
+    bench.get("/big.mp4").await;
+    let bench = Arc::new(bench.restarted().await);
+    let viewers = (0..64).map(|_| {
+        let bench = Arc::clone(&bench);
+        tokio::spawn(async move { bench.get("/big.mp4").await.body.unwrap() })
+    });
+    for viewer in futures_util::future::join_all(viewers.collect::<Vec<_>>()).await {
+        assert!(viewer.unwrap() == bytes);
+    }
+}
