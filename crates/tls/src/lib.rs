@@ -9,6 +9,7 @@ mod error;
 mod peer;
 mod pem;
 mod provider;
+pub mod record;
 mod resolver;
 mod server;
 

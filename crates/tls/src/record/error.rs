@@ -1,0 +1,68 @@
+//! What ends a connection in its records, and what the client is told.
+
+use std::io;
+
+use aws_lc_rs::error::Unspecified;
+
+/// RFC 8446 section 6: the alerts that this record layer sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alert {
+    /// All that was to be sent has been.
+    CloseNotify = 0,
+    /// A record or a message that has no place here.
+    UnexpectedMessage = 10,
+    /// A record that cannot be opened.
+    BadRecordMac = 20,
+    /// A record larger than any may be.
+    RecordOverflow = 22,
+    /// A field with a value that it cannot have.
+    IllegalParameter = 47,
+    /// A message that cannot be read.
+    DecodeError = 50,
+    /// A failure of our own.
+    InternalError = 80,
+}
+
+/// Why the records of a connection ended. Wrapped in the [`io::Error`] that a stream gives.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The client sent what it must not; it was told so.
+    #[error("refused a record: {reason} ({alert:?})")]
+    Refused {
+        /// What the client was told.
+        alert: Alert,
+        /// What was wrong.
+        reason: &'static str,
+    },
+    /// The client ended the connection with an alert.
+    #[error("the client sent alert {0}")]
+    Alert(u8),
+    /// The connection ended without `close_notify`: what came before may be cut short.
+    #[error("the connection ended without a close_notify")]
+    Truncated,
+    /// Nothing can be sent any more.
+    #[error("the sending side is closed")]
+    Closed,
+    /// The cipher failed, which no input can bring about.
+    #[error("the cipher failed")]
+    Cipher,
+}
+
+impl From<Unspecified> for Error {
+    fn from(_: Unspecified) -> Self {
+        Self::Cipher
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Refused { .. } => io::ErrorKind::InvalidData,
+            Error::Alert(_) => io::ErrorKind::ConnectionAborted,
+            Error::Truncated => io::ErrorKind::UnexpectedEof,
+            Error::Closed => io::ErrorKind::BrokenPipe,
+            Error::Cipher => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
