@@ -8,15 +8,25 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use crate::{BLOCK, Buffer, Error, Fault, Faults, Operation, Pool, blocking::Blocking};
+use crate::{
+    BLOCK, Buffer, Error, Fault, Faults, Operation, Pool,
+    engine::{Engine, Motor},
+    file::Opened,
+};
 
 /// How to open a device.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Who moves the blocks.
+    pub engine: Engine,
     /// How many reads are worked on at one time; the others wait their turn.
     pub reads_in_flight: usize,
+    /// How long a read may take, the wait for its turn included. One that takes longer is an error
+    /// at once; its place and its buffer are free again when the device lets go of them.
+    pub read_deadline: Duration,
     /// Where buffers come from.
     pub pool: Pool,
     /// Faults to inject.
@@ -35,42 +45,37 @@ pub struct Device(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
-    engine: Engine,
+    opened: Opened,
+    motor: Motor,
+    read_deadline: Duration,
     bytes: AtomicU64,
     pool: Pool,
     faults: Option<Faults>,
-}
-
-/// Who moves the blocks. A second one, on `io_uring`, fits behind the same four calls.
-enum Engine {
-    Blocking(Blocking),
 }
 
 impl Device {
     /// Opens a file or partition; a file that is absent is created empty.
     pub async fn open(path: impl Into<PathBuf>, options: Options) -> Result<Self, Error> {
         let path = path.into();
-        let Options {
-            reads_in_flight,
-            pool,
-            faults,
-        } = options;
-        let (place, buffers) = (path.clone(), pool.clone());
-        let opened = tokio::task::spawn_blocking(move || {
-            let engine = Blocking::open(&place, reads_in_flight.max(1), &buffers)?;
-            let bytes = engine.measure()?;
-            Ok((Engine::Blocking(engine), AtomicU64::new(bytes)))
+        let (place, wish) = (path.clone(), options.clone());
+        let opening = tokio::task::spawn_blocking(move || {
+            let opened = Opened::open(&place, &wish.pool)?;
+            let bytes = opened.measure()?;
+            let motor = Motor::start(&opened, wish.engine, wish.reads_in_flight.max(1))?;
+            Ok((opened, motor, AtomicU64::new(bytes)))
         });
         let failed = Error::ShuttingDown {
             operation: Operation::Open,
         };
-        let (engine, bytes) = opened.await.unwrap_or(Err(failed))?;
+        let (opened, motor, bytes) = opening.await.unwrap_or(Err(failed))?;
         Ok(Self(Arc::new(Inner {
             path,
-            engine,
+            opened,
+            motor,
+            read_deadline: options.read_deadline,
             bytes,
-            pool,
-            faults,
+            pool: options.pool,
+            faults: options.faults,
         })))
     }
 
@@ -86,16 +91,22 @@ impl Device {
 
     /// Whether it is a partition, whose size is given.
     pub fn is_partition(&self) -> bool {
-        match &self.0.engine {
-            Engine::Blocking(engine) => engine.partition,
-        }
+        self.0.opened.partition
     }
 
     /// Whether reads and writes go past the page cache.
     pub fn is_direct(&self) -> bool {
-        match &self.0.engine {
-            Engine::Blocking(engine) => engine.direct,
-        }
+        self.0.opened.direct
+    }
+
+    /// Who moves the blocks: never [`Engine::Auto`].
+    pub fn engine(&self) -> Engine {
+        self.0.motor.engine()
+    }
+
+    /// Why the blocks are not moved by `io_uring`, where that was the better choice.
+    pub fn fallback(&self) -> Option<&str> {
+        self.0.motor.fallback()
     }
 
     /// Where buffers to write come from.
@@ -106,24 +117,29 @@ impl Device {
     /// Makes a file `bytes` long and reserves the space where the filesystem can. What is added
     /// reads as zeros.
     pub async fn resize(&self, bytes: u64) -> Result<(), Error> {
-        match &self.0.engine {
-            Engine::Blocking(engine) => engine.resize(bytes).await?,
-        }
+        self.0.opened.resize(bytes).await?;
         self.0.bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Reads `length` bytes from `offset` into a pooled buffer.
+    /// Reads `length` bytes from `offset` into a pooled buffer, within the deadline.
     pub async fn read_at(&self, offset: u64, length: usize) -> Result<Buffer, Error> {
+        let deadline = self.0.read_deadline;
+        let read = tokio::time::timeout(deadline, self.read(offset, length));
+        read.await.unwrap_or(Err(Error::TimedOut {
+            operation: Operation::Read,
+            offset,
+            after: deadline,
+        }))
+    }
+
+    async fn read(&self, offset: u64, length: usize) -> Result<Buffer, Error> {
         let range = whole_blocks(Operation::Read, offset, length)?;
         let fault = self.strike(Operation::Read, range).await;
         if let Some(error) = fault.and_then(|fault| fault.error(Operation::Read, offset, length)) {
             return Err(error);
         }
-        let buffer = self.0.pool.take(length);
-        let mut buffer = match &self.0.engine {
-            Engine::Blocking(engine) => engine.read_at(offset, buffer).await?,
-        };
+        let mut buffer = self.0.motor.read_at(offset, length, &self.0.pool).await?;
         if let Some(fault) = fault {
             fault.flip(offset, &mut buffer);
         }
@@ -144,8 +160,8 @@ impl Device {
                 Fault::Flip { .. } | Fault::Delay(_) | Fault::Hang => wanted,
             };
         }
-        match &self.0.engine {
-            Engine::Blocking(engine) => engine.write_at(offset, buffer, length).await?,
+        if length > 0 {
+            self.0.motor.write_at(offset, buffer, length).await?;
         }
         let failure = fault.and_then(|fault| fault.error(Operation::Write, offset, wanted));
         failure.map_or(Ok(()), Err)
@@ -157,9 +173,7 @@ impl Device {
         if let Some(error) = fault.and_then(|fault| fault.error(Operation::Sync, 0, 0)) {
             return Err(error);
         }
-        match &self.0.engine {
-            Engine::Blocking(engine) => engine.sync().await,
-        }
+        self.0.motor.sync().await
     }
 
     async fn strike(&self, operation: Operation, range: Range<u64>) -> Option<Fault> {

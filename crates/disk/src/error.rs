@@ -1,6 +1,6 @@
 //! What can fail on a device.
 
-use std::{fmt, io};
+use std::{fmt, io, time::Duration};
 
 /// What was being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +52,16 @@ pub enum Error {
         /// Bytes moved.
         done: usize,
     },
+    /// It took longer than it may.
+    #[error("{operation} at {offset}: not done after {after:?}")]
+    TimedOut {
+        /// What was being done.
+        operation: Operation,
+        /// Where on the device, in bytes.
+        offset: u64,
+        /// How long it may take.
+        after: Duration,
+    },
     /// The offset or the length is no multiple of [`crate::BLOCK`]: a mistake of the caller.
     #[error("{operation} at {offset} of {length} bytes: not whole blocks")]
     Misaligned {
@@ -62,7 +72,8 @@ pub enum Error {
         /// Bytes asked for.
         length: usize,
     },
-    /// Another process, or another part of this one, has the device open.
+    /// Another process, or another part of this one, has the device open and kept it for the two
+    /// seconds that a process may take to end.
     #[error("in use by another process")]
     InUse,
     /// The runtime is shutting down.
@@ -84,6 +95,7 @@ impl Error {
                 )
             }
             Self::Short { .. }
+            | Self::TimedOut { .. }
             | Self::Misaligned { .. }
             | Self::InUse
             | Self::ShuttingDown { .. } => false,

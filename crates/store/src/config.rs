@@ -40,6 +40,9 @@ pub struct Config {
     pub reads_in_flight_max: usize,
     /// How many reads each disk works on at one time. Default: 16.
     pub reads_per_disk: usize,
+    /// Who moves the blocks of the disks. Default: `io_uring` where the kernel grants it, which
+    /// costs a third of what threads that block do; those elsewhere.
+    pub engine: disk::Engine,
     /// How long a disk that failed is left alone before it is tried again. Default: 5 s.
     pub retry_after: Duration,
     /// How many scopes the purge journal remembers one by one. Beyond that the older half is
@@ -59,6 +62,7 @@ impl Default for Config {
             read_timeout: Duration::from_secs(1),
             reads_in_flight_max: 1024,
             reads_per_disk: 16,
+            engine: disk::Engine::Auto,
             retry_after: Duration::from_secs(5),
             purge_scopes_max: 1 << 17,
         }

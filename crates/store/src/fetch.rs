@@ -121,14 +121,14 @@ impl Read {
             }
             Ok(Err(Failure::Mismatch)) => self.end(DiskRead::Mismatch, Outcome::Lost),
             Ok(Err(Failure::Corrupt)) => self.end(DiskRead::Corrupt, Outcome::Lost),
+            Ok(Err(Failure::Disk(disk::Error::TimedOut { .. }))) | Err(_) => {
+                disk.tell_read(false);
+                self.end(DiskRead::Timeout, Outcome::Failed);
+            }
             Ok(Err(Failure::Disk(error))) => {
                 disk.tell_read(false);
                 tracing::warn!(disk = %disk.path.display(), %error, "a read failed");
                 self.end(DiskRead::Error, Outcome::Lost);
-            }
-            Err(_elapsed) => {
-                disk.tell_read(false);
-                self.end(DiskRead::Timeout, Outcome::Failed);
             }
         }
     }

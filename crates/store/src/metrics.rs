@@ -147,6 +147,7 @@ pub(crate) struct Gauges {
     index_bytes: IntGauge,
     queued_bytes: IntGaugeVec,
     disk_state: IntGaugeVec,
+    disk_engine: IntGaugeVec,
 }
 
 impl Gauges {
@@ -167,6 +168,11 @@ impl Gauges {
                 "disk_state",
                 "1 for the state that a disk is in.",
                 &["disk", "state"],
+            )?,
+            disk_engine: by(
+                "disk_engine",
+                "1 for the engine that moves a disk's blocks.",
+                &["disk", "engine"],
             )?,
         }))
     }
@@ -190,6 +196,11 @@ impl Gauges {
             self.queued_bytes
                 .with_label_values(&[&path])
                 .set(signed(disk.queued_bytes));
+            if let Some(engine) = disk.engine {
+                self.disk_engine
+                    .with_label_values(&[path.as_str(), engine.as_str()])
+                    .set(1);
+            }
             for label in DiskState::LABELS {
                 let here = i64::from(label == disk.state.as_str());
                 self.disk_state
@@ -207,6 +218,7 @@ impl Collector for Gauges {
             &self.records,
             &self.queued_bytes,
             &self.disk_state,
+            &self.disk_engine,
         ];
         let mut all: Vec<_> = vectors.into_iter().flat_map(Collector::desc).collect();
         all.extend(self.index_bytes.desc());
@@ -223,6 +235,7 @@ impl Collector for Gauges {
             &self.records,
             &self.queued_bytes,
             &self.disk_state,
+            &self.disk_engine,
         ];
         let mut all: Vec<_> = vectors.into_iter().flat_map(Collector::collect).collect();
         all.extend(self.index_bytes.collect());

@@ -24,6 +24,8 @@ pub struct DiskStats {
     pub path: PathBuf,
     /// How it is.
     pub state: DiskState,
+    /// Who moves its blocks; nothing for an absent disk.
+    pub engine: Option<disk::Engine>,
     /// Bytes in use by the log, its own structures included; 0 for an absent disk.
     pub capacity_bytes: u64,
     /// Payload bytes of records that can be read.

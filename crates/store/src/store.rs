@@ -241,6 +241,7 @@ impl Inner {
                 DiskStats {
                     path: disk.path.clone(),
                     state: disk.state(),
+                    engine: Some(disk.device.engine()),
                     capacity_bytes: disk.capacity_bytes(),
                     bytes,
                     records,
@@ -250,6 +251,7 @@ impl Inner {
             Slot::Absent { path, reason } => DiskStats {
                 path: path.clone(),
                 state: DiskState::Absent(Arc::clone(reason)),
+                engine: None,
                 capacity_bytes: 0,
                 bytes: 0,
                 records: 0,

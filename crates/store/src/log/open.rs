@@ -21,6 +21,8 @@ use crate::{
 const POOL_BYTES: usize = 32 << 20;
 /// How long a disk may take to answer at start before it is left out.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long any read may take: those of recovery and of the writer. Who serves waits less.
+const READ_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a disk must know of the store that opens it.
 pub(crate) struct Wish<'a> {
@@ -54,11 +56,14 @@ pub(crate) async fn open(wish: Wish<'_>) -> Result<Disk, Refusal> {
 async fn open_device(wish: Wish<'_>) -> Result<Disk, Refusal> {
     let settings = wish.settings;
     let options = Options {
+        engine: settings.engine,
+        read_deadline: READ_DEADLINE,
         reads_in_flight: settings.reads_per_disk,
         pool: Pool::new(POOL_BYTES),
         faults: wish.config.faults.clone(),
     };
     let device = Device::open(&wish.config.path, options).await?;
+    tell_engine(&device);
     let segments = segments(&device, wish.config.bytes, settings.segment_bytes)?;
     let start = read_start(&device).await?;
     let verdict = judge(&start, &wish.store, settings.segment_bytes, segments);
@@ -93,6 +98,15 @@ async fn open_device(wish: Wish<'_>) -> Result<Disk, Refusal> {
         device.sync().await?;
     }
     Ok(assemble(&wish, device, &superblock))
+}
+
+fn tell_engine(device: &Device) {
+    let (disk, engine) = (device.path().display(), device.engine().as_str());
+    if let Some(why) = device.fallback() {
+        tracing::warn!(%disk, engine, why, "disk is used without io_uring");
+    } else {
+        tracing::info!(%disk, engine, "disk is open");
+    }
 }
 
 fn assemble(wish: &Wish<'_>, device: Device, superblock: &Superblock) -> Disk {

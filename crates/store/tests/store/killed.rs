@@ -21,6 +21,7 @@ fn config(folder: PathBuf) -> Config {
         // The machine may be busy: only a test of slowness is about time.
         read_timeout: std::time::Duration::from_mins(1),
         write_batch_bytes: 64 << 10,
+        engine: crate::ENGINE,
         ..Config::default()
     }
 }

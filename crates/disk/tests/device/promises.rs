@@ -1,20 +1,31 @@
-//! What a device promises, on the filesystem of the temporary folder and on a RAM filesystem.
-#![expect(
-    clippy::unwrap_used,
-    reason = "the helpers of a test fail by panicking as well"
-)]
+//! What a device promises, whatever engine moves its blocks, on the filesystem of the temporary
+//! folder and on a RAM filesystem.
 
-use std::{os::unix::fs::MetadataExt, path::Path};
+use std::{os::unix::fs::MetadataExt, path::Path, time::Duration};
 
-use disk::{BLOCK, Buffer, Device, Error, Fault, Faults, Operation, Options, Pool, Rule};
+use disk::{BLOCK, Buffer, Device, Engine, Error, Fault, Faults, Operation, Options, Pool, Rule};
 
-async fn open(path: &Path, faults: Option<Faults>) -> Device {
-    let options = Options {
+/// `main` takes this file in once for each engine.
+fn engine() -> Engine {
+    if module_path!().ends_with("blocking") {
+        Engine::Blocking
+    } else {
+        Engine::Auto
+    }
+}
+
+fn options(faults: Option<Faults>) -> Options {
+    Options {
+        engine: engine(),
         reads_in_flight: 4,
+        read_deadline: Duration::from_mins(1),
         pool: Pool::new(1 << 20),
         faults,
-    };
-    let device = Device::open(path, options).await.unwrap();
+    }
+}
+
+async fn open(path: &Path, faults: Option<Faults>) -> Device {
+    let device = Device::open(path, options(faults)).await.unwrap();
     device.resize(64 * BLOCK as u64).await.unwrap();
     device
 }
@@ -88,28 +99,20 @@ async fn a_device_has_one_owner() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("disk");
     let device = open(&path, None).await;
-    let options = Options {
-        reads_in_flight: 1,
-        pool: Pool::new(0),
-        faults: None,
-    };
     assert!(matches!(
-        Device::open(&path, options.clone()).await,
+        Device::open(&path, options(None)).await,
         Err(Error::InUse)
     ));
     drop(device);
-    assert!(Device::open(&path, options).await.is_ok());
+    assert!(Device::open(&path, options(None)).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_folder_is_no_device() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options {
-        reads_in_flight: 1,
-        pool: Pool::new(0),
-        faults: None,
-    };
-    let error = Device::open(folder.path(), options).await.unwrap_err();
+    let error = Device::open(folder.path(), options(None))
+        .await
+        .unwrap_err();
     assert!(
         matches!(
             error,
@@ -243,4 +246,111 @@ async fn more_space_than_there_is_is_refused_and_none_is_taken() {
         device.read_at(0, BLOCK).await.unwrap()[..],
         pattern(&device, 1, 3)[..]
     );
+}
+
+/// Four at a time, a hundred at once, over and over: each gets its own bytes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_reads_and_writes_at_once_keep_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = open(&folder.path().join("disk"), None).await;
+    for block in 0..32_u8 {
+        device
+            .write_at(u64::from(block) * BLOCK as u64, pattern(&device, 1, block))
+            .await
+            .unwrap();
+    }
+    let mut all = tokio::task::JoinSet::new();
+    for number in 0..400_u32 {
+        let device = device.clone();
+        all.spawn(async move {
+            let block = u8::try_from(number % 32).unwrap();
+            let read = device.read_at(u64::from(block) * BLOCK as u64, BLOCK).await;
+            assert_eq!(read.unwrap()[..], pattern(&device, 1, block)[..]);
+            if number % 8 == 0 {
+                let at = u64::from(32 + block) * BLOCK as u64;
+                device
+                    .write_at(at, pattern(&device, 1, block))
+                    .await
+                    .unwrap();
+                device.sync().await.unwrap();
+            }
+        });
+    }
+    while let Some(done) = all.join_next().await {
+        done.unwrap();
+    }
+    for block in (0..32_u8).step_by(8) {
+        let read = device
+            .read_at(u64::from(32 + block) * BLOCK as u64, BLOCK)
+            .await;
+        assert_eq!(read.unwrap()[..], pattern(&device, 1, block)[..]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_that_are_given_up_harm_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = open(&folder.path().join("disk"), None).await;
+    device.write_at(0, pattern(&device, 16, 7)).await.unwrap();
+    for round in 0..200_u32 {
+        let asked = device.clone();
+        let given_up = tokio::spawn(async move { asked.read_at(0, 16 * BLOCK).await.map(drop) });
+        for _ in 0..round % 5 {
+            tokio::task::yield_now().await;
+        }
+        given_up.abort();
+        let read = device.read_at(0, 16 * BLOCK).await.unwrap();
+        assert_eq!(read[..], pattern(&device, 16, 7)[..]);
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_takes_longer_than_it_may_is_an_error_and_the_device_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::new();
+    let options = Options {
+        read_deadline: Duration::from_millis(20),
+        ..options(Some(faults.clone()))
+    };
+    let device = Device::open(folder.path().join("disk"), options)
+        .await
+        .unwrap();
+    device.resize(64 * BLOCK as u64).await.unwrap();
+    faults.add(Rule::times(Operation::Read, Fault::Hang, 1));
+    let error = device.read_at(0, BLOCK).await.unwrap_err();
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    // The deadline is short for a busy machine: one that goes on answers at last.
+    while device.read_at(0, BLOCK).await.is_err() {}
+}
+
+#[tokio::test]
+async fn a_device_dropped_in_the_middle_of_its_work_can_be_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk");
+    for _ in 0..20 {
+        let device = loop {
+            // What was under way keeps the lock until it has landed.
+            match Device::open(&path, options(None)).await {
+                Ok(device) => break device,
+                Err(Error::InUse) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        device.resize(64 * BLOCK as u64).await.unwrap();
+        let asked = device.clone();
+        let given_up = tokio::spawn(async move { asked.read_at(0, 64 * BLOCK).await.map(drop) });
+        tokio::task::yield_now().await;
+        given_up.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_buffer_is_used_again_once_it_was_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = open(&folder.path().join("disk"), None).await;
+    let first = device.read_at(0, 4 * BLOCK).await.unwrap().freeze();
+    let address = first.as_ptr();
+    drop(first);
+    let second = device.read_at(0, 4 * BLOCK).await.unwrap();
+    assert_eq!(second.as_ptr(), address);
 }

@@ -1,0 +1,162 @@
+//! Opening, locking, measuring and preallocating: what every engine needs before blocks move.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Seek, SeekFrom},
+    mem::MaybeUninit,
+    os::{
+        fd::AsRawFd,
+        unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
+    },
+    path::Path,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use crate::{BLOCK, Error, Operation, Pool};
+
+/// How long a lock that somebody holds is tried for, and how often.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_STEP: Duration = Duration::from_millis(10);
+
+/// An open and locked file or partition.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub(crate) file: Arc<File>,
+    /// Whether reads and writes go past the page cache.
+    pub(crate) direct: bool,
+    pub(crate) partition: bool,
+}
+
+impl Opened {
+    /// Opens and locks. Blocks the thread.
+    pub(crate) fn open(path: &Path, pool: &Pool) -> Result<Self, Error> {
+        let failed = |error| Error::io(Operation::Open, 0, error);
+        let (file, direct) = open_file(path, pool).map_err(failed)?;
+        lock(&file)?;
+        let kind = file.metadata().map_err(failed)?.file_type();
+        Ok(Self {
+            file: Arc::new(file),
+            direct,
+            partition: kind.is_block_device(),
+        })
+    }
+
+    /// The size now, in bytes. Blocks the thread.
+    pub(crate) fn measure(&self) -> Result<u64, Error> {
+        let mut file = &*self.file;
+        file.seek(SeekFrom::End(0))
+            .map_err(|error| Error::io(Operation::Open, 0, error))
+    }
+
+    /// Grows or shrinks a file to `bytes` and reserves the space where the filesystem can.
+    pub(crate) async fn resize(&self, bytes: u64) -> Result<(), Error> {
+        let file = Arc::clone(&self.file);
+        let work = tokio::task::spawn_blocking(move || {
+            let done = set_length(&file, bytes);
+            done.map_err(|error| Error::io(Operation::Open, 0, error))
+        });
+        let failed = Error::ShuttingDown {
+            operation: Operation::Open,
+        };
+        work.await.unwrap_or(Err(failed))
+    }
+}
+
+/// Locks the file against everybody else. The kernel holds on to the file of a process that was
+/// killed until the last operation of its ring has landed, so a lock that is taken gets a while.
+fn lock(file: &File) -> Result<(), Error> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if waited < LOCK_PATIENCE => {
+                thread::park_timeout(LOCK_STEP);
+                waited += LOCK_STEP;
+            }
+            Err(TryLockError::WouldBlock) => return Err(Error::InUse),
+            Err(TryLockError::Error(error)) => {
+                return Err(Error::io(Operation::Open, 0, error));
+            }
+        }
+    }
+}
+
+/// Opens past the page cache, or through it where the filesystem cannot do otherwise. Some say so
+/// when the file is opened, some only when it is read.
+fn open_file(path: &Path, pool: &Pool) -> io::Result<(File, bool)> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    match options.clone().custom_flags(libc::O_DIRECT).open(path) {
+        Ok(file) => match file.read_at(&mut pool.take(BLOCK), 0) {
+            Ok(_) => return Ok((file, true)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            Err(error) => return Err(error),
+        },
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+        Err(error) => return Err(error),
+    }
+    Ok((options.open(path)?, false))
+}
+
+/// Grows or shrinks a file and reserves its space, so that a full filesystem is found at start and
+/// not in the middle of the night. A filesystem that cannot reserve leaves a sparse file.
+fn set_length(file: &File, bytes: u64) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    let missing = bytes.saturating_sub(metadata.blocks() * 512);
+    // Asked first, because reserving too much takes all there is before it fails.
+    if missing > 0 && missing > available(file)? {
+        let what = format!("{missing} bytes are needed, {} are free", available(file)?);
+        return Err(io::Error::new(io::ErrorKind::StorageFull, what));
+    }
+    file.set_len(bytes)?;
+    let reserved = preallocate(file, bytes);
+    if reserved.is_err() {
+        // Gives back what was reserved before it failed.
+        file.set_len(metadata.len().min(bytes))?;
+    }
+    reserved
+}
+
+fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
+    let length = libc::off_t::try_from(bytes).map_err(io::Error::other)?;
+    #[expect(
+        unsafe_code,
+        reason = "the standard library has no call that reserves space"
+    )]
+    let outcome = {
+        // SAFETY: the descriptor is open for the whole call, which takes no pointers.
+        unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, length) }
+    };
+    if outcome == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    match error.kind() {
+        io::ErrorKind::Unsupported => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// Bytes that are free on the file's filesystem for us.
+fn available(file: &File) -> io::Result<u64> {
+    let mut told = MaybeUninit::<libc::statvfs>::uninit();
+    #[expect(
+        unsafe_code,
+        reason = "the standard library has no call that tells free space"
+    )]
+    let outcome = {
+        // SAFETY: the descriptor is open for the whole call, and `told` has room for what is told.
+        unsafe { libc::fstatvfs(file.as_raw_fd(), told.as_mut_ptr()) }
+    };
+    if outcome != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    #[expect(unsafe_code, reason = "as above")]
+    let told = {
+        // SAFETY: a call that succeeded has filled it.
+        unsafe { told.assume_init() }
+    };
+    Ok(told.f_bavail.saturating_mul(told.f_frsize))
+}

@@ -1,0 +1,175 @@
+//! The engine on `io_uring`: one thread a device owns a ring and sleeps in it.
+//!
+//! ```text
+//! read_at ▶ permit ▶ desk ▶ (a wake-up, if the thread sleeps) ▶ ring ▶ kernel
+//!    ▲                                                                  │
+//!    └──────────────── oneshot ◀── thread ◀── completion ◀──────────────┘
+//! ```
+//!
+//! - While something is in flight the thread waits in the ring, for completions and for an event
+//!   counter at one time; while nothing is, it is parked. An idle device costs nothing, and a busy
+//!   one is told of a batch of orders with one system call.
+//! - An order's buffer is with the ring until the kernel has answered, whoever stops waiting
+//!   meanwhile; so is its permit, so a device that hangs holds a bounded amount of memory.
+//! - The ring, its thread and the lock on the file end when the device is dropped and the last
+//!   operation has landed.
+//!
+//! Buffers are not registered: see `examples/compare.rs` for what that would bring.
+
+mod desk;
+mod ring;
+mod wake;
+
+use std::{fs::File, io, sync::Arc, thread};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{Buffer, Error, Operation, Pool};
+use desk::{Desk, Work};
+use ring::Ring;
+use wake::Wake;
+
+/// A ring has a limit to its entries, of which an operation takes two.
+pub(crate) const DEPTH_MAX: usize = 8192;
+/// One that moves data and one that syncs: a disk has one writer.
+const WRITES: usize = 2;
+
+/// The handle of the engine. Dropped, it has the thread end.
+pub(crate) struct Uring {
+    file: Arc<File>,
+    depth: usize,
+    desk: Arc<Desk>,
+    reads: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
+}
+
+impl Uring {
+    /// Makes a ring and starts its thread, or says why the kernel will not. Blocks the thread for
+    /// as long as that takes.
+    pub(crate) fn start(file: Arc<File>, depth: usize) -> io::Result<Self> {
+        let depth = depth.min(DEPTH_MAX);
+        let wake = Arc::new(Wake::new()?);
+        let desk = Arc::new(Desk::new(Arc::clone(&wake)));
+        let (told, outcome) = std::sync::mpsc::sync_channel(1);
+        let (place, device) = (Arc::clone(&desk), Arc::clone(&file));
+        let work = move || match Ring::new(&device, wake, depth + WRITES) {
+            Ok(ring) => {
+                // The receiver waits right below.
+                let _ = told.send(Ok(()));
+                if run(ring, &place).is_ok() {
+                    let _ = device.unlock();
+                }
+            }
+            Err(error) => {
+                let _ = told.send(Err(error));
+            }
+        };
+        thread::Builder::new()
+            .name("disk-uring".to_owned())
+            .spawn(work)?;
+        outcome.recv().map_err(io::Error::other)??;
+        Ok(Self {
+            file,
+            depth,
+            desk,
+            reads: Arc::new(Semaphore::new(depth)),
+            writes: Arc::new(Semaphore::new(WRITES)),
+        })
+    }
+
+    /// Reads `length` bytes from `offset`. The buffer is taken when it is the read's turn: those
+    /// who wait hold no memory.
+    pub(crate) async fn read_at(
+        &self,
+        offset: u64,
+        length: usize,
+        pool: &Pool,
+    ) -> Result<Buffer, Error> {
+        let permit = permit(&self.reads, Operation::Read).await?;
+        let buffer = pool.take(length);
+        let done = self
+            .desk
+            .order(Work::Read { offset, buffer }, permit)
+            .await?;
+        // A read that succeeds gives its buffer back.
+        done.ok_or(Error::ShuttingDown {
+            operation: Operation::Read,
+        })
+    }
+
+    /// Writes the first `length` bytes of `buffer` at `offset`.
+    pub(crate) async fn write_at(
+        &self,
+        offset: u64,
+        buffer: Buffer,
+        length: usize,
+    ) -> Result<(), Error> {
+        let permit = permit(&self.writes, Operation::Write).await?;
+        let work = Work::Write {
+            offset,
+            buffer,
+            length,
+        };
+        self.desk.order(work, permit).await.map(drop)
+    }
+
+    /// Makes what was written durable.
+    pub(crate) async fn sync(&self) -> Result<(), Error> {
+        let permit = permit(&self.writes, Operation::Sync).await?;
+        self.desk.order(Work::Sync, permit).await.map(drop)
+    }
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        let idle = self.reads.available_permits() == self.depth
+            && self.writes.available_permits() == WRITES;
+        if idle {
+            // The kernel takes its time to let go of a ring's files. Whoever opens the device next
+            // need not wait for that, or for the thread, if there is nothing left to be done.
+            let _ = self.file.unlock();
+        }
+        self.desk.close();
+    }
+}
+
+async fn permit(
+    gate: &Arc<Semaphore>,
+    operation: Operation,
+) -> Result<OwnedSemaphorePermit, Error> {
+    let permit = Arc::clone(gate).acquire_owned().await;
+    permit.map_err(|_closed| Error::ShuttingDown { operation })
+}
+
+/// Refuses what is on the desk when the thread ends, however it does.
+struct Ended<'a>(&'a Desk);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// What the thread does until nobody is left to order and the last operation has landed. An error
+/// is that of a kernel that may still hold on to buffers, which are leaked.
+fn run(mut ring: Ring, desk: &Desk) -> io::Result<()> {
+    let _ended = Ended(desk);
+    desk.attend();
+    let mut orders = Vec::new();
+    loop {
+        let taken = desk.take(&mut orders);
+        orders.drain(..).for_each(|order| ring.start(order));
+        if taken.abandoned {
+            ring.cancel_abandoned();
+        }
+        if taken.closed {
+            return ring.settle();
+        }
+        if ring.is_idle() {
+            desk.doze();
+        } else if ring.wait().is_err() {
+            return ring.settle();
+        }
+        desk.awake();
+    }
+}
