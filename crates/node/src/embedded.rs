@@ -12,7 +12,7 @@ use daemon::{
 };
 use prometheus::Registry;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{Error, Sections};
 
@@ -21,7 +21,8 @@ pub struct Embedded {
     admin_address: SocketAddr,
     registry: Registry,
     lifecycle: Lifecycle,
-    stop: CancellationToken,
+    /// Dropped, it ends the listener: a node that fails to start leaves nothing behind.
+    stop: DropGuard,
     admin: JoinHandle<()>,
 }
 
@@ -56,8 +57,8 @@ impl Embedded {
             admin_address: admin.address(),
             registry: registry.clone(),
             lifecycle: lifecycle.clone(),
-            stop: stop.clone(),
-            admin: tokio::spawn(admin.serve(routes.clone(), stop)),
+            admin: tokio::spawn(admin.serve(routes.clone(), stop.clone())),
+            stop: stop.drop_guard(),
         };
         let requests = RequestMetrics::new(&registry)?;
         let sockets = Sockets::default();
@@ -93,7 +94,7 @@ impl Embedded {
     pub async fn end(self, drain: impl Future<Output = ()>) {
         self.lifecycle.draining("asked to end");
         drain.await;
-        self.stop.cancel();
+        drop(self.stop);
         if let Err(error) = self.admin.await {
             tracing::error!(%error, "the admin listener failed");
         }

@@ -1,19 +1,23 @@
 //! A running node: store, cache, gate and listeners, and their end in the right order.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use cache::Cache;
 use daemon::process::{Daemon, Sockets};
 use downstream::{Drain, Drained, Listeners, Server, ServerNames, Share};
 use message::{Handler, Timestamp, Upstream};
 use store::Store;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{Error, Sections};
 
 /// The names of the sockets that systemd may open (`FileDescriptorName=`).
 const TCP_NAME: &str = "https-tcp";
 const UDP_NAME: &str = "https-udp";
+
+/// How long the disks may take to write down what they hold at the end: a dying one must not keep
+/// a node from ending.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
 
 /// A node that does not serve yet: its sockets are bound and its store is open.
 pub struct Base {
@@ -141,13 +145,12 @@ impl Node {
             Err(error) => tracing::error!(%error, "the listeners' task failed"),
         }
         let fills = self.cache.drained();
-        if tokio::time::timeout(self.drain.grace(), fills)
-            .await
-            .is_err()
-        {
+        if timeout(self.drain.grace(), fills).await.is_err() {
             tracing::warn!("fills were still under way at the end of the drain");
         }
-        self.store.close().await;
+        if timeout(CLOSE_MAX, self.store.close()).await.is_err() {
+            tracing::warn!("the disks took too long to close");
+        }
     }
 }
 
