@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use daemon::process::{self, BoxError, Daemon};
+use daemon::{
+    access::RequestMetrics,
+    process::{self, BoxError, Daemon},
+};
 use message::{Handler, Timestamp, Upstream};
 use node::{Base, Embedded, Node};
 use prometheus::Registry;
@@ -16,6 +19,7 @@ pub struct App {
     /// The effective config that it was built from.
     effective: serde_json::Value,
     gate: Arc<Gate>,
+    requests: RequestMetrics,
     node: Node,
 }
 
@@ -31,14 +35,13 @@ impl App {
         let upstream = shields(&config, &daemon.registry, &now)?;
         let base = Base::open(&config.sections, &mut daemon, upstream, &now).await?;
         let gate = Arc::new(Gate::new(&config, base.cache().clone()));
-        daemon
-            .requests
-            .know_sites(config.sites.iter().map(|site| site.name.to_arc()));
+        know_sites(&daemon.requests, &config);
         let node = base.serve(&daemon, Arc::clone(&gate) as Arc<dyn Handler>)?;
         Ok(Self {
             file: config.file,
             effective: config.effective,
             gate,
+            requests: daemon.requests,
             node,
         })
     }
@@ -47,6 +50,7 @@ impl App {
     fn take_over(&self) -> Result<serde_json::Value, BoxError> {
         let config = Config::load(&self.file)?;
         self.node.reload(&message::now())?;
+        know_sites(&self.requests, &config);
         self.gate.replace_sites(&config);
         for key in node::changed(&self.effective, &config.effective, &["site"]) {
             tracing::warn!(key, "changed in the config file; a restart takes it over");
@@ -106,6 +110,10 @@ impl Edge {
         let Self { app, embedded } = self;
         embedded.end(app.node.drain()).await;
     }
+}
+
+fn know_sites(requests: &RequestMetrics, config: &Config) {
+    requests.know_sites(config.sites.iter().map(|site| site.name.to_arc()));
 }
 
 fn shields(

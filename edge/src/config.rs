@@ -1,6 +1,11 @@
 //! What an edge is told: the shared sections, its shields and its sites.
 
-use std::{path::Path, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::Ipv6Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use cache::SiteRules;
 use daemon::{
@@ -44,6 +49,8 @@ pub(crate) struct Site {
     pub(crate) carriers: Carriers,
     pub(crate) key: KeyRules,
     pub(crate) cors: Cors,
+    /// Whether `Server-Timing` is sent to those who ask.
+    pub(crate) server_timing: bool,
     pub(crate) rules: Arc<SiteRules>,
 }
 
@@ -148,9 +155,16 @@ fn read_site(section: &mut Section) -> Option<Site> {
         .parsed("name", label, |text| Label::parse(text).ok())
         .required();
     let hosts = section.list("hosts", 1..=64).required();
+    let odd = hosts.iter().flatten().find(|host| !is_host(host)).cloned();
+    if let Some(host) = odd {
+        let what = format!("has \"{host}\", which no request can ask for");
+        let hint = "a name or an address alone: no port, no path, no wildcard, no dot at the end";
+        section.problem("hosts", &what, Some(hint));
+    }
     let signing = read_signing(section);
     let query = section.list("query", 0..=64).or(Vec::new());
     let origins = section.list("cors", 0..=256).or(vec!["*".to_owned()]);
+    let server_timing = section.flag("server_timing").or(false);
     let ttl = node::read_ttl(section);
     let carriers = Carriers {
         parameter: section
@@ -179,8 +193,24 @@ fn read_site(section: &mut Section) -> Option<Site> {
         carriers,
         key: KeyRules { query },
         cors: Cors { allow_origins },
+        server_timing,
         rules: Arc::new(SiteRules { ttl }),
     })
+}
+
+/// Whether it is a host as requests name it: without a port and without a dot at the end.
+fn is_host(text: &str) -> bool {
+    let address = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    if let Some(address) = address {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let label = |label: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..=63).contains(&label.len()) && label.bytes().all(allowed)
+    };
+    text.len() <= 253 && text.split('.').all(label)
 }
 
 /// The outer `None` is a problem that was told; the inner one a site without signing.
@@ -244,5 +274,36 @@ fn refuse_shared_hosts(top: &mut Section, sites: &[Site]) {
     if let Some([host, _]) = twice {
         let what = format!("has the host \"{host}\" twice");
         top.problem("site", &what, Some("a host belongs to one site"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_what_a_request_can_name() {
+        for host in [
+            "cdn.example",
+            "localhost",
+            "127.0.0.1",
+            "[::1]",
+            "a_b.xn--p1ai",
+        ] {
+            assert!(is_host(host), "{host}");
+        }
+        for host in [
+            "",
+            "cdn.example:443",
+            "cdn.example.",
+            "*.example",
+            "a/b",
+            "::1",
+            "[cdn]",
+            "a b",
+            "a..b",
+        ] {
+            assert!(!is_host(host), "{host}");
+        }
     }
 }

@@ -16,7 +16,12 @@ use semantics::{
 };
 use signing::{Carriers, Facts, Grant, Label, ObjectPath, Verifier};
 
-use crate::config::{self, Config};
+use tokio::time::Instant;
+
+use crate::{
+    config::{self, Config},
+    timing,
+};
 
 /// The handler that stands before the cache.
 pub(crate) struct Gate {
@@ -33,6 +38,7 @@ struct Site {
     carriers: Carriers,
     key: KeyRules,
     cors: Cors,
+    server_timing: bool,
     rules: Arc<SiteRules>,
 }
 
@@ -79,6 +85,7 @@ impl Gate {
         let trail = response.extensions_mut().get_or_insert_default::<Trail>();
         trail.site = Some(Arc::clone(&site.name));
         trail.session = session;
+        site.tell_timing(&request, &mut response);
         response
     }
 }
@@ -117,6 +124,7 @@ impl Site {
             carriers: site.carriers.clone(),
             key: site.key.clone(),
             cors: site.cors.clone(),
+            server_timing: site.server_timing,
             rules: Arc::clone(&site.rules),
         }
     }
@@ -167,6 +175,15 @@ impl Site {
         verifier
             .admit(token, &facts)
             .map_err(|denied| Error::new(Kind::HttpRequestDenied, denied.label()))
+    }
+
+    /// Answers a request for `Server-Timing`. The clock is read once more than for others.
+    fn tell_timing(&self, request: &Request, response: &mut Response) {
+        if self.server_timing && timing::is_asked(&request.head.headers) {
+            let took = Instant::now().saturating_duration_since(request.at.mono);
+            let trail = response.extensions().get::<Trail>().cloned();
+            timing::tell(response.headers_mut(), trail.as_ref(), took);
+        }
     }
 
     /// Answered here, without a token: a preflight cannot carry one (the Fetch standard forbids
