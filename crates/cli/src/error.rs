@@ -25,7 +25,7 @@ pub(crate) enum Error {
     #[error("{0}")]
     Argument(String),
     /// A config with problems.
-    #[error("{} problems\n{report}", .report.problems().len())]
+    #[error("{}\n{report}", counted(.report.problems().len()))]
     Config {
         /// All of them.
         report: Report,
@@ -62,5 +62,12 @@ impl Error {
             | Self::Certificate(_)
             | Self::Node(_) => ExitCode::FAILURE,
         }
+    }
+}
+
+fn counted(problems: usize) -> String {
+    match problems {
+        1 => "1 problem".to_owned(),
+        many => format!("{many} problems"),
     }
 }

@@ -91,10 +91,14 @@ fn held(key_set: &Path) -> Result<Vec<signing::VerifyKey>, Error> {
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
     let beside = path.with_extension("new");
     let write = || {
+        // What lies there may be a link, or open to others: it is made anew.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
         let mut file = OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(PRIVATE)
             .open(&beside)?;
         file.write_all(text.as_bytes())?;

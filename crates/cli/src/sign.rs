@@ -7,6 +7,9 @@ use signing::{Carrier, Carriers, Claims, ClientNet, Label, Scope, SigningKey};
 
 use crate::{Error, output::say};
 
+/// No edge can be told to take a longer one.
+const LIFETIME_MAX_S: u64 = 366 * 24 * 3600;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// What to sign: `https://host/path`.
@@ -17,8 +20,10 @@ pub(crate) struct Arguments {
     /// The site's name in the edge's config.
     #[arg(long)]
     site: String,
-    /// How long the token is good, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 6 * 3600)]
+    /// How long the token is good, in seconds: up to 366 days, and no longer than the site's
+    /// `max_lifetime`, or an edge refuses it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 6 * 3600,
+          value_parser = clap::value_parser!(u64).range(1..=LIFETIME_MAX_S))]
     expires_in: u64,
     /// Where the token travels. In front of the path, relative URLs in a playlist inherit it.
     #[arg(long, value_enum, default_value_t = Place::Path)]
@@ -64,7 +69,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
 impl Arguments {
     fn claims(&self, now_s: u64) -> Result<Claims, Error> {
         let site = Label::parse(&self.site)?;
-        let mut claims = Claims::new(site, self.scope()?, now_s, now_s + self.expires_in);
+        let mut claims = Claims::new(
+            site,
+            self.scope()?,
+            now_s,
+            now_s.saturating_add(self.expires_in),
+        );
         claims.client_net = self.client.as_deref().map(ClientNet::parse).transpose()?;
         claims.session = self.session.as_deref().map(Label::parse).transpose()?;
         Ok(claims)

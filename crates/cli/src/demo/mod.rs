@@ -6,13 +6,21 @@ mod figures;
 mod pki;
 mod settings;
 
-use std::{path::Path, path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    pin::Pin,
+    time::Duration,
+};
 
 use edge::Edge;
 use shield::Shield;
 use signing::{Algorithm, Carrier, Carriers, Claims, KeySet, Label, Scope, SigningKey};
 use tempfile::TempDir;
-use tokio::{runtime::Runtime, signal, time};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    time::{self, Sleep},
+};
 
 use crate::{
     Error, keys,
@@ -25,6 +33,9 @@ pub(crate) const SITE: &str = "demo";
 
 /// How long the demo's URLs are good.
 const LIFETIME_S: u64 = 12 * 3600;
+
+/// A century, to a demo.
+const FOR_EVER_S: u64 = 100 * 365 * 24 * 3600;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -48,6 +59,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
 }
 
 async fn play(arguments: &Arguments) -> Result<(), Error> {
+    // First of all, so that a signal during the start is not lost.
+    let mut end = End::new(arguments.seconds)?;
     let temporary = TempDir::with_prefix("millpond-demo-").map_err(Error::Runtime)?;
     let folder = arguments
         .folder
@@ -65,7 +78,7 @@ async fn play(arguments: &Arguments) -> Result<(), Error> {
     let edge = Edge::start(edge).await?;
 
     tell(folder, &edge, &key)?;
-    watch(arguments.seconds, &edge, &shield).await?;
+    watch(&mut end, &edge, &shield).await;
     edge.drain().await;
     shield.drain().await;
     say("drained; goodbye");
@@ -109,14 +122,35 @@ fn tell(folder: &Path, edge: &Edge, key: &SigningKey) -> Result<(), Error> {
     Ok(())
 }
 
-/// Shows the figures until Ctrl-C, SIGTERM or the end of the time.
-async fn watch(seconds: Option<u64>, edge: &Edge, shield: &Shield) -> Result<(), Error> {
-    let mut terminate =
-        signal::unix::signal(signal::unix::SignalKind::terminate()).map_err(Error::Runtime)?;
-    let end = time::sleep(Duration::from_secs(
-        seconds.unwrap_or_else(|| u64::from(u32::MAX)),
-    ));
-    tokio::pin!(end);
+/// What ends the demo: Ctrl-C, SIGTERM or the end of the time.
+struct End {
+    interrupt: Signal,
+    terminate: Signal,
+    time: Pin<Box<Sleep>>,
+}
+
+impl End {
+    fn new(seconds: Option<u64>) -> Result<Self, Error> {
+        let seconds = seconds.unwrap_or(FOR_EVER_S);
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(Error::Runtime)?,
+            terminate: signal(SignalKind::terminate()).map_err(Error::Runtime)?,
+            time: Box::pin(time::sleep(Duration::from_secs(seconds))),
+        })
+    }
+
+    /// Cancel safe: what came meanwhile is not lost.
+    async fn came(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            () = &mut self.time => {}
+        }
+    }
+}
+
+/// Shows the figures until the end comes.
+async fn watch(end: &mut End, edge: &Edge, shield: &Shield) {
     let mut tick = time::interval(Duration::from_secs(1));
     let mut last = None;
     loop {
@@ -128,14 +162,8 @@ async fn watch(seconds: Option<u64>, edge: &Edge, shield: &Shield) -> Result<(),
                     last = Some(figures);
                 }
             }
-            interrupted = signal::ctrl_c() => {
-                interrupted.map_err(Error::Runtime)?;
-                break;
-            }
-            _ = terminate.recv() => break,
-            () = &mut end => break,
+            () = end.came() => break,
         }
     }
     say("");
-    Ok(())
 }

@@ -85,6 +85,7 @@ server_name = "{name}"
 name = "{SITE}"
 hosts = ["localhost", "127.0.0.1"]
 keys = "keys.json"
+server_timing = true
 ttl_default = "1h"
 "#
     );
