@@ -1,0 +1,178 @@
+//! Before anything is measured: every body of every server is read over both protocols with the
+//! one cipher, and compared byte for byte. It warms the caches as well.
+
+use std::{io::ErrorKind, sync::Arc, time::Duration};
+
+use benches::bodies::{self, LARGE_BYTES, SMALL_BYTES};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{body::Incoming, client::conn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::{CryptoProvider, aws_lc_rs},
+};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use tokio::{net::TcpStream, time};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::{Error, Target, measure::Protocol, world::World};
+
+/// How long a server may take to come up: recovery of an empty disk takes milliseconds.
+const START: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits until somebody accepts connections there.
+pub(crate) async fn listening(port: u16) -> Result<(), Error> {
+    let tries = async {
+        loop {
+            match TcpStream::connect(("127.0.0.1", port)).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(Error::io(format!("port {port}"))(error)),
+            }
+        }
+    };
+    time::timeout(START, tries)
+        .await
+        .unwrap_or_else(|_| Err(Error::Broken(format!("nobody listens on port {port}"))))
+}
+
+/// Reads and compares all of it.
+pub(crate) async fn warm_and_check(world: &World, targets: &[Target]) -> Result<(), Error> {
+    let tls = client_config(world)?;
+    for target in targets {
+        for protocol in Protocol::ALL {
+            let mut client = Client::open(&tls, target, protocol).await?;
+            for length in [SMALL_BYTES, LARGE_BYTES] {
+                for number in 0..World::objects(length) {
+                    client.check(target, number, length).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn client_config(world: &World) -> Result<Arc<ClientConfig>, Error> {
+    let file = world.root().join("ca.pem");
+    let refused = |error: rustls_pki_types::pem::Error| Error::Broken(error.to_string());
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(file).map_err(refused)?)?;
+    let provider = CryptoProvider {
+        cipher_suites: vec![aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256],
+        ..aws_lc_rs::default_provider()
+    };
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+enum Client {
+    Http1(conn::http1::SendRequest<Empty<Bytes>>),
+    Http2(conn::http2::SendRequest<Empty<Bytes>>),
+}
+
+impl Client {
+    async fn open(
+        tls: &Arc<ClientConfig>,
+        target: &Target,
+        protocol: Protocol,
+    ) -> Result<Self, Error> {
+        let stream = TokioIo::new(connect(tls, target, protocol).await?);
+        let refused = |error: hyper::Error| broken(target, "no HTTP", &error);
+        // The connections' tasks end with their streams, when the clients are dropped.
+        match protocol {
+            Protocol::Http1 => {
+                let (client, connection) = conn::http1::handshake(stream).await.map_err(refused)?;
+                tokio::spawn(connection);
+                Ok(Self::Http1(client))
+            }
+            Protocol::Http2 => {
+                let executor = TokioExecutor::new();
+                let (client, connection) = conn::http2::handshake(executor, stream)
+                    .await
+                    .map_err(refused)?;
+                tokio::spawn(connection);
+                Ok(Self::Http2(client))
+            }
+        }
+    }
+
+    async fn check(&mut self, target: &Target, number: u32, length: usize) -> Result<(), Error> {
+        let path = bodies::path(number, length);
+        let failed = |error: hyper::Error| broken(target, &path, &error);
+        let response = self.get(target, &path).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(failed)?;
+        if status != 200 || body.to_bytes() != bodies::body(number, length) {
+            return Err(broken(target, &path, &format!("{status}, wrong bytes")));
+        }
+        Ok(())
+    }
+
+    async fn get(
+        &mut self,
+        target: &Target,
+        path: &str,
+    ) -> Result<http::Response<Incoming>, Error> {
+        let failed = |error: hyper::Error| broken(target, path, &error);
+        let (uri, authority) = match self {
+            Self::Http1(_) => (
+                target.target(path),
+                format!("{}:{}", target.host, target.port),
+            ),
+            Self::Http2(_) => (target.url(path), String::new()),
+        };
+        let mut request = Request::builder().uri(uri);
+        if !authority.is_empty() {
+            request = request.header(http::header::HOST, authority);
+        }
+        let request = request
+            .body(Empty::new())
+            .map_err(|error| broken(target, path, &error))?;
+        match self {
+            Self::Http1(client) => {
+                client.ready().await.map_err(failed)?;
+                client.send_request(request).await.map_err(failed)
+            }
+            Self::Http2(client) => {
+                client.ready().await.map_err(failed)?;
+                client.send_request(request).await.map_err(failed)
+            }
+        }
+    }
+}
+
+async fn connect(
+    tls: &Arc<ClientConfig>,
+    target: &Target,
+    protocol: Protocol,
+) -> Result<TlsStream<TcpStream>, Error> {
+    let mut config = ClientConfig::clone(tls);
+    config.alpn_protocols = vec![protocol.alpn().into()];
+    let name =
+        ServerName::try_from(target.host).map_err(|error| broken(target, "its name", &error))?;
+    let socket = TcpStream::connect(("127.0.0.1", target.port))
+        .await
+        .map_err(Error::io(target.label))?;
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(name, socket)
+        .await
+        .map_err(Error::io(format!("TLS with {}", target.label)))?;
+    let agreed = stream.get_ref().1.alpn_protocol();
+    if agreed != Some(protocol.alpn().as_bytes()) {
+        let agreed = agreed.map(String::from_utf8_lossy);
+        return Err(broken(target, "ALPN", &format!("{agreed:?}")));
+    }
+    Ok(stream)
+}
+
+fn broken(target: &Target, what: &str, why: &dyn std::fmt::Display) -> Error {
+    Error::Broken(format!("{}: {what}: {why}", target.label))
+}
