@@ -98,19 +98,13 @@ impl Visit<'_> {
             }
             Found::Stale(head) => self.ask(Some(head)).await,
             Found::Absent(status, left) => Ok(Verdict::Absent(status, left, Way::Hit)),
-            Found::Pass => Ok(Verdict::Pass),
+            Found::Pass => self.may_go_upstream().map(|()| Verdict::Pass),
             Found::Nothing => self.ask(None).await,
         }
     }
 
     async fn ask(&self, prior: Option<Arc<Head>>) -> Result<Verdict, Error> {
-        if freshness::only_if_cached(&self.request.head.headers) {
-            // RFC 9111 section 5.2.1.7: answer from the cache, or with 504.
-            return Err(Error::new(
-                Kind::HttpResponseTimeout,
-                "only-if-cached, and it is not",
-            ));
-        }
+        self.may_go_upstream()?;
         let stale = prior.is_some();
         let (lesson, led) = self.inner.learn(self.question(prior)).await;
         match lesson {
@@ -127,6 +121,17 @@ impl Visit<'_> {
             Lesson::Stale(head) => Ok(Verdict::Serve(head, Way::Stale)),
             Lesson::Failed(error) => Err(error),
         }
+    }
+
+    /// RFC 9111 section 5.2.1.7: who asks for what is cached alone gets that, or 504.
+    pub(crate) fn may_go_upstream(&self) -> Result<(), Error> {
+        if freshness::only_if_cached(&self.request.head.headers) {
+            return Err(Error::new(
+                Kind::HttpResponseTimeout,
+                "only-if-cached, and it is not",
+            ));
+        }
+        Ok(())
     }
 
     fn question(&self, prior: Option<Arc<Head>>) -> Question {

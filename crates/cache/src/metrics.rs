@@ -39,8 +39,20 @@ impl From<Tier> for Source {
     }
 }
 
+/// How an answer can come about.
+const OUTCOMES: [&str; 7] = [
+    "hit",
+    "miss",
+    "collapsed",
+    "stale",
+    "revalidated",
+    "negative",
+    "pass",
+];
+
 pub(crate) struct Metrics {
-    pub(crate) answers: IntCounterVec,
+    /// By outcome, found once: an answer takes no lock to be counted.
+    answers: [(&'static str, IntCounter); OUTCOMES.len()],
     ram_bytes: IntCounter,
     disk_bytes: IntCounter,
     upstream_bytes: IntCounter,
@@ -76,7 +88,7 @@ impl Metrics {
             IntGauge::new("millpond_cache_fills_running", "Upstream reads under way.")?;
         registry.register(Box::new(fills_running.clone()))?;
         Ok(Self {
-            answers,
+            answers: OUTCOMES.map(|outcome| (outcome, answers.with_label_values(&[outcome]))),
             ram_bytes: bodies.with_label_values(&["ram"]),
             disk_bytes: bodies.with_label_values(&["disk"]),
             upstream_bytes: bodies.with_label_values(&["upstream"]),
@@ -93,6 +105,13 @@ impl Metrics {
                 "Requests that waited for a question to upstream that another request had begun.",
             )?,
         })
+    }
+
+    pub(crate) fn answered(&self, outcome: &'static str) {
+        let counter = self.answers.iter().find(|(known, _)| *known == outcome);
+        if let Some((_, counter)) = counter {
+            counter.inc();
+        }
     }
 
     pub(crate) fn body_bytes(&self, source: Source, bytes: u64) {

@@ -50,11 +50,7 @@ impl Visit<'_> {
             detail: None,
         };
         cache_status::append(response.headers_mut(), &member);
-        self.inner
-            .metrics
-            .answers
-            .with_label_values(&["pass"])
-            .inc();
+        self.inner.metrics.answered("pass");
         response.extensions_mut().insert(Trail {
             site: Some(Arc::clone(&self.name.site)),
             outcome: Some("pass"),

@@ -100,6 +100,9 @@ impl Visit<'_> {
             fields.insert(header::CONTENT_RANGE, content_range::format(part));
         }
         let whole = self.all_held(&head, &wanted);
+        if !whole && !self.is_head() {
+            self.may_go_upstream().map_err(Failure::Upstream)?;
+        }
         let ttl = self.ttl_s(&head);
         let (body, first_byte) = if self.is_head() {
             (Body::empty(), None)
@@ -171,11 +174,7 @@ impl Visit<'_> {
         let member = member(&self.inner.config.node, way, served);
         cache_status::append(response.headers_mut(), &member);
         let outcome = outcome(way, served, response.status());
-        self.inner
-            .metrics
-            .answers
-            .with_label_values(&[outcome])
-            .inc();
+        self.inner.metrics.answered(outcome);
         let source = served.map(|served| match served.first_byte {
             FirstByte::Held(source) => source.name(),
             FirstByte::Filled { .. } => Source::Upstream.name(),

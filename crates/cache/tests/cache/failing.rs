@@ -1,8 +1,8 @@
 //! A next hop that is dead, slow, odd or forgetful.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::support::{Bench, Fault, PIECE, rules};
+use crate::support::{Bench, Fault, PIECE, name, read, request, rules};
 use message::Kind;
 use semantics::freshness::TtlRules;
 
@@ -105,4 +105,69 @@ async fn an_origin_that_does_no_ranges_is_passed_whole() {
     bench.origin.fail_next(Fault::Nonsense);
     let got = bench.get_with("/big.mp4", &[("range", "bytes=7-9")]).await;
     assert!(got.status == 200 && got.body.unwrap() == bytes || got.status == 206);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_viewers_of_what_has_just_expired_are_one_revalidation() {
+    // X22.
+    for while_revalidate in [Duration::ZERO, Duration::from_secs(30)] {
+        let ttl = TtlRules {
+            default: Duration::from_mins(1),
+            stale_while_revalidate: while_revalidate,
+            ..rules()
+        };
+        let bench = Arc::new(Bench::with_rules(ttl).await);
+        let bytes = bench.origin.put("/a.m4s", 1, PIECE);
+        bench.get("/a.m4s").await;
+        let held = bench.origin.hold_next();
+        let viewers: Vec<_> = (0..1_000)
+            .map(|_| {
+                let bench = Arc::clone(&bench);
+                tokio::spawn(async move {
+                    let mut later = request("GET", "/a.m4s", &[]);
+                    later.at.wall += Duration::from_secs(61);
+                    let answer = bench.cache.answer(&later, name("/a.m4s"), &bench.rules);
+                    read(answer.await.unwrap()).await.body.unwrap()
+                })
+            })
+            .collect();
+        bench.origin.asked(2).await;
+        held.add_permits(1);
+        for viewer in futures_util::future::join_all(viewers).await {
+            assert_eq!(viewer.unwrap(), bytes);
+        }
+        bench.cache.drained().await;
+        assert_eq!(bench.origin.fetches().len(), 2, "{while_revalidate:?}");
+    }
+}
+
+#[tokio::test]
+async fn refreshing_behind_the_back_never_keeps_a_viewer_from_filling() {
+    let ttl = TtlRules {
+        default: Duration::ZERO,
+        stale_while_revalidate: Duration::from_secs(30),
+        ..rules()
+    };
+    let bench = Bench::with(ttl, |config| {
+        *config = config.clone().with_fills(4);
+        config.fill_queue_wait = Duration::from_millis(500);
+    })
+    .await;
+    let paths: Vec<_> = (0..8).map(|index| format!("/{index}.m4s")).collect();
+    for path in &paths {
+        bench.origin.put(path, 1, 1_000);
+        bench.get(path).await;
+        bench.cache.drained().await;
+    }
+    let asked = bench.origin.fetches().len();
+    let mut black_holes = Vec::new();
+    for path in &paths {
+        black_holes.push(bench.origin.hold_next());
+        assert_eq!(bench.get(path).await.status, 200);
+        tokio::task::yield_now().await;
+    }
+    bench.origin.asked(asked + 3).await;
+    bench.origin.release_next();
+    let bytes = bench.origin.put("/new.m4s", 1, 1_000);
+    assert_eq!(bench.get("/new.m4s").await.body.unwrap(), bytes);
 }

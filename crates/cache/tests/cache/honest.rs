@@ -63,3 +63,30 @@ async fn an_absence_tells_the_next_tier_how_long_it_is_believed() {
     assert!(seconds <= 5, "{told}");
     assert!(Duration::from_secs(seconds) <= bench.rules.ttl.negative);
 }
+
+#[tokio::test]
+async fn only_if_cached_never_asks_upstream_for_a_slice_or_a_pass() {
+    // R18. RFC 9111 section 5.2.1.7.
+    let bench = Bench::new().await;
+    bench.origin.put("/big.mp4", 1, 6 << 20);
+    bench.get_with("/big.mp4", &[("range", "bytes=0-9")]).await;
+    bench.origin.put("/live.json", 1, PIECE);
+    bench.origin.change("/live.json", |object| {
+        object.fields.push(("cache-control", "no-store"));
+    });
+    bench.get("/live.json").await;
+    bench.cache.drained().await;
+    let asked = bench.origin.fetches().len();
+    let only = ("cache-control", "only-if-cached");
+    let slice = bench
+        .ask("/big.mp4", &[only, ("range", "bytes=5242880-5242889")])
+        .await;
+    assert_eq!(slice.unwrap_err().kind().status(), 504);
+    let pass = bench.ask("/live.json", &[only]).await;
+    assert_eq!(pass.unwrap_err().kind().status(), 504);
+    let held = bench
+        .get_with("/big.mp4", &[only, ("range", "bytes=0-9")])
+        .await;
+    assert_eq!(held.status, 206);
+    assert_eq!(bench.origin.fetches().len(), asked);
+}

@@ -96,6 +96,11 @@ impl Origin {
         held
     }
 
+    /// The next answer waits for nothing after all.
+    pub(crate) fn release_next(&self) {
+        *self.held.lock() = None;
+    }
+
     pub(crate) fn delete(&self, path: &str) {
         self.objects.lock().remove(path);
     }
@@ -322,10 +327,14 @@ impl Bench {
     }
 
     pub(crate) async fn with_config(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with(rules(), change).await
+    }
+
+    pub(crate) async fn with(ttl: TtlRules, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = config();
         change(&mut config);
         let folder = tempfile::tempdir().unwrap();
-        Self::build(folder, Arc::new(Origin::default()), rules(), config).await
+        Self::build(folder, Arc::new(Origin::default()), ttl, config).await
     }
 
     pub(crate) async fn over(folder: TempDir, origin: Arc<Origin>, ttl: TtlRules) -> Self {
