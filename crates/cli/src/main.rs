@@ -13,9 +13,22 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use error::Error;
 
+const EXAMPLES: &str = "\
+Examples:
+  millpond demo
+      everything on this machine: an origin with a clip, a shield, an edge, and a page that plays it
+  millpond keys new --kid 2027-01 --signing-key vod.signing.json --key-set vod.keys.json
+      vod.keys.json goes to the edges (`keys` of the site), vod.signing.json stays with who signs
+  millpond sign https://cdn.example/films/1/master.m3u8 --site vod --key vod.signing.json
+      a URL whose token is good for all of /films/1 and inherited by relative URLs
+  millpond check /etc/millpond/edge.toml
+      every problem at once, each with its line; exit code 78 if there is any
+
+Exit codes: 0 done, 1 failed (why is on standard error), 2 bad arguments, 78 a config with problems.";
+
 /// Millpond: an edge cache and origin shield for video and music segments.
 #[derive(Debug, Parser)]
-#[command(name = "millpond", version, about)]
+#[command(name = "millpond", version, about, after_help = EXAMPLES)]
 struct Command {
     #[command(subcommand)]
     action: Action,

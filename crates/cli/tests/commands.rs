@@ -159,6 +159,20 @@ fn check_tells_a_file_that_is_no_config() {
 }
 
 #[test]
+fn the_examples_in_the_help_text_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = millpond(folder.path(), &["--help"]);
+    let ran = text(&help.stdout)
+        .lines()
+        .filter_map(|line| line.strip_prefix("  millpond "))
+        .filter(|line| line.starts_with("keys") || line.starts_with("sign"))
+        .map(|line| millpond(folder.path(), &line.split(' ').collect::<Vec<_>>()))
+        .inspect(|run| assert!(run.status.success(), "{run:?}"))
+        .count();
+    assert_eq!(ran, 2);
+}
+
+#[test]
 fn every_command_has_a_help_text() {
     let folder = tempfile::tempdir().unwrap();
     for command in [
