@@ -92,15 +92,23 @@ impl Inner {
     ///
     /// Cancel safe: the question goes on in a task of its own.
     pub(crate) async fn learn(self: &Arc<Self>, question: Question) -> (Lesson, bool) {
-        match self.learning.join(self.subject(&question), Learning::new) {
+        let joined = self.learning.join(self.subject(&question), Learning::new);
+        let (learning, led) = match joined {
             Joined::Follower(learning) => {
                 self.metrics.collapsed.inc();
-                (learning.lesson().await, false)
+                (learning, false)
             }
             Joined::Leader(lease) => {
                 let learning = Arc::clone(lease.flight());
-                self.spawn_lead(question, lease, None);
-                (learning.lesson().await, true)
+                self.spawn_lead(question.clone(), lease, None);
+                (learning, true)
+            }
+        };
+        match learning.lesson().await {
+            // The leader is gone without a word, or its stale version was older than ours.
+            Lesson::Failed(error) => (self.in_spite_of(error, &question), led),
+            lesson @ (Lesson::Learned(..) | Lesson::Confirmed(_) | Lesson::Stale(_)) => {
+                (lesson, led)
             }
         }
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Bench, PIECE, name, request, rules};
+use crate::support::{Bench, Fault, PIECE, name, request, rules};
+use message::Kind;
 use semantics::freshness::TtlRules;
 
 const MIB: usize = 1 << 20;
@@ -88,4 +89,41 @@ async fn readers_of_slices_on_disk_are_never_told_of_fills_that_nobody_needed() 
     for viewer in futures_util::future::join_all(viewers.collect::<Vec<_>>()).await {
         assert!(viewer.unwrap() == bytes);
     }
+}
+
+#[tokio::test]
+async fn a_leader_that_panics_frees_its_key_and_tells_its_followers() {
+    // O25, for a question and for a slice.
+    let bench = Bench::new().await;
+    let bytes = bench.origin.put("/big.mp4", 1, 6 * MIB);
+    bench.origin.fail_next(Fault::Panic);
+    let (one, two) = tokio::join!(bench.ask("/big.mp4", &[]), bench.ask("/big.mp4", &[]));
+    for told in [one, two] {
+        assert_eq!(told.unwrap_err().kind(), Kind::ProxyInternalError);
+    }
+    bench.get_with("/big.mp4", &[("range", "bytes=0-9")]).await;
+    let deep = [("range", "bytes=5242880-5242889")];
+    bench.origin.fail_next(Fault::Panic);
+    let told = bench.ask("/big.mp4", &deep).await;
+    assert_eq!(told.unwrap_err().kind(), Kind::ProxyInternalError);
+    assert_eq!(
+        bench.get_with("/big.mp4", &deep).await.body.unwrap(),
+        bytes.slice(5_242_880..5_242_890)
+    );
+    assert!(bench.get("/big.mp4").await.body.unwrap() == bytes);
+    bench.cache.drained().await;
+    assert_eq!(bench.cache.fills_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_panic_while_stale_may_stand_in_is_nobodys_error() {
+    let ttl = TtlRules {
+        default: Duration::ZERO,
+        ..rules()
+    };
+    let bench = Bench::with_rules(ttl).await;
+    let bytes = bench.origin.put("/live.m3u8", 1, 1_000);
+    bench.get("/live.m3u8").await;
+    bench.origin.fail_next(Fault::Panic);
+    assert_eq!(bench.get("/live.m3u8").await.body.unwrap(), bytes);
 }

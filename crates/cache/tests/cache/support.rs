@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     Status(u16),
     OtherRange,
     Whole,
+    /// A bug of ours, in the middle of a question or of a body.
+    Panic,
     /// The answer contradicts the question, as the upstream room has found.
     Nonsense,
 }
@@ -118,6 +120,7 @@ impl Origin {
         if matches!(fault, Some(Fault::Refuse)) {
             return Err(Error::new(Kind::ConnectionRefused, "nobody listens"));
         }
+        assert!(!matches!(fault, Some(Fault::Panic)), "on purpose");
         if matches!(fault, Some(Fault::Nonsense)) {
             return Err(Error::new(Kind::HttpProtocolError, "200 to a range"));
         }
