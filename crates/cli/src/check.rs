@@ -10,7 +10,7 @@ use crate::{Error, output::say};
 pub(crate) struct Arguments {
     /// The config file.
     file: PathBuf,
-    /// Whose config it is. Default: an edge's if it has a [shields] section, else a shield's.
+    /// Whose config it is. Default: an edge's if it has a `[shields]` section, else a shield's.
     #[arg(long, value_enum)]
     node: Option<Node>,
 }
