@@ -28,6 +28,9 @@ pub(crate) struct Outlet {
     pub(crate) written: AtomicU64,
     /// The last response broke off: the stream must not end as if all were well.
     pub(crate) broken: Arc<AtomicBool>,
+    /// The socket is to look full, so that the record layer keeps what it is given. Whoever sets
+    /// it wakes the task in the socket's place.
+    pub(crate) corked: AtomicBool,
 }
 
 /// A socket with a watch on its writes.
@@ -110,6 +113,9 @@ impl AsyncWrite for Stall {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.outlet.corked.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
         let result = Pin::new(&mut self.socket).poll_write(cx, buf);
         self.judge(cx, buf.len(), result)
     }
@@ -119,6 +125,9 @@ impl AsyncWrite for Stall {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.outlet.corked.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
         let result = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
         self.judge(cx, bufs.iter().map(|buf| buf.len()).sum(), result)
     }

@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::{
+    cork::Cork,
     meter::Meter,
     streams::{Streams, turn},
 };
@@ -49,6 +50,7 @@ where
     let front = Arc::clone(&connection.front);
     let on_flood = Box::new(move || front.metrics.rejected(Rejected::Flood));
     let meter = Meter::new(stream, Arc::clone(&connection.outlet), on_flood);
+    let cork = Cork::new(meter, Arc::clone(&connection.outlet));
     let mut builder = http2::Builder::new(Streams::new(&connection));
     builder
         .timer(TokioTimer::new())
@@ -68,7 +70,7 @@ where
         let this = this.clone();
         async move { Ok::<_, Infallible>(respond(&this, request).await) }
     });
-    let hyper = builder.serve_connection(TokioIo::new(meter), service);
+    let hyper = builder.serve_connection(TokioIo::new(cork), service);
     connection
         .drive(hyper, http2::Connection::graceful_shutdown)
         .await;
