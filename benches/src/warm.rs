@@ -141,8 +141,8 @@ mod tests {
     #[tokio::test]
     async fn a_warm_object_is_answered_from_ram_with_its_own_bytes() {
         let warm = Warm::up(&[(1, bodies::LARGE_BYTES)]).await.unwrap();
-        let answer = warm.answer(&request(Method::GET), name(1, bodies::LARGE_BYTES));
-        let response = answer.await.unwrap();
+        let (get, name) = (request(Method::GET), name(1, bodies::LARGE_BYTES));
+        let response = warm.answer(&get, name).await.unwrap();
         let trail = response.extensions().get::<message::Trail>().unwrap();
         assert_eq!((trail.outcome, trail.source), (Some("hit"), Some("ram")));
         let bytes = response.into_body().collect().await.unwrap().to_bytes();

@@ -68,10 +68,12 @@ impl Nginx {
         let Some(pid) = master.id() else {
             return Err(Error::Broken("nginx has ended".to_owned()));
         };
-        let mut pids = cpu::workers(pid)?;
-        if pids.is_empty() {
-            return Err(Error::Broken("nginx without a worker".to_owned()));
-        }
+        // The master listens before it has a worker.
+        let workers = proof::within_start("nginx has a worker", || {
+            let workers = cpu::workers(pid)?;
+            Ok((!workers.is_empty()).then_some(workers))
+        });
+        let mut pids = workers.await?;
         pids.push(pid);
         Ok(Some(Self {
             master,

@@ -23,22 +23,35 @@ use super::{Error, Target, measure::Protocol, world::World};
 const START: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Waits until somebody accepts connections there.
-pub(crate) async fn listening(port: u16) -> Result<(), Error> {
-    let tries = async {
+/// Asks until there is an answer.
+pub(crate) async fn within_start<T>(
+    what: &str,
+    mut ask: impl FnMut() -> Result<Option<T>, Error>,
+) -> Result<T, Error> {
+    let asking = async {
         loop {
-            match TcpStream::connect(("127.0.0.1", port)).await {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                    time::sleep(PAUSE).await;
-                }
-                Err(error) => return Err(Error::io(format!("port {port}"))(error)),
+            if let Some(answer) = ask()? {
+                return Ok(answer);
             }
+            time::sleep(PAUSE).await;
         }
     };
-    time::timeout(START, tries)
+    time::timeout(START, asking)
         .await
-        .unwrap_or_else(|_| Err(Error::Broken(format!("nobody listens on port {port}"))))
+        .unwrap_or_else(|_| Err(Error::Broken(format!("waited in vain: {what}"))))
+}
+
+/// Waits until somebody accepts connections there.
+pub(crate) async fn listening(port: u16) -> Result<(), Error> {
+    let what = format!("somebody listens on port {port}");
+    within_start(&what, || {
+        match std::net::TcpStream::connect(("127.0.0.1", port)) {
+            Ok(_) => Ok(Some(())),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(None),
+            Err(error) => Err(Error::io(format!("port {port}"))(error)),
+        }
+    })
+    .await
 }
 
 /// Reads and compares all of it.
