@@ -38,13 +38,15 @@ pub struct Files {
 
 /// Two authorities, one trusted and one not, and what they signed.
 pub struct Pki {
-    folder: TempDir,
+    _folder: TempDir,
     ca: Authority,
     stranger: Authority,
+    server: Files,
 }
 
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
+    folder: PathBuf,
     file: PathBuf,
     der: CertificateDer<'static>,
 }
@@ -61,10 +63,12 @@ impl Pki {
         let folder = TempDir::with_prefix("millpond-pki-").unwrap();
         let ca = Authority::new(folder.path(), "ca");
         let stranger = Authority::new(folder.path(), "stranger");
+        let server = ca.sign("server", &HOSTS, Life::Good);
         Self {
-            folder,
+            _folder: folder,
             ca,
             stranger,
+            server,
         }
     }
 
@@ -75,27 +79,24 @@ impl Pki {
 
     /// A server's certificate for all of [`HOSTS`].
     pub fn server(&self) -> Files {
-        self.sign(&self.ca, "server", &HOSTS, Life::Good)
+        self.server.clone()
     }
 
     /// A client's certificate that names `host`, for mutual TLS.
     pub fn client(&self, host: &str) -> Files {
-        self.sign(&self.ca, host, &[host], Life::Good)
+        self.ca.sign(host, &[host], Life::Good)
     }
 
     /// A client's certificate of an authority that nobody trusts.
     pub fn strange_client(&self, host: &str) -> Files {
-        self.sign(
-            &self.stranger,
-            &format!("strange-{host}"),
-            &[host],
-            Life::Good,
-        )
+        let file = format!("strange-{host}");
+        self.stranger.sign(&file, &[host], Life::Good)
     }
 
     /// A client's certificate whose time is over.
     pub fn expired_client(&self, host: &str) -> Files {
-        self.sign(&self.ca, &format!("expired-{host}"), &[host], Life::Expired)
+        let file = format!("expired-{host}");
+        self.ca.sign(&file, &[host], Life::Expired)
     }
 
     /// A client's TLS settings that trust the authority, show `identity`, and offer `alpn`.
@@ -117,28 +118,6 @@ impl Pki {
         };
         config.alpn_protocols = vec![alpn.to_vec()];
         config
-    }
-
-    fn sign(&self, by: &Authority, file: &str, hosts: &[&str], life: Life) -> Files {
-        let names: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        params.distinguished_name.push(DnType::CommonName, hosts[0]);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        date(&mut params, life);
-        let key = KeyPair::generate().unwrap();
-        let cert = params.signed_by(&key, &by.issuer).unwrap();
-        let files = Files {
-            cert: self.folder.path().join(format!("{file}.pem")),
-            key: self.folder.path().join(format!("{file}.key")),
-        };
-        fs::write(&files.cert, cert.pem()).unwrap();
-        fs::write(&files.key, key.serialize_pem()).unwrap();
-        fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).unwrap();
-        files
     }
 }
 
@@ -163,9 +142,32 @@ impl Authority {
         fs::write(&file, cert.pem()).unwrap();
         Self {
             issuer: Issuer::new(params, key),
+            folder: folder.to_owned(),
             file,
             der: cert.der().clone(),
         }
+    }
+
+    fn sign(&self, file: &str, hosts: &[&str], life: Life) -> Files {
+        let names: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, hosts[0]);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        date(&mut params, life);
+        let key = KeyPair::generate().unwrap();
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        let files = Files {
+            cert: self.folder.join(format!("{file}.pem")),
+            key: self.folder.join(format!("{file}.key")),
+        };
+        fs::write(&files.cert, cert.pem()).unwrap();
+        fs::write(&files.key, key.serialize_pem()).unwrap();
+        fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).unwrap();
+        files
     }
 }
 

@@ -1,7 +1,7 @@
 //! Many viewers, one read: followers live on what the leader's fill brings, not on the leader.
 
 use tests::{
-    client::{PROTOCOLS, Protocol},
+    client::{PROTOCOLS, Protocol, Streaming},
     oracle::Object,
     origin::{Gate, Script},
     world::{Plan, World},
@@ -107,7 +107,7 @@ async fn clients_that_come_before_the_first_byte_share_one_read() {
     let asking = (0..60).map(|n| world.client.stream(PROTOCOLS[n % 3], &object.name, &[]));
     let asking = async {
         let streams = futures_util::future::join_all(asking).await;
-        let finishing = streams.into_iter().map(|stream| stream.finish());
+        let finishing = streams.into_iter().map(Streaming::finish);
         futures_util::future::join_all(finishing).await
     };
     let opening = async {

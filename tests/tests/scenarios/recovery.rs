@@ -28,19 +28,19 @@ fn objects(count: u64) -> Vec<Object> {
         .collect()
 }
 
-fn bytes(objects: &[Object]) -> f64 {
-    objects.iter().map(|object| object.bytes as f64).sum()
+fn bytes(objects: &[Object]) -> u64 {
+    objects.iter().map(|object| object.bytes).sum()
 }
 
 /// Waits until the edge has put all that it was given on its disk.
-async fn is_on_disk(world: &World, bytes: f64) {
+async fn is_on_disk(world: &World, bytes: u64) {
     eventually(20, "the disk to be written", async || {
         let (_, metrics) = world.edge().ask("/metrics").await;
         let written = metrics
             .lines()
             .filter(|line| line.starts_with("millpond_store_disk_written_bytes_total"))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum::<f64>();
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum::<u64>();
         (written >= bytes).then_some(())
     })
     .await;

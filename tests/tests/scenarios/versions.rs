@@ -83,6 +83,35 @@ async fn an_origin_that_dies_once_is_resumed_under_the_same_version() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_fill_is_resumed_from_its_last_byte() {
+    for protocol in PROTOCOLS {
+        let object = Object::new("/v/a.mp4", 3 * MIB);
+        let world = World::start(&[]).await;
+        let gate = Gate::new();
+        let hold = Some((MIB + 5, gate.clone()));
+        world.origin.put(
+            &object,
+            Script {
+                hold,
+                ..Script::default()
+            },
+        );
+        let stream = world.client.stream(protocol, &object.name, &[]).await;
+        gate.arrivals(1).await;
+        // The first read stands at its gate for ever; whoever asks next is served.
+        world.origin.put(&object, Script::default());
+        stream.finish().await.is_whole(&object);
+        let reads = world.origin.reads_of(&object);
+        assert!((2..=3).contains(&reads.len()), "{reads:?}");
+        assert_eq!(reads[1].start, MIB + 5, "{reads:?}");
+        assert!(
+            reads[1].head.to_lowercase().contains("if-match: "),
+            "{reads:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_changes_between_slices_is_never_mixed() {
     for lie in [None, Some(Lie::IgnoreConditions)] {
         for protocol in PROTOCOLS {

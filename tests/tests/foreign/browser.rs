@@ -1,0 +1,178 @@
+//! Real players in headless Chromium play our clip to its end, over HTTP/2 and HTTP/3.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+use signing::Carrier;
+use tests::{
+    client::Client,
+    foreign::{need, output, root, run, skip, text},
+    keys::{Keys, carry, token},
+    node::{Home, Node, Role, Settings},
+    pki::Pki,
+};
+use tokio::process::Command;
+
+/// Of `play.mjs`, when something that it needs is missing.
+const SKIPPED: i32 = 77;
+
+struct Stage {
+    pki: Pki,
+    keys: Keys,
+    edge: Node,
+    _shield: Node,
+    _homes: [Home; 2],
+}
+
+/// The clip behind an edge and a shield that has its directory.
+async fn stage(clip: &std::path::Path) -> Stage {
+    let (pki, keys) = (Pki::new(), Keys::new());
+    let shield_home = Home::new(Role::Shield);
+    let mut settings = Settings::shield(&shield_home, &pki, "http://127.0.0.1:9");
+    settings.set("site.1.name", "vault");
+    settings.set("site.1.origin.kind", "directory");
+    settings.set(
+        "site.1.origin.path",
+        clip.parent().unwrap().to_str().unwrap(),
+    );
+    let shield = shield_home.start(&settings).await;
+    let edge_home = Home::new(Role::Edge);
+    let settings = Settings::edge(&edge_home, &pki, &[shield.address])
+        .with_signed_site(&keys.file())
+        .with("site.0.hosts", vec!["media.test"])
+        .with("site.1.hosts", vec!["signed.test", "localhost"]);
+    let edge = edge_home.start(&settings).await;
+    Stage {
+        pki,
+        keys,
+        edge,
+        _shield: shield,
+        _homes: [shield_home, edge_home],
+    }
+}
+
+impl Stage {
+    /// The hash of the server's public key, as Chromium takes it.
+    async fn spki(&self) -> Option<String> {
+        need("openssl")?;
+        let mut hash = Command::new("sh");
+        let script = "openssl x509 -in \"$1\" -pubkey -noout | openssl pkey -pubin -outform der \
+                      | openssl dgst -sha256 -binary | base64";
+        hash.args(["-c", script, "sh"]).arg(self.pki.server().cert);
+        Some(run(&mut hash, 20).await.trim().to_owned())
+    }
+
+    /// A signed URL that relative ones inherit.
+    fn url(&self, file: &str) -> String {
+        let token = token(&self.keys.ed25519, "/clip");
+        let target = carry(&format!("/clip/{file}"), Carrier::Path, &token);
+        format!("https://localhost:{}{target}", self.edge.address.port())
+    }
+}
+
+fn clip() -> Option<PathBuf> {
+    let found = root().join("crates/cli/assets/clip");
+    if found.is_dir() {
+        return Some(found);
+    }
+    skip("no clip in crates/cli/assets");
+    None
+}
+
+async fn play(player: &str, file: &str, quic: bool) {
+    let (Some(node), Some(clip)) = (need("node"), clip()) else {
+        return;
+    };
+    let stage = stage(&clip).await;
+    let Some(spki) = stage.spki().await else {
+        return;
+    };
+    let mut play = Command::new(node);
+    play.current_dir(root().join("tests/browser"))
+        .arg("play.mjs");
+    play.args([
+        "--player",
+        player,
+        "--url",
+        &stage.url(file),
+        "--spki",
+        &spki,
+        "--timeout",
+        "90",
+    ]);
+    if player != "page" {
+        play.args(["--rate", "4"]);
+    }
+    if quic {
+        play.args([
+            "--force-quic",
+            &format!("localhost:{}", stage.edge.address.port()),
+        ]);
+    }
+    let output = output(&mut play, 150).await;
+    let told = text(&output);
+    if output.status.code() == Some(SKIPPED) {
+        return skip(told.trim());
+    }
+    assert!(output.status.success(), "{player} {file}: {told}");
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(seen["ended"], true, "{told}");
+    assert_eq!(seen["errors"], Value::Array(Vec::new()), "{told}");
+    let protocol = if quic { "h3" } else { "h2" };
+    let protocols = seen["protocols"].as_object().unwrap();
+    assert!(
+        protocols.contains_key(protocol) && protocols.len() == 1,
+        "{told}"
+    );
+    assert!(seen["bytes"].as_u64().unwrap() > 100_000, "{told}");
+}
+
+macro_rules! plays {
+    ($($name:ident: $player:literal, $file:literal, $quic:literal;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            play($player, $file, $quic).await;
+        }
+    )*};
+}
+
+plays! {
+    hls_js_plays_to_the_end_over_http2: "hls", "master.m3u8", false;
+    hls_js_plays_to_the_end_over_http3: "hls", "master.m3u8", true;
+    dash_js_plays_to_the_end_over_http2: "dash", "manifest.mpd", false;
+    dash_js_plays_to_the_end_over_http3: "dash", "manifest.mpd", true;
+    shaka_plays_to_the_end_over_http3: "shaka", "manifest.mpd", true;
+    our_page_plays_to_the_end_over_http2: "page", "master.m3u8", false;
+    our_page_plays_to_the_end_over_http3: "page", "master.m3u8", true;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_file_of_the_clip_comes_as_it_lies_there() {
+    let Some(clip) = clip() else { return };
+    let stage = stage(&clip).await;
+    let viewer = Client::new(&stage.pki, stage.edge.address, "signed.test");
+    let token = token(&stage.keys.hmac, "/clip");
+    let mut count = 0;
+    let mut folders = vec![clip.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path
+                .strip_prefix(&clip)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            let target = carry(&format!("/clip/{name}"), Carrier::Query, &token);
+            let protocol = tests::client::PROTOCOLS[count % 3];
+            let reply = viewer.get(protocol, &target, &[]).await;
+            assert_eq!(reply.is(200).body, fs::read(&path).unwrap(), "{name}");
+            count += 1;
+        }
+    }
+    assert!(count > 10, "{count} files in {}", clip.display());
+}

@@ -1,0 +1,8 @@
+//! Programs of others against the whole way: clients, players in a browser, an S3 server. Each is
+//! found, or its test says that it was skipped.
+
+#![expect(clippy::unwrap_used, reason = "a helper fails its test by panicking")]
+
+mod browser;
+mod clients;
+mod storage;
