@@ -22,6 +22,10 @@ async fn hit(warm: &Warm, request: &Request, name: ObjectName) -> Result<usize, 
     Ok(length)
 }
 
+#[expect(
+    clippy::panic,
+    reason = "a bench without its fixture has nothing to measure"
+)]
 fn hits(criterion: &mut Criterion) {
     let (runtime, warm) = match up() {
         Ok(up) => up,

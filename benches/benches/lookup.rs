@@ -20,6 +20,10 @@ fn key(number: u32) -> Key {
     Key::slice(id, 0)
 }
 
+#[expect(
+    clippy::panic,
+    reason = "a bench without its fixture has nothing to measure"
+)]
 fn lookup(criterion: &mut Criterion) {
     let (runtime, warm) = match up() {
         Ok(up) => up,

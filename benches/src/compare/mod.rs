@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     fn plan(&self) -> Plan {
-        let (runs, megabytes) = if self.quick { (3, 500) } else { (5, 2000) };
+        let (runs, megabytes) = if self.quick { (3, 500) } else { (5, 1000) };
         Plan {
             runs: self.runs.unwrap_or(runs).max(1),
             body_bytes: self.megabytes.unwrap_or(megabytes).max(1) * 1_000_000,

@@ -60,12 +60,19 @@ impl Nginx {
             .arg("-c")
             .arg(&config)
             .stderr(Stdio::null())
+            .kill_on_drop(false)
             .spawn()
             .map_err(Error::io("starting nginx on its core (taskset)"))?;
-        for port in &ports {
+        let mut nginx = Self {
+            master,
+            pids: Vec::new(),
+            ports,
+            config,
+        };
+        for port in &nginx.ports {
             proof::listening(*port).await?;
         }
-        let Some(pid) = master.id() else {
+        let Some(pid) = nginx.master.id() else {
             return Err(Error::Broken("nginx has ended".to_owned()));
         };
         // The master listens before it has a worker.
@@ -73,14 +80,9 @@ impl Nginx {
             let workers = cpu::workers(pid)?;
             Ok((!workers.is_empty()).then_some(workers))
         });
-        let mut pids = workers.await?;
-        pids.push(pid);
-        Ok(Some(Self {
-            master,
-            pids,
-            ports,
-            config,
-        }))
+        nginx.pids = workers.await?;
+        nginx.pids.push(pid);
+        Ok(Some(nginx))
     }
 
     pub(crate) fn targets(&self) -> Vec<Target> {
@@ -96,17 +98,28 @@ impl Nginx {
         settings.map(target).collect()
     }
 
-    /// Ends it and its workers, which a kill of the master would leave behind.
+    /// Ends it and its workers, and waits until they are gone.
     pub(crate) async fn stop(mut self) -> Result<(), Error> {
-        let mut stop = Command::new("nginx");
-        stop.arg("-c").arg(&self.config).args(["-s", "stop"]);
-        stop.stdout(Stdio::null()).stderr(Stdio::null());
-        stop.status().await.map_err(Error::io("ending nginx"))?;
+        self.ask_to_stop();
         self.master
             .wait()
             .await
             .map(drop)
             .map_err(Error::io("ending nginx"))
+    }
+
+    fn ask_to_stop(&self) {
+        let mut stop = std::process::Command::new("nginx");
+        stop.arg("-c").arg(&self.config).args(["-s", "stop"]);
+        // An nginx that has gone already complains, and nobody needs to know.
+        let _gone = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+impl Drop for Nginx {
+    /// A kill of the master would leave its worker behind.
+    fn drop(&mut self) {
+        self.ask_to_stop();
     }
 }
 

@@ -95,22 +95,19 @@ fn ratio(row: &Row, entry: &Entry) -> Option<f64> {
 
 /// What the row comes to, in words; a lost row says so.
 fn verdict(row: &Row) -> String {
-    let mut text = format!("- {}: ", row.shape);
-    let signed = row.entry(Kind::Signed);
-    match signed.and_then(|entry| ratio(row, entry)) {
-        Some(ratio) if ratio <= AIM => text += &format!("{ratio:.2}x of nginx, the aim holds"),
-        Some(ratio) if ratio < 1.0 => {
-            text += &format!("{ratio:.2}x of nginx: MISSES the aim of {AIM}x");
-        }
-        Some(ratio) => text += &format!("{ratio:.2}x of nginx: LOSES"),
-        None => text += "no nginx to compare with",
-    }
-    if let (Some(signed), Some(open)) = (signed, row.entry(Kind::Open)) {
-        let cost = |entry: &Entry| entry.over(Sample::cpu_s_per_gb).median;
+    let cost = |entry: &Entry| entry.over(Sample::cpu_s_per_gb).median;
+    let (signed, open) = (row.entry(Kind::Signed), row.entry(Kind::Open));
+    let standing = match signed.and_then(|entry| ratio(row, entry)) {
+        Some(ratio) if ratio <= AIM => format!("{ratio:.2}x of nginx, the aim holds"),
+        Some(ratio) if ratio < 1.0 => format!("{ratio:.2}x of nginx: MISSES the aim of {AIM}x"),
+        Some(ratio) => format!("{ratio:.2}x of nginx: LOSES"),
+        None => "no nginx to compare with".to_owned(),
+    };
+    let signing = signed.zip(open).map_or_else(String::new, |(signed, open)| {
         let more = (cost(signed) / cost(open) - 1.0) * 100.0;
-        text += &format!("; signed URLs cost {more:+.1} %");
-    }
-    text
+        format!("; signed URLs cost {more:+.1} %")
+    });
+    format!("- {}: {standing}{signing}", row.shape)
 }
 
 /// The settings of nginx in one short run each, from which the best went into the table.
