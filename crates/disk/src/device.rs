@@ -11,10 +11,14 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::{
     BLOCK, Buffer, Error, Fault, Faults, Operation, Pool,
     engine::{Engine, Motor},
     file::Opened,
+    gate::{Gate, Permit},
+    uring::DEPTH_MAX,
 };
 
 /// How to open a device.
@@ -46,6 +50,7 @@ pub struct Device(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     opened: Opened,
+    gate: Gate,
     motor: Motor,
     read_deadline: Duration,
     bytes: AtomicU64,
@@ -61,16 +66,18 @@ impl Device {
         let opening = tokio::task::spawn_blocking(move || {
             let opened = Opened::open(&place, &wish.pool)?;
             let bytes = opened.measure()?;
-            let motor = Motor::start(&opened, wish.engine, wish.reads_in_flight.max(1))?;
-            Ok((opened, motor, AtomicU64::new(bytes)))
+            let gate = Gate::new(wish.reads_in_flight.clamp(1, DEPTH_MAX));
+            let motor = Motor::start(&opened, wish.engine, &gate)?;
+            Ok((opened, gate, motor, AtomicU64::new(bytes)))
         });
         let failed = Error::ShuttingDown {
             operation: Operation::Open,
         };
-        let (opened, motor, bytes) = opening.await.unwrap_or(Err(failed))?;
+        let (opened, gate, motor, bytes) = opening.await.unwrap_or(Err(failed))?;
         Ok(Self(Arc::new(Inner {
             path,
             opened,
+            gate,
             motor,
             read_deadline: options.read_deadline,
             bytes,
@@ -122,24 +129,43 @@ impl Device {
         Ok(())
     }
 
-    /// Reads `length` bytes from `offset` into a pooled buffer, within the deadline.
+    /// Reads `length` bytes from `offset` into a pooled buffer, within the deadline of [`Options`].
     pub async fn read_at(&self, offset: u64, length: usize) -> Result<Buffer, Error> {
-        let deadline = self.0.read_deadline;
-        let read = tokio::time::timeout(deadline, self.read(offset, length));
-        read.await.unwrap_or(Err(Error::TimedOut {
-            operation: Operation::Read,
-            offset,
-            after: deadline,
-        }))
+        self.read_within(self.0.read_deadline, offset, length).await
     }
 
-    async fn read(&self, offset: u64, length: usize) -> Result<Buffer, Error> {
+    /// Reads `length` bytes from `offset` into a pooled buffer, within `after`. The buffer is taken
+    /// when it is the read's turn: those who wait hold no memory.
+    pub async fn read_within(
+        &self,
+        after: Duration,
+        offset: u64,
+        length: usize,
+    ) -> Result<Buffer, Error> {
         let range = whole_blocks(Operation::Read, offset, length)?;
+        let (end, landed) = (Instant::now() + after, self.0.gate.landed());
+        let late = |stuck| Error::TimedOut {
+            operation: Operation::Read,
+            offset,
+            after,
+            stuck,
+        };
+        let entered = timeout_at(end, self.0.gate.enter(Operation::Read)).await;
+        // A queue that moves is a device with much to do; one that does not is a device that hangs.
+        let permit = entered.map_err(|_elapsed| late(self.0.gate.landed() == landed))??;
+        let read = timeout_at(end, self.read(permit, range)).await;
+        read.unwrap_or_else(|_elapsed| Err(late(true)))
+    }
+
+    async fn read(&self, permit: Permit, range: Range<u64>) -> Result<Buffer, Error> {
+        let offset = range.start;
+        let length = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
         let fault = self.strike(Operation::Read, range).await;
         if let Some(error) = fault.and_then(|fault| fault.error(Operation::Read, offset, length)) {
             return Err(error);
         }
-        let mut buffer = self.0.motor.read_at(offset, length, &self.0.pool).await?;
+        let buffer = self.0.pool.take(length);
+        let mut buffer = self.0.motor.read_at(permit, offset, buffer).await?;
         if let Some(fault) = fault {
             fault.flip(offset, &mut buffer);
         }
@@ -150,6 +176,7 @@ impl Device {
     pub async fn write_at(&self, offset: u64, mut buffer: Buffer) -> Result<(), Error> {
         let wanted = buffer.len();
         let range = whole_blocks(Operation::Write, offset, wanted)?;
+        let permit = self.0.gate.enter(Operation::Write).await?;
         let fault = self.strike(Operation::Write, range).await;
         let mut length = wanted;
         if let Some(fault) = fault {
@@ -161,7 +188,10 @@ impl Device {
             };
         }
         if length > 0 {
-            self.0.motor.write_at(offset, buffer, length).await?;
+            self.0
+                .motor
+                .write_at(permit, offset, buffer, length)
+                .await?;
         }
         let failure = fault.and_then(|fault| fault.error(Operation::Write, offset, wanted));
         failure.map_or(Ok(()), Err)
@@ -169,11 +199,12 @@ impl Device {
 
     /// Makes all that was written durable.
     pub async fn sync(&self) -> Result<(), Error> {
+        let permit = self.0.gate.enter(Operation::Sync).await?;
         let fault = self.strike(Operation::Sync, 0..0).await;
         if let Some(error) = fault.and_then(|fault| fault.error(Operation::Sync, 0, 0)) {
             return Err(error);
         }
-        self.0.motor.sync().await
+        self.0.motor.sync(permit).await
     }
 
     async fn strike(&self, operation: Operation, range: Range<u64>) -> Option<Fault> {

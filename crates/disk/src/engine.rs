@@ -2,7 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{Buffer, Error, Operation, Pool, blocking::Blocking, file::Opened, uring::Uring};
+use crate::{
+    Buffer, Error, Operation,
+    blocking::Blocking,
+    file::Opened,
+    gate::{Gate, Permit},
+    uring::Uring,
+};
 
 /// Which engine moves the blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -46,10 +52,10 @@ pub(crate) enum Motor {
 
 impl Motor {
     /// Starts an engine. Blocks the thread.
-    pub(crate) fn start(opened: &Opened, wish: Engine, depth: usize) -> Result<Self, Error> {
-        let uring = || Uring::start(Arc::clone(&opened.file), depth);
+    pub(crate) fn start(opened: &Opened, wish: Engine, gate: &Gate) -> Result<Self, Error> {
+        let uring = || Uring::start(Arc::clone(&opened.file), gate.clone());
         let blocking = |fallback| Self::Blocking {
-            engine: Blocking::new(Arc::clone(&opened.file), depth),
+            engine: Blocking::new(Arc::clone(&opened.file)),
             fallback,
         };
         match wish {
@@ -83,32 +89,33 @@ impl Motor {
 
     pub(crate) async fn read_at(
         &self,
+        permit: Permit,
         offset: u64,
-        length: usize,
-        pool: &Pool,
+        buffer: Buffer,
     ) -> Result<Buffer, Error> {
         match self {
-            Self::Uring(engine) => engine.read_at(offset, length, pool).await,
-            Self::Blocking { engine, .. } => engine.read_at(offset, length, pool).await,
+            Self::Uring(engine) => engine.read_at(permit, offset, buffer).await,
+            Self::Blocking { engine, .. } => engine.read_at(permit, offset, buffer).await,
         }
     }
 
     pub(crate) async fn write_at(
         &self,
+        permit: Permit,
         offset: u64,
         buffer: Buffer,
         length: usize,
     ) -> Result<(), Error> {
         match self {
-            Self::Uring(engine) => engine.write_at(offset, buffer, length).await,
-            Self::Blocking { engine, .. } => engine.write_at(offset, buffer, length).await,
+            Self::Uring(engine) => engine.write_at(permit, offset, buffer, length).await,
+            Self::Blocking { engine, .. } => engine.write_at(permit, offset, buffer, length).await,
         }
     }
 
-    pub(crate) async fn sync(&self) -> Result<(), Error> {
+    pub(crate) async fn sync(&self, permit: Permit) -> Result<(), Error> {
         match self {
-            Self::Uring(engine) => engine.sync().await,
-            Self::Blocking { engine, .. } => engine.sync().await,
+            Self::Uring(engine) => engine.sync(permit).await,
+            Self::Blocking { engine, .. } => engine.sync(permit).await,
         }
     }
 }

@@ -61,6 +61,8 @@ pub enum Error {
         offset: u64,
         /// How long it may take.
         after: Duration,
+        /// Whether the device is to blame, and not the number of those who want something of it.
+        stuck: bool,
     },
     /// The offset or the length is no multiple of [`crate::BLOCK`]: a mistake of the caller.
     #[error("{operation} at {offset} of {length} bytes: not whole blocks")]

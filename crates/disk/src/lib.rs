@@ -18,6 +18,7 @@ mod engine;
 mod error;
 mod faults;
 mod file;
+mod gate;
 mod uring;
 
 pub use buffer::{BLOCK, Buffer, Pool};

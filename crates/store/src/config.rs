@@ -45,6 +45,10 @@ pub struct Config {
     pub engine: disk::Engine,
     /// How long a disk that failed is left alone before it is tried again. Default: 5 s.
     pub retry_after: Duration,
+    /// How long a disk may go without a single good read, while it is tried, before it is ejected:
+    /// left out for good, also after a restart. A disk that is suspended five times within an hour
+    /// is ejected as well. Default: 1 min.
+    pub eject_after: Duration,
     /// How many scopes the purge journal remembers one by one. Beyond that the older half is
     /// folded into one purge of everything of that age. Default: 131,072 (about 5 MiB of RAM).
     pub purge_scopes_max: usize,
@@ -64,6 +68,7 @@ impl Default for Config {
             reads_per_disk: 16,
             engine: disk::Engine::Auto,
             retry_after: Duration::from_secs(5),
+            eject_after: Duration::from_mins(1),
             purge_scopes_max: 1 << 17,
         }
     }

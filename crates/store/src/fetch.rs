@@ -14,10 +14,11 @@ use crate::{
     Key, Record, Tier,
     config::DISKS_MAX,
     directory::{Directory, Outcome, Route, Told},
+    ejection::Ejections,
     index::Entry,
     log::{
         Disk,
-        read::{Failure, Wanted, read},
+        read::{Failure, Stored, Wanted, read},
     },
     metrics::{DiskRead, Metrics},
 };
@@ -31,6 +32,7 @@ pub(crate) struct Fetcher {
     pub(crate) timeout: Duration,
     pub(crate) reads_max: usize,
     pub(crate) reads: Arc<AtomicUsize>,
+    pub(crate) ejections: Ejections,
 }
 
 /// A read under way. Whatever becomes of it, it is unhooked and its waiters are told.
@@ -42,6 +44,7 @@ struct Read {
     tell: watch::Sender<Told>,
     ended: bool,
     reads: Arc<AtomicUsize>,
+    ejections: Ejections,
 }
 
 impl Fetcher {
@@ -88,6 +91,7 @@ impl Fetcher {
             tell,
             ended: false,
             reads: Arc::clone(&self.reads),
+            ejections: self.ejections.clone(),
         };
         let disk = self
             .disks
@@ -105,28 +109,42 @@ impl Fetcher {
 impl Read {
     async fn run(self, disk: Arc<Disk>, timeout: Duration) {
         let wanted = Wanted::new(&disk, self.key, &self.entry);
-        let done = tokio::time::timeout(timeout, read(&disk, &wanted)).await;
+        let done = read(&disk, &wanted, timeout).await;
+        // What is wrong with the content says nothing about the disk's manners, nor does a queue
+        // that is long because many want something.
+        let good = match &done {
+            Ok(_) => Some(true),
+            Err(
+                Failure::Disk(disk::Error::TimedOut { stuck: false, .. })
+                | Failure::Mismatch
+                | Failure::Corrupt,
+            ) => None,
+            Err(Failure::Disk(_)) => Some(false),
+        };
+        let ejected = good.and_then(|good| disk.tell_read(good));
+        let (directory, ejections) = (Arc::clone(&self.directory), self.ejections.clone());
+        self.judge(&disk, done);
+        if let Some(why) = ejected {
+            ejections.eject(&disk, &directory, &why).await;
+        }
+    }
+
+    /// Ends the read by what it brought.
+    fn judge(self, disk: &Disk, done: Result<Stored, Failure>) {
         match done {
-            Ok(Ok(stored)) => {
-                disk.tell_read(true);
-                if self.entry.is_of(stored.sequence) {
-                    let record = Record {
-                        bytes: stored.bytes,
-                        stamp: stored.stamp,
-                    };
-                    self.end(DiskRead::Hit, Outcome::Read(record));
-                } else {
-                    self.end(DiskRead::Mismatch, Outcome::Lost);
-                }
+            Ok(stored) if self.entry.is_of(stored.sequence) => {
+                let record = Record {
+                    bytes: stored.bytes,
+                    stamp: stored.stamp,
+                };
+                self.end(DiskRead::Hit, Outcome::Read(record));
             }
-            Ok(Err(Failure::Mismatch)) => self.end(DiskRead::Mismatch, Outcome::Lost),
-            Ok(Err(Failure::Corrupt)) => self.end(DiskRead::Corrupt, Outcome::Lost),
-            Ok(Err(Failure::Disk(disk::Error::TimedOut { .. }))) | Err(_) => {
-                disk.tell_read(false);
+            Ok(_) | Err(Failure::Mismatch) => self.end(DiskRead::Mismatch, Outcome::Lost),
+            Err(Failure::Corrupt) => self.end(DiskRead::Corrupt, Outcome::Lost),
+            Err(Failure::Disk(disk::Error::TimedOut { .. })) => {
                 self.end(DiskRead::Timeout, Outcome::Failed);
             }
-            Ok(Err(Failure::Disk(error))) => {
-                disk.tell_read(false);
+            Err(Failure::Disk(error)) => {
                 tracing::warn!(disk = %disk.path.display(), %error, "a read failed");
                 self.end(DiskRead::Error, Outcome::Lost);
             }

@@ -16,8 +16,8 @@
 //! - **A purge stays.** It is durable before it is acknowledged. A disk whose purges cannot be known
 //!   (the journal is lost, damaged, another store's) is emptied.
 //! - **A removal wins** against queued writes, running reads and, once flushed, a restart.
-//! - **Disks fail alone.** A disk in trouble is left alone for a while and tried again; the RAM tier
-//!   and the other disks go on.
+//! - **Disks fail alone.** A disk in trouble is left alone for a while and tried again, and ejected
+//!   for good if that does not help; the RAM tier and the other disks go on.
 //! - **A disk that holds something else is never written to.** Only what is blank, or bears our
 //!   mark, is taken into use.
 //!
@@ -31,6 +31,7 @@
 
 mod config;
 mod directory;
+mod ejection;
 mod error;
 mod fetch;
 mod format;

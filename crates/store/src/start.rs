@@ -9,9 +9,10 @@ use std::{
 use prometheus::Registry;
 
 use crate::{
-    Config, Error, Key, Memory, Record,
+    Config, DiskState, Error, Key, Memory, Record,
     config::DISKS_MAX,
     directory::Directory,
+    ejection::Ejections,
     fetch::Fetcher,
     format::record::Kind,
     index::Place,
@@ -78,6 +79,7 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
         timeout: config.read_timeout,
         reads_max: config.reads_in_flight_max,
         reads: Arc::new(AtomicUsize::new(0)),
+        ejections: Ejections::new(config.state_dir.clone()),
     };
     Ok(Inner {
         ram_bytes_max: config.ram_bytes,
@@ -123,7 +125,7 @@ async fn open_disks(
         let store = past.map(|past| past.store);
         opening.push(tokio::spawn(async move {
             let Some(store) = store else {
-                return Err("without a purge journal".to_owned());
+                return Err(DiskState::Absent("without a purge journal".into()));
             };
             let wish = Wish {
                 number,
@@ -131,31 +133,29 @@ async fn open_disks(
                 store,
                 settings: &settings,
             };
-            let disk = Arc::new(open(wish).await.map_err(|refusal| refusal.to_string())?);
+            let disk = Arc::new(open(wish).await.map_err(|refusal| refusal.state())?);
             let recovered = recover(&disk).await;
             Ok((disk, recovered))
         }));
     }
     let (mut slots, mut found) = (Vec::new(), Vec::new());
     for (opening, disk) in opening.into_iter().zip(&config.disks) {
-        let opened = opening.await.unwrap_or_else(|lost| Err(lost.to_string()));
+        let lost = |error: tokio::task::JoinError| DiskState::Absent(error.to_string().into());
+        let opened = opening.await.unwrap_or_else(|error| Err(lost(error)));
         match opened {
             Ok((disk, recovered)) => {
                 slots.push(Slot::Open(Arc::clone(&disk)));
                 found.push((disk, recovered));
             }
-            Err(reason) => slots.push(absent(disk.path.clone(), reason)),
+            Err(state) => slots.push(left_out(disk.path.clone(), state)),
         }
     }
     (slots, found)
 }
 
-fn absent(path: PathBuf, reason: String) -> Slot {
-    tracing::error!(disk = %path.display(), reason, "disk is left out");
-    Slot::Absent {
-        path,
-        reason: reason.into(),
-    }
+fn left_out(path: PathBuf, state: DiskState) -> Slot {
+    tracing::error!(disk = %path.display(), %state, "disk is left out");
+    Slot::LeftOut { path, state }
 }
 
 /// Enters the newest of each key into the index, over all disks.

@@ -45,6 +45,9 @@ pub enum DiskState {
     ReadOnly,
     /// Does neither; reads failed in a row and are retried after a while.
     Suspended,
+    /// Failed for good, with the reason, in this run or an earlier one: the node goes on without it
+    /// until an operator has it used again.
+    Ejected(Arc<str>),
     /// Could not be opened at start, with the reason: the node goes on without it.
     Absent(Arc<str>),
     /// Reads; the store was closed.
@@ -53,8 +56,14 @@ pub enum DiskState {
 
 impl DiskState {
     /// Every word that [`Self::as_str`] says.
-    pub(crate) const LABELS: [&'static str; 5] =
-        ["serving", "read_only", "suspended", "absent", "closed"];
+    pub(crate) const LABELS: [&'static str; 6] = [
+        "serving",
+        "read_only",
+        "suspended",
+        "ejected",
+        "absent",
+        "closed",
+    ];
 
     /// The word for a metric label.
     pub const fn as_str(&self) -> &'static str {
@@ -62,6 +71,7 @@ impl DiskState {
             Self::Serving => "serving",
             Self::ReadOnly => "read_only",
             Self::Suspended => "suspended",
+            Self::Ejected(_) => "ejected",
             Self::Absent(_) => "absent",
             Self::Closed => "closed",
         }
@@ -71,7 +81,9 @@ impl DiskState {
 impl fmt::Display for DiskState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Absent(reason) => write!(f, "absent: {reason}"),
+            Self::Absent(reason) | Self::Ejected(reason) => {
+                write!(f, "{}: {reason}", self.as_str())
+            }
             Self::Serving | Self::ReadOnly | Self::Suspended | Self::Closed => {
                 f.write_str(self.as_str())
             }

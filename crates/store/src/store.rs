@@ -37,7 +37,7 @@ pub(crate) struct Inner {
 /// A configured disk.
 pub(crate) enum Slot {
     Open(Arc<Disk>),
-    Absent { path: PathBuf, reason: Arc<str> },
+    LeftOut { path: PathBuf, state: DiskState },
 }
 
 impl Store {
@@ -163,7 +163,7 @@ impl Inner {
     pub(crate) fn open_disks(&self) -> impl Iterator<Item = &Arc<Disk>> {
         self.disks.iter().filter_map(|slot| match slot {
             Slot::Open(disk) => Some(disk),
-            Slot::Absent { .. } => None,
+            Slot::LeftOut { .. } => None,
         })
     }
 
@@ -248,9 +248,9 @@ impl Inner {
                     queued_bytes: disk.queue.bytes(),
                 }
             }
-            Slot::Absent { path, reason } => DiskStats {
+            Slot::LeftOut { path, state } => DiskStats {
                 path: path.clone(),
-                state: DiskState::Absent(Arc::clone(reason)),
+                state: state.clone(),
                 engine: None,
                 capacity_bytes: 0,
                 bytes: 0,

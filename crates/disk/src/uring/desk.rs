@@ -7,10 +7,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use super::wake::Wake;
-use crate::{Buffer, Error, Operation};
+use crate::{Buffer, Error, Operation, gate::Permit};
 
 /// What is to be done. It owns the buffer for as long as the kernel may touch it.
 pub(super) enum Work {
@@ -59,7 +59,7 @@ pub(super) type Done = Result<Option<Buffer>, Error>;
 pub(super) struct Order {
     pub(super) work: Work,
     pub(super) reply: oneshot::Sender<Done>,
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) permit: Permit,
 }
 
 /// The queue between those who order and the thread that owns the ring. Its length is bounded by
@@ -118,7 +118,7 @@ impl Desk {
 
     /// Places an order. Cancel safe: who stops waiting has it cancelled, and the buffer stays with
     /// the ring until the kernel has let go of it.
-    pub(super) async fn order(&self, work: Work, permit: OwnedSemaphorePermit) -> Done {
+    pub(super) async fn order(&self, work: Work, permit: Permit) -> Done {
         let (operation, offset) = (work.operation(), work.offset());
         let (reply, outcome) = oneshot::channel();
         self.tell(|state| {

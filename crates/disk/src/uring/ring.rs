@@ -377,10 +377,10 @@ fn outcome(work: Work, moved: io::Result<usize>) -> Result<Option<Buffer>, Error
 mod tests {
     use std::io::Write;
 
-    use tokio::sync::{Semaphore, oneshot};
+    use tokio::sync::oneshot;
 
     use super::*;
-    use crate::{BLOCK, Pool, uring::desk::Done};
+    use crate::{BLOCK, Operation, Pool, gate::Gate, uring::desk::Done};
 
     /// A ring, or nothing, said aloud, where the kernel refuses it.
     fn ring(file: &File, flights: usize, entries: u32) -> Option<Ring> {
@@ -392,16 +392,26 @@ mod tests {
 
     fn read(offset: u64, pool: &Pool) -> (Order, oneshot::Receiver<Done>) {
         let (reply, outcome) = oneshot::channel();
-        let gate = Arc::new(Semaphore::new(1));
+        let permit = permit();
         let order = Order {
             work: Work::Read {
                 offset,
                 buffer: pool.take(BLOCK),
             },
             reply,
-            permit: gate.try_acquire_owned().unwrap(),
+            permit,
         };
         (order, outcome)
+    }
+
+    fn permit() -> crate::gate::Permit {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let gate = Gate::new(1);
+        let permit = { runtime }
+            .build()
+            .unwrap()
+            .block_on(gate.enter(Operation::Read));
+        permit.unwrap()
     }
 
     /// A device whose reads take as long as the test likes.

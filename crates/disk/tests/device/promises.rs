@@ -354,3 +354,43 @@ async fn a_buffer_is_used_again_once_it_was_dropped() {
     let second = device.read_at(0, 4 * BLOCK).await.unwrap();
     assert_eq!(second.as_ptr(), address);
 }
+
+/// Waits until as many reads are in the device's hands.
+async fn asked(faults: &Faults, reads: u64) {
+    while faults.count(Operation::Read) < reads {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_does_not_move_is_blamed_on_the_device_and_one_that_does_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::new();
+    let device = open(&folder.path().join("disk"), Some(faults.clone())).await;
+    faults.add(Rule::times(Operation::Read, Fault::Hang, 5));
+    let patient: Vec<_> = (0..5)
+        .map(|_| {
+            let device = device.clone();
+            tokio::spawn(async move { device.read_at(0, BLOCK).await.map(drop) })
+        })
+        .collect();
+    asked(&faults, 4).await;
+    let short = Duration::from_millis(50);
+    let error = device.read_within(short, 0, BLOCK).await.unwrap_err();
+    assert!(
+        matches!(error, Error::TimedOut { stuck: true, .. }),
+        "{error:?}"
+    );
+    // One in front ends, and the fifth takes its place: the queue moves, if not fast enough.
+    let moving = async {
+        patient[0].abort();
+        asked(&faults, 5).await;
+    };
+    let (read, ()) = tokio::join!(device.read_within(short, 0, BLOCK), moving);
+    let error = read.unwrap_err();
+    assert!(
+        matches!(error, Error::TimedOut { stuck: false, .. }),
+        "{error:?}"
+    );
+    faults.clear();
+}

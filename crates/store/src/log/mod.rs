@@ -16,7 +16,10 @@ pub(crate) mod writer;
 
 use std::{
     path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use disk::Device;
@@ -95,8 +98,10 @@ impl Disk {
         self.health.lock().may_write(Instant::now())
     }
 
-    pub(crate) fn tell_read(&self, succeeded: bool) {
-        self.health.lock().read(succeeded, Instant::now());
+    /// A read ended. The answer is why the disk is ejected, at the moment when it is: see
+    /// [`crate::ejection`].
+    pub(crate) fn tell_read(&self, succeeded: bool) -> Option<Arc<str>> {
+        self.health.lock().read(succeeded, Instant::now())
     }
 
     pub(crate) fn tell_write(&self, succeeded: bool) {

@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 
 use super::{Disk, health::Health, queue::Queue};
 use crate::{
-    Config, DiskConfig,
+    Config, DiskConfig, DiskState,
     config::SEGMENTS_MIN,
+    ejection::Ejections,
     format::{
         BLOCK, Secret,
         superblock::{BLANK_BYTES, SUPERBLOCKS_BYTES, Superblock, Verdict, judge},
@@ -22,7 +23,7 @@ const POOL_BYTES: usize = 32 << 20;
 /// How long a disk may take to answer at start before it is left out.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long any read may take: those of recovery and of the writer. Who serves waits less.
-const READ_DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const READ_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a disk must know of the store that opens it.
 pub(crate) struct Wish<'a> {
@@ -41,8 +42,22 @@ pub(crate) enum Refusal {
     Foreign,
     #[error("room for {0} segments: at least {SEGMENTS_MIN} are needed")]
     Small(u64),
+    #[error("{0}")]
+    Ejected(String),
     #[error("no answer for {} s", OPEN_TIMEOUT.as_secs())]
     Timeout,
+}
+
+impl Refusal {
+    /// How the disk is shown.
+    pub(crate) fn state(&self) -> DiskState {
+        match self {
+            Self::Ejected(why) => DiskState::Ejected(why.as_str().into()),
+            Self::Device(_) | Self::Foreign | Self::Small(_) | Self::Timeout => {
+                DiskState::Absent(self.to_string().into())
+            }
+        }
+    }
 }
 
 /// Opens a disk, which is emptied if it is ours but of no use. Recovery is for the caller.
@@ -76,7 +91,13 @@ async fn open_device(wish: Wish<'_>) -> Result<Disk, Refusal> {
     };
     let path = wish.config.path.display();
     let (superblock, write) = match verdict {
-        Verdict::Ours(superblock) => (superblock, false),
+        Verdict::Ours(superblock) => {
+            let ejections = Ejections::new(settings.state_dir.clone());
+            if let Some(why) = ejections.remembered(id(&superblock)).await {
+                return Err(Refusal::Ejected(why));
+            }
+            (superblock, false)
+        }
         Verdict::Blank => (fresh(), true),
         Verdict::Stale(why) => {
             tracing::warn!(disk = %path, why, "disk is emptied");
@@ -109,16 +130,18 @@ fn tell_engine(device: &Device) {
     }
 }
 
+/// A disk's name in the journal.
+fn id(superblock: &Superblock) -> u64 {
+    let id = superblock.disk.first_chunk().unwrap_or(&[0; 8]);
+    u64::from_le_bytes(*id)
+}
+
 fn assemble(wish: &Wish<'_>, device: Device, superblock: &Superblock) -> Disk {
     let settings = wish.settings;
-    let (id, _) = superblock
-        .disk
-        .split_first_chunk()
-        .unwrap_or((&[0; 8], &[]));
     Disk {
         number: wish.number,
         path: wish.config.path.clone(),
-        id: u64::from_le_bytes(*id),
+        id: id(superblock),
         device,
         secret: superblock.secret,
         segment_bytes: superblock.segment_bytes,
@@ -126,7 +149,7 @@ fn assemble(wish: &Wish<'_>, device: Device, superblock: &Superblock) -> Disk {
             .map(|_| AtomicU64::new(0))
             .collect(),
         queue: Queue::new(settings.write_queue_bytes),
-        health: Mutex::new(Health::new(settings.retry_after)),
+        health: Mutex::new(Health::new(settings.retry_after, settings.eject_after)),
     }
 }
 

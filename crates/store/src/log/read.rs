@@ -1,5 +1,7 @@
 //! Reading a record back: one read into a pooled buffer, which becomes the record's bytes.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::Disk;
@@ -63,15 +65,15 @@ impl Wanted {
     }
 }
 
-/// Reads what is wanted. Cancel safe.
-pub(crate) async fn read(disk: &Disk, wanted: &Wanted) -> Result<Stored, Failure> {
+/// Reads what is wanted, within `time`. Cancel safe.
+pub(crate) async fn read(disk: &Disk, wanted: &Wanted, time: Duration) -> Result<Stored, Failure> {
     let start = wanted.place.start;
     let from = start - start % BLOCK;
     let end = start + HEADER_BYTES as u64 + u64::from(wanted.length);
     let length = usize::try_from(end.next_multiple_of(BLOCK) - from).unwrap_or(usize::MAX);
     let buffer = disk
         .device
-        .read_at(from, length)
+        .read_within(time, from, length)
         .await
         .map_err(Failure::Disk)?;
     let at = usize::try_from(start - from).unwrap_or(usize::MAX);
@@ -169,7 +171,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (disk, entries) = written(folder.path()).await;
         for (entry, length) in entries.iter().zip([300, 40_000]) {
-            let stored = read(&disk, &wanted(&disk, entry)).await.ok().unwrap();
+            let stored = read(&disk, &wanted(&disk, entry), Duration::from_mins(1))
+                .await
+                .ok()
+                .unwrap();
             assert_eq!(stored.bytes, vec![9; length]);
             assert_eq!(
                 (stored.sequence, stored.stamp),
@@ -212,7 +217,7 @@ mod tests {
             wanted(&disk, &entries[2]),
         ];
         for (index, stranger) in strangers.iter().enumerate() {
-            let failure = read(&disk, stranger).await.err();
+            let failure = read(&disk, stranger, Duration::from_mins(1)).await.err();
             assert!(
                 matches!(failure, Some(Failure::Mismatch)),
                 "{index}: {failure:?}"

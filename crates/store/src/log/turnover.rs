@@ -3,6 +3,7 @@
 
 use super::{
     batch::Job,
+    open::READ_DEADLINE,
     read::{Failure, Wanted, read},
     recover::footer,
     writer::Writer,
@@ -83,7 +84,8 @@ impl Writer {
         let from = self.disk.place(segment, entry.start);
         let (key, length) = (entry.key, entry.length);
         let known = index::Entry::new(0, from, entry.sequence, length);
-        match read(&self.disk, &Wanted::new(&self.disk, key, &known)).await {
+        let wanted = Wanted::new(&self.disk, key, &known);
+        match read(&self.disk, &wanted, READ_DEADLINE).await {
             Ok(stored) => Some(Job {
                 kind: Kind::Payload,
                 key,

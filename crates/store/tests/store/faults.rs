@@ -226,3 +226,67 @@ async fn a_disk_in_trouble_leaves_its_puts_to_the_other() {
         "all go to the healthy disk"
     );
 }
+
+/// A place with two disks, the first of which fails by `fault`; its records are asked for until it
+/// is ejected.
+async fn ejected(fault: Fault) -> (Place, Opened) {
+    let mut place = Place::new(8 << 20);
+    let healthy = store::DiskConfig::new(place.path("second"), 8 << 20);
+    place.config.disks.push(healthy);
+    place.config.retry_after = Duration::from_millis(1);
+    place.config.eject_after = Duration::from_millis(20);
+    place.config.read_timeout = Duration::from_millis(20);
+    let opened = place.open().await;
+    opened.put_all(0..400).await;
+    place.faults.add(Rule::always(Operation::Read, fault));
+    let mut number = 0;
+    while !matches!(state(&opened), DiskState::Ejected(_)) {
+        opened.get(number % 400).await;
+        // Failed records are forgotten: the disk gets new ones.
+        if number % 400 == 399 {
+            opened.put_all(0..400).await;
+        }
+        number += 1;
+        assert!(number < 100_000, "{}", state(&opened));
+    }
+    place.faults.clear();
+    (place, opened)
+}
+
+#[tokio::test]
+async fn a_disk_that_goes_on_failing_is_ejected_and_remembered_and_the_other_goes_on() {
+    let (mut place, opened) = ejected(Fault::Errno(libc::EIO)).await;
+    until("forgetting", || opened.store.stats().disks[0].records == 0).await;
+    opened.put_all(400..500).await;
+    // The other disk may be slow on a busy machine, which is a miss; what it holds stays.
+    assert!((400..500).all(|number| opened.store.tier(&key(number)) == Some(Tier::Disk)));
+    let note = || {
+        let names = std::fs::read_dir(place.path("state")).unwrap();
+        names
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.to_string_lossy().contains("ejected-"))
+    };
+    until("the note", || note().is_some()).await;
+    let note = note().unwrap();
+    opened.close().await;
+
+    place.config.read_timeout = Duration::from_mins(1);
+    let again = place.open().await;
+    let DiskState::Ejected(why) = state(&again) else {
+        panic!("{}", state(&again))
+    };
+    assert!(why.contains("remove") && why.contains("ejected-"), "{why}");
+    assert_eq!(again.count_held(400..500).await, 100);
+    again.close().await;
+
+    std::fs::remove_file(note).unwrap();
+    let back = place.open().await;
+    assert_eq!(state(&back), DiskState::Serving);
+    assert_eq!(back.count_held(400..500).await, 100);
+}
+
+#[tokio::test]
+async fn a_disk_that_misses_its_deadlines_is_ejected() {
+    let (_place, opened) = ejected(Fault::Delay(Duration::from_millis(60))).await;
+    assert!(opened.counter("disk_reads_total", Some("timeout")) > 0);
+}
