@@ -109,7 +109,7 @@ fn as_f64(number: u64) -> f64 {
 pub(crate) struct Row {
     pub(crate) shape: Shape,
     pub(crate) entries: Vec<Entry>,
-    /// Settings of nginx that were tried beforehand, with their cost in one short run.
+    /// Settings of nginx that were tried beforehand, with their cost in short runs.
     pub(crate) tried: Vec<(&'static str, f64)>,
 }
 
@@ -121,7 +121,7 @@ pub(crate) struct Entry {
 }
 
 impl Row {
-    pub(crate) fn new(shape: Shape, contestants: &[Target], tried: &[(Target, Sample)]) -> Self {
+    pub(crate) fn new(shape: Shape, contestants: &[Target], tried: &[(Target, f64)]) -> Self {
         let entry = |target: &Target| Entry {
             label: target.label,
             kind: target.kind,
@@ -132,7 +132,7 @@ impl Row {
             entries: contestants.iter().map(entry).collect(),
             tried: tried
                 .iter()
-                .map(|(target, sample)| (target.label, sample.cpu_s_per_gb()))
+                .map(|(target, cost)| (target.label, *cost))
                 .collect(),
         }
     }
@@ -161,7 +161,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    fn of(figures: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn of(figures: impl Iterator<Item = f64>) -> Self {
         let mut all: Vec<f64> = figures.collect();
         all.sort_by(f64::total_cmp);
         let at = |index: usize| all.get(index).copied().unwrap_or(f64::NAN);

@@ -19,13 +19,17 @@ use std::{fs, io::Write, path::PathBuf};
 use tokio::runtime::Runtime;
 
 use error::Error;
-use measure::{Plan, Row, Sample, Shape};
+use measure::{Plan, Row, Sample, Shape, Spread};
 use nginx::Nginx;
 use ours::Ours;
 use pinned::Cores;
 use report::Report;
 use target::Target;
 use world::World;
+
+/// Tries of each setting of nginx, and their length as a part of a run's.
+const TRIES: usize = 3;
+const TRY_PART: u64 = 4;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -126,18 +130,14 @@ async fn row(
     nginx: Option<&Nginx>,
 ) -> Result<Row, Error> {
     let mut contestants = vec![ours.signed(), ours.open()];
-    let mut tried = Vec::new();
-    if let Some(nginx) = nginx {
-        for target in nginx.targets() {
-            let short = plan.body_bytes / 4;
-            let sample = generator.measure(world, shape, &target, short).await?;
-            tried.push((target, sample));
-        }
-        let by_cost = |one: &&(Target, Sample), other: &&(Target, Sample)| {
-            one.1.cpu_s_per_gb().total_cmp(&other.1.cpu_s_per_gb())
-        };
-        contestants.extend(tried.iter().min_by(by_cost).map(|(best, _)| best.clone()));
-    }
+    let tried = match nginx {
+        Some(nginx) => try_out(generator, world, shape, plan, nginx).await?,
+        None => Vec::new(),
+    };
+    let best = tried
+        .iter()
+        .min_by(|(_, one), (_, other)| one.total_cmp(other));
+    contestants.extend(best.map(|(target, _)| target.clone()));
     let mut row = Row::new(shape, &contestants, &tried);
     for turn in 0..plan.runs {
         for place in 0..contestants.len() {
@@ -151,4 +151,28 @@ async fn row(
         }
     }
     Ok(row)
+}
+
+/// What each setting of nginx costs per GB in the shape: the median of short runs that take turns,
+/// so that a moment's noise does not choose.
+async fn try_out(
+    generator: &load::Generator,
+    world: &World,
+    shape: Shape,
+    plan: &Plan,
+    nginx: &Nginx,
+) -> Result<Vec<(Target, f64)>, Error> {
+    let targets = nginx.targets();
+    let mut samples = vec![Vec::new(); targets.len()];
+    for _ in 0..TRIES {
+        for (target, samples) in targets.iter().zip(&mut samples) {
+            let short = plan.body_bytes / TRY_PART;
+            samples.push(generator.measure(world, shape, target, short).await?);
+        }
+    }
+    let cost = |samples: Vec<Sample>| Spread::of(samples.iter().map(Sample::cpu_s_per_gb)).median;
+    Ok(targets
+        .into_iter()
+        .zip(samples.into_iter().map(cost))
+        .collect())
 }

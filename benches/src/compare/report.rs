@@ -110,7 +110,7 @@ fn verdict(row: &Row) -> String {
     format!("- {}: {standing}{signing}", row.shape)
 }
 
-/// The settings of nginx in one short run each, from which the best went into the table.
+/// The settings of nginx in short runs, from which the best went into the table.
 fn tried(text: &mut String, rows: &[Row]) {
     let Some(first) = rows.first().filter(|row| !row.tried.is_empty()) else {
         return;
