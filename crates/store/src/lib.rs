@@ -41,6 +41,7 @@ mod key;
 mod log;
 mod memory;
 mod metrics;
+pub mod policy;
 mod random;
 mod start;
 mod stats;

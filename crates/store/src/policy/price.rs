@@ -1,0 +1,272 @@
+//! What a slice must be worth to be written.
+
+use std::time::Duration;
+
+use super::{
+    Settings,
+    worth::{Worth, real},
+};
+
+const DAY: Duration = Duration::from_hours(24);
+/// Written bytes for each missed one, where a disk is much smaller than what is asked for.
+/// Simulated: more does not lower the misses, a quarter of it raises them by a few percent.
+const SHARE_TIGHT: f64 = 0.08;
+/// The same, of a disk that has just filled up ...
+const SHARE_YOUNG: f64 = 0.6;
+/// ... until so many times its capacity were written, less and less from the first on.
+const YOUNG_TURNS: (f64, f64) = (2.0, 2.6);
+/// How many days of misses fill a disk that is roomy: up from the first a little, at the second
+/// all that is missed is written.
+const ROOMY_DAYS: (f64, f64) = (4.0, 8.0);
+/// How many days of the budget may be spent at once: wear counts over years.
+const BURST_DAYS: u64 = 7;
+/// Writing this part of the capacity beyond its share doubles the price.
+const STEP: f64 = 0.01;
+/// Prices stay within powers of two, so that they are found again soon when times change.
+const PRICE_MAX: f64 = 12.0;
+/// A new slice has to be worth twice what an old one must, or the two take turns.
+const NEWCOMER: f64 = 1.0;
+
+/// The price, and what moves it.
+#[derive(Debug)]
+pub(super) struct Price {
+    capacity: f64,
+    per_day: u64,
+    /// The binary logarithm of the count that a record must have to be kept.
+    log2: f64,
+    is_full: bool,
+    /// Bytes ever written, what was held at the start counted in.
+    written: f64,
+    /// Bytes that may still be written; below zero by one write at most.
+    budget: i64,
+    rate: Rate,
+    now: Duration,
+}
+
+impl Price {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let capacity = real(settings.capacity_bytes.max(1));
+        let held = real(settings.held_bytes);
+        // A disk that was filled by an earlier run has chosen already.
+        let is_full = held > capacity * 0.9;
+        Self {
+            capacity,
+            per_day: settings.disk_writes_per_day,
+            log2: 0.0,
+            is_full,
+            written: if is_full {
+                capacity * YOUNG_TURNS.1
+            } else {
+                held
+            },
+            budget: signed(settings.disk_writes_per_day.saturating_mul(BURST_DAYS)),
+            rate: Rate::default(),
+            now: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn missed(&mut self, bytes: u64, now: Duration) {
+        self.earn(now);
+        self.rate.count(bytes, now);
+        if self.is_full {
+            self.move_by(-self.share() * real(bytes));
+        }
+    }
+
+    pub(super) fn wrote(&mut self, bytes: u64) {
+        self.written += real(bytes);
+        self.budget = self.budget.saturating_sub(signed(bytes));
+        if self.is_full {
+            self.move_by(real(bytes));
+        }
+    }
+
+    pub(super) fn filled(&mut self) {
+        self.is_full = true;
+    }
+
+    pub(super) fn admits(&self, worth: Worth) -> bool {
+        self.budget > 0 && (!self.is_full || self.is_worth_a_write(worth))
+    }
+
+    fn is_worth_a_write(&self, worth: Worth) -> bool {
+        worth > self.writing()
+    }
+
+    /// What a slice must be worth more than to be written, budget or no budget.
+    pub(super) fn writing(&self) -> Worth {
+        Worth::new(self.log2 + NEWCOMER)
+    }
+
+    pub(super) fn keeping(&self) -> Worth {
+        if self.budget > 0 {
+            Worth::new(self.log2)
+        } else {
+            Worth::BEYOND_ALL
+        }
+    }
+
+    /// Lets the price give way: down if bytes were missed, up if they were written.
+    fn move_by(&mut self, bytes: f64) {
+        let moved = self.log2 + bytes / (self.capacity * STEP);
+        self.log2 = moved.clamp(-PRICE_MAX, PRICE_MAX);
+    }
+
+    /// How much of what is missed is to be written.
+    fn share(&self) -> f64 {
+        let days = self.capacity / self.rate.per_day.max(1.0);
+        let roomy = part(days, ROOMY_DAYS);
+        let young = SHARE_YOUNG * (1.0 - part(self.written / self.capacity, YOUNG_TURNS));
+        let wanted = SHARE_TIGHT.max(roomy).max(young);
+        let affordable = real(self.per_day) / self.rate.per_day.max(1.0);
+        // What a week has saved may be spent on more.
+        if self.budget > signed(self.per_day) {
+            wanted
+        } else {
+            wanted.min(affordable)
+        }
+    }
+
+    /// The budget grows with time.
+    fn earn(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.now);
+        // Not for less: rounding would eat it up.
+        if passed < Duration::from_secs(1) {
+            return;
+        }
+        self.now = now;
+        let earned = u128::from(self.per_day) * passed.as_millis() / DAY.as_millis();
+        let earned = i64::try_from(earned).unwrap_or(i64::MAX);
+        let most = signed(self.per_day.saturating_mul(BURST_DAYS));
+        self.budget = self.budget.saturating_add(earned).min(most);
+    }
+}
+
+/// How far `value` is on its way from the first to the second, from 0 to 1.
+fn part(value: f64, (from, to): (f64, f64)) -> f64 {
+    ((value - from) / (to - from)).clamp(0.0, 1.0)
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// Bytes a day, over about the last day.
+#[derive(Debug, Default)]
+struct Rate {
+    per_day: f64,
+    bytes: u64,
+    since: Duration,
+    is_known: bool,
+}
+
+impl Rate {
+    fn count(&mut self, bytes: u64, now: Duration) {
+        self.bytes += bytes;
+        let passed = now.saturating_sub(self.since);
+        if passed < DAY / 24 {
+            return;
+        }
+        let days = passed.div_duration_f64(DAY);
+        let rate = real(self.bytes) / days;
+        let weight = if self.is_known {
+            1.0 - (-days).exp()
+        } else {
+            1.0
+        };
+        self.per_day += (rate - self.per_day) * weight;
+        (self.bytes, self.since, self.is_known) = (0, now, true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPACITY: u64 = 1_000_000;
+
+    fn price(per_day: u64, held_bytes: u64) -> Price {
+        Price::new(&Settings {
+            capacity_bytes: CAPACITY,
+            disk_writes_per_day: per_day,
+            record_bytes: 1,
+            held_bytes,
+        })
+    }
+
+    /// Misses `bytes` on each of `days`, hour by hour, and writes what is admitted of slices whose
+    /// worths are spread evenly from 0 to 4. Tells the bytes written.
+    fn live(price: &mut Price, bytes: u64, days: std::ops::Range<u64>) -> u64 {
+        let mut written = 0;
+        for slot in days.start * 2400..days.end * 2400 {
+            let now = Duration::from_secs(slot * 36);
+            let slice = bytes / 2400;
+            price.missed(slice, now);
+            if price.admits(Worth::new(real(slot * 37 % 100) / 25.0)) {
+                price.wrote(slice);
+                written += slice;
+            }
+        }
+        written
+    }
+
+    #[test]
+    fn everything_is_written_until_the_disk_is_full() {
+        let mut price = price(u64::MAX, 0);
+        assert!(price.admits(Worth::ONCE));
+        price.filled();
+        assert!(!price.admits(Worth::ONCE));
+    }
+
+    #[test]
+    fn of_a_tight_disk_s_misses_a_small_share_is_written() {
+        let mut price = price(u64::MAX, CAPACITY);
+        live(&mut price, 2 * CAPACITY, 0..2);
+        let written = real(live(&mut price, 2 * CAPACITY, 2..12)) / real(20 * CAPACITY);
+        assert!((0.07..0.09).contains(&written), "{written}");
+    }
+
+    #[test]
+    fn of_a_roomy_disk_s_misses_all_is_written() {
+        let mut price = price(u64::MAX, CAPACITY);
+        live(&mut price, CAPACITY / 10, 0..4);
+        let written = real(live(&mut price, CAPACITY / 10, 4..14)) / real(CAPACITY);
+        assert!(written > 0.95, "{written}");
+    }
+
+    #[test]
+    fn a_disk_that_has_just_filled_up_turns_over_quickly() {
+        let mut price = price(u64::MAX, 0);
+        live(&mut price, CAPACITY, 0..1);
+        price.filled();
+        let young = live(&mut price, CAPACITY, 1..3);
+        live(&mut price, CAPACITY, 3..20);
+        let old = live(&mut price, CAPACITY, 20..22);
+        assert!(young > 4 * old, "{young} then {old}");
+    }
+
+    #[test]
+    fn the_budget_holds_whatever_else_is_wanted() {
+        for is_full in [false, true] {
+            let mut price = price(CAPACITY / 100, 0);
+            if is_full {
+                price.filled();
+            }
+            let written = live(&mut price, CAPACITY / 8, 0..30);
+            let allowed = CAPACITY / 100 * (30 + BURST_DAYS) + CAPACITY / 8 / 2400;
+            assert!(written <= allowed, "{written} of {allowed}");
+            assert!(written > allowed * 8 / 10, "{written} of {allowed}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_while_the_budget_is_spent() {
+        let mut price = price(1000, CAPACITY);
+        assert!(price.keeping() < Worth::BEYOND_ALL);
+        price.wrote(7001);
+        assert_eq!(price.keeping(), Worth::BEYOND_ALL);
+        assert!(!price.admits(Worth::new(20.0)));
+        price.missed(1, DAY);
+        assert!(price.keeping() < Worth::BEYOND_ALL);
+    }
+}

@@ -1,0 +1,75 @@
+//! How much a slice is worth: the logarithm of how often it was asked for lately.
+
+use std::time::Duration;
+
+/// The time in which a reference loses half of its weight. Popularity of films changes within days;
+/// simulated, 2 to 8 days were within 1 % of each other in missed bytes, and 1 day cost 5-15 %
+/// where a disk holds a tenth or more of what is asked for.
+const HALF_LIFE: Duration = Duration::from_hours(4 * 24);
+
+/// The binary logarithm of a decayed count of references: 0 is one just now, or two four days ago.
+/// Only worths of the same moment can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Worth(f64);
+
+impl Worth {
+    /// Never asked for.
+    pub const NOTHING: Self = Self(f64::NEG_INFINITY);
+    /// Asked for once, just now.
+    pub const ONCE: Self = Self(0.0);
+    /// More than anything can be worth.
+    pub const BEYOND_ALL: Self = Self(f64::INFINITY);
+
+    pub(crate) const fn new(log2: f64) -> Self {
+        Self(log2)
+    }
+
+    pub(crate) const fn log2(self) -> f64 {
+        self.0
+    }
+
+    /// The larger of both.
+    #[must_use]
+    pub const fn max(self, other: Self) -> Self {
+        Self(self.0.max(other.0))
+    }
+
+    /// What a record of so many bytes and this worth adds to its segment's heat. Heat grows with
+    /// `now` as fast as worth decays, so that sums of it stay comparable and need no upkeep; the
+    /// numbers last for ten years of `now`.
+    pub fn heat(self, bytes: u64, now: Duration) -> f64 {
+        real(bytes) * (half_lives(now) + self.0).exp2()
+    }
+}
+
+/// `now` in half-lives.
+pub(crate) fn half_lives(now: Duration) -> f64 {
+    now.as_secs_f64() / HALF_LIFE.as_secs_f64()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "decisions need no more than 53 bits"
+)]
+pub(crate) fn real(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heat_of_a_reference_now_is_twice_that_of_one_a_half_life_ago() {
+        let (early, late) = (Duration::from_hours(1), Duration::from_hours(1) + HALF_LIFE);
+        let ratio = Worth::ONCE.heat(1000, late) / Worth::ONCE.heat(1000, early);
+        assert!((ratio - 2.0).abs() < 1e-9);
+        assert!(Worth::NOTHING.heat(1000, late) < f64::MIN_POSITIVE);
+    }
+
+    #[test]
+    fn heat_lasts_for_ten_years() {
+        let late = Duration::from_hours(24 * 3650);
+        assert!(Worth::new(12.0).heat(1 << 40, late).is_finite());
+    }
+}
