@@ -1,14 +1,16 @@
 //! TCP: accept, count, shake hands, and hand over to HTTP/1 or HTTP/2.
 
-use std::{error::Error as _, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    error::Error as _, future::poll_fn, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration,
+};
 
 use message::{Client, Protocol};
+use tls::record::{Deferred, Session};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, Semaphore},
     time::{Instant, sleep, sleep_until, timeout},
 };
-use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -21,10 +23,6 @@ use crate::{
     quota::Quota,
     stall::{Outlet, Stall},
 };
-
-/// What rustls may hold of records that the socket has not taken. Measured: 128 to 256 KiB is the
-/// knee; the default of 64 KiB costs a third more CPU, and more than 512 KiB costs double.
-const RECORDS_BYTES: usize = 256 << 10;
 
 /// What the kernel may hold of bytes not yet sent, beyond what is in flight.
 const UNSENT_BYTES: u32 = 128 << 10;
@@ -101,10 +99,10 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr) {
     let limits = &front.config.limits;
     let outlet = Arc::new(Outlet::default());
     let stream = Stall::new(socket, limits.stall_timeout, Arc::clone(&outlet));
-    let handshake = timeout(limits.handshake_timeout, shake_hands(front, stream)).await;
+    let handshake = timeout(limits.handshake_timeout, front.tls.accept(stream)).await;
     drop(permit);
-    let stream = match handshake {
-        Ok(Ok(stream)) => stream,
+    let (stream, session) = match handshake {
+        Ok(Ok(accepted)) => accepted,
         Ok(Err(error)) => {
             tracing::debug!(%error, %peer, "handshake failed");
             return front.metrics.failed(classify(&error));
@@ -112,11 +110,13 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr) {
         Err(_) => return front.metrics.failed(Failure::Timeout),
     };
     let connection = Connection {
-        client: client(&stream, peer),
+        client: client(session, peer),
         front: Arc::clone(front),
         activity: Arc::default(),
         recycle: Arc::default(),
         outlet,
+        own_records: stream.is_own(),
+        unsent: Arc::new(stream.defer()),
         drain: shared.drain.clone(),
         cut: shared.cut.clone(),
         tasks: shared.tasks.clone(),
@@ -133,28 +133,18 @@ fn tune(socket: &TcpStream) -> io::Result<()> {
     socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES)
 }
 
-async fn shake_hands(front: &Front, stream: Stall) -> io::Result<TlsStream<Stall>> {
-    let started = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
-    let config = front.tls.tcp_for(&started.client_hello());
-    let mut stream = started.into_stream(config).await?;
-    stream.get_mut().1.set_buffer_limit(Some(RECORDS_BYTES));
-    Ok(stream)
-}
-
-fn client(stream: &TlsStream<Stall>, address: SocketAddr) -> Client {
-    let (_, session) = stream.get_ref();
-    let protocol = match session.alpn_protocol() {
+fn client(session: Session, address: SocketAddr) -> Client {
+    let protocol = match session.alpn.as_deref() {
         Some(b"h2") => Protocol::Http2,
         // RFC 9112 is what a client without ALPN speaks; any other protocol ended the handshake.
         _ => Protocol::Http1,
     };
-    let identity = session.peer_certificates().and_then(tls::peer_identity);
     Client {
         address,
         protocol,
-        identity: identity.map(Into::into),
+        identity: session.identity.map(Into::into),
         server_name: session
-            .server_name()
+            .server_name
             .map(|name| name.to_ascii_lowercase().into()),
     }
 }
@@ -189,6 +179,9 @@ pub(crate) struct Connection {
     /// Asks for the connection to be recycled.
     pub(crate) recycle: Arc<Notify>,
     pub(crate) outlet: Arc<Outlet>,
+    /// The record layer is ours: it sends what is written when the connection's task goes idle.
+    pub(crate) own_records: bool,
+    unsent: Arc<Deferred<Stall>>,
     pub(crate) drain: Drain,
     pub(crate) cut: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -218,7 +211,12 @@ impl Connection {
             };
             tokio::select! {
                 biased;
-                result = &mut hyper => return self.ended(result),
+                result = poll_fn(|cx| self.unsent.poll(hyper.as_mut(), cx)) => {
+                    return match result {
+                        Ok(result) => self.ended(result),
+                        Err(error) => self.broke(&error),
+                    };
+                }
                 () = self.drain.started(), if !winding_up => {}
                 () = &mut age, if !winding_up => {}
                 () = self.recycle.notified(), if !winding_up => {}
@@ -244,10 +242,18 @@ impl Connection {
         let cause = error
             .source()
             .and_then(|cause| cause.downcast_ref::<io::Error>());
-        if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut) {
-            self.front.metrics.rejected(Rejected::Stalled);
+        if let Some(cause) = cause {
+            self.broke(cause);
         }
         tracing::debug!(%error, peer = %self.client.address, "a connection ended");
+    }
+
+    /// The socket failed.
+    fn broke(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.front.metrics.rejected(Rejected::Stalled);
+        }
+        tracing::debug!(%error, peer = %self.client.address, "a connection broke");
     }
 }
 

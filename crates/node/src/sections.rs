@@ -6,7 +6,7 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 use daemon::config::{Common, Section};
 use semantics::freshness::TtlRules;
 use store::DiskConfig;
-use tls::{Identity, MinVersion, ServerConfig};
+use tls::{Identity, MinVersion, ServerConfig, record::RecordLayer};
 
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
@@ -87,6 +87,8 @@ impl Sections {
 fn read_tls(section: &mut Section, clients: Clients) -> Option<ServerConfig> {
     const VERSIONS: &[(&str, MinVersion)] =
         &[("1.3", MinVersion::Tls13), ("1.2", MinVersion::Tls12)];
+    const RECORD_LAYERS: &[(&str, RecordLayer)] =
+        &[("own", RecordLayer::Own), ("rustls", RecordLayer::Rustls)];
     let certificates = section.sections("certificates", 1..=256, |pair| {
         let cert = pair.file("certificate").required();
         let key = pair.file("key").required();
@@ -98,6 +100,9 @@ fn read_tls(section: &mut Section, clients: Clients) -> Option<ServerConfig> {
     let min_version = section
         .choice("min_version", VERSIONS)
         .or(MinVersion::Tls13);
+    let record_layer = section
+        .choice("record_layer", RECORD_LAYERS)
+        .or(RecordLayer::Rustls);
     let client_ca = match clients {
         Clients::Anybody => None,
         Clients::WithCertificate => Some(section.file("client_ca").required()?),
@@ -106,6 +111,8 @@ fn read_tls(section: &mut Section, clients: Clients) -> Option<ServerConfig> {
         certificates,
         client_ca,
         min_version,
+        record_layer,
+        ..ServerConfig::default()
     })
 }
 

@@ -1,6 +1,6 @@
 //! The listeners' side: certificates by server name, mutual TLS, tickets, hot swap.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use rustls::{
@@ -9,9 +9,11 @@ use rustls::{
     server::{ClientHello, NoServerSessionStorage, WebPkiClientVerifier},
     version,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     Error, Identity, Warning, pem, provider,
+    record::{self, Pool, RecordLayer, Session, Settings, Stream},
     resolver::{Resolver, Table},
 };
 
@@ -26,7 +28,7 @@ pub enum MinVersion {
 }
 
 /// What a listener shows and asks for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// One or more identities, chosen by server name; the first also answers clients that send
     /// none.
@@ -37,6 +39,24 @@ pub struct ServerConfig {
     pub client_ca: Option<PathBuf>,
     /// The oldest version accepted.
     pub min_version: MinVersion,
+    /// Who makes the records of TCP connections.
+    pub record_layer: RecordLayer,
+    /// What the large buffers of sending connections may take together, if the records are ours:
+    /// 256 MiB, which a thousand connections fill that send as fast as they can. Further ones get
+    /// small buffers.
+    pub record_buffers_bytes: usize,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            certificates: Vec::new(),
+            client_ca: None,
+            min_version: MinVersion::default(),
+            record_layer: RecordLayer::default(),
+            record_buffers_bytes: 256 << 20,
+        }
+    }
 }
 
 /// Everything that one load of the files made; replaced as a whole.
@@ -52,6 +72,7 @@ struct InForce {
 #[derive(Debug)]
 pub struct Server {
     config: ServerConfig,
+    records: Settings,
     ticketer: Arc<dyn rustls::server::ProducesTickets>,
     /// Outlives reloads, so that whoever kept a configuration shows new certificates too.
     resolver: Arc<Resolver>,
@@ -66,9 +87,14 @@ impl Server {
         let resolver = Arc::new(Resolver(ArcSwap::from_pointee(certificates.table)));
         let in_force = build(&config, &ticketer, &resolver, certificates.not_after_unix_s)?;
         let in_force = ArcSwap::from_pointee(in_force);
+        let records = Settings {
+            records: config.record_layer,
+            pool: Pool::new(config.record_buffers_bytes),
+        };
         Ok((
             Self {
                 config,
+                records,
                 ticketer,
                 resolver,
                 in_force,
@@ -104,6 +130,17 @@ impl Server {
         } else {
             &in_force.tcp
         })
+    }
+
+    /// Shakes hands with a client that connected by TCP, as [`Server::tcp_for`] its hello.
+    ///
+    /// # Errors
+    /// See [`record::accept`]. Not cancel safe: dropping the future drops the connection.
+    pub async fn accept<S>(&self, socket: S) -> io::Result<(Stream<S>, Session)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        record::accept(socket, |hello| self.tcp_for(hello), &self.records).await
     }
 
     /// The configuration for QUIC: ALPN `h3`, TLS 1.3, 0-RTT off, ciphers in the client's order.

@@ -23,6 +23,7 @@ pub(crate) struct Cork<S> {
     stream: S,
     outlet: Arc<Outlet>,
     kept: Kept,
+    pulled: bool,
 }
 
 /// What the record layer keeps of ours.
@@ -42,7 +43,14 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
             stream,
             outlet,
             kept: Kept::Nothing,
+            pulled: false,
         }
+    }
+
+    /// Keeps nothing: for a record layer that puts off flushes itself.
+    pub(crate) fn pulled(mut self) -> Self {
+        self.pulled = true;
+        self
     }
 
     /// Writes with the socket closed off; when the record layer is full, empties it and goes on.
@@ -51,6 +59,9 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
         cx: &mut Context<'_>,
         mut write: impl FnMut(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        if self.pulled {
+            return write(Pin::new(&mut self.stream), cx);
+        }
         loop {
             self.outlet.corked.store(true, Ordering::Relaxed);
             let result = write(Pin::new(&mut self.stream), cx);
@@ -116,6 +127,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Cork<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.pulled {
+            return Pin::new(&mut self.stream).poll_flush(cx);
+        }
         if self.kept == Kept::Something {
             self.kept = Kept::Promised;
             cx.waker().wake_by_ref();

@@ -50,7 +50,10 @@ where
     let front = Arc::clone(&connection.front);
     let on_flood = Box::new(move || front.metrics.rejected(Rejected::Flood));
     let meter = Meter::new(stream, Arc::clone(&connection.outlet), on_flood);
-    let cork = Cork::new(meter, Arc::clone(&connection.outlet));
+    let mut cork = Cork::new(meter, Arc::clone(&connection.outlet));
+    if connection.own_records {
+        cork = cork.pulled();
+    }
     let mut builder = http2::Builder::new(Streams::new(&connection));
     builder
         .timer(TokioTimer::new())

@@ -11,4 +11,10 @@ mod hostile;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod liveness;
+#[cfg(test)]
 mod support;
+
+/// Who makes records here; `tests/own_records` is all of this with our own.
+#[cfg(test)]
+const RECORDS: tls::record::RecordLayer = tls::record::RecordLayer::Rustls;

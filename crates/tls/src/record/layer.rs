@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    mem::MaybeUninit,
     ops::Range,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -232,8 +233,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Layer<S> {
         if self.input.is_empty() {
             self.input = Vec::new();
         }
-        let mut bytes = [0; READ_BYTES];
-        let mut read = ReadBuf::new(&mut bytes);
+        let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut bytes);
         ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
         if read.filled().is_empty() {
             self.reading = State::Failed(Error::Truncated);

@@ -28,6 +28,7 @@ pub(crate) fn bytes_of(object: u64, range: std::ops::Range<u64>) -> Bytes {
 /// - `/unsized/OBJECT/LENGTH/PIECE`: in pieces, of a length that is not
 /// - `/break/OBJECT/LENGTH/AFTER`, `/break-unsized/...`: ends with an error after so many bytes
 /// - `/hold/OBJECT/LENGTH`: half, and the rest when `release` has a permit
+/// - `/drip/OBJECT/LENGTH/PIECE`: in pieces, one for each permit of `release`
 /// - `/identity`: who the client is, in a field
 /// - `/never`: no response, ever
 /// - `/endless`: without end
@@ -118,6 +119,11 @@ impl Content {
                 });
                 Response::new(Body::sized(first.chain(rest).boxed(), length))
             }
+            "drip" => {
+                let drops = pieces(object, length, number(3));
+                let drops = dripping(drops, Arc::clone(&self.release.0));
+                Response::new(Body::sized(drops, length))
+            }
             "identity" => {
                 let mut response = Response::new(Body::empty());
                 let identity = request.client.identity.as_deref().unwrap_or("nobody");
@@ -161,6 +167,18 @@ fn pieces(object: u64, length: u64, piece: u64) -> message::BodyStream {
     let starts = (0..length).step_by(usize::try_from(piece.max(1)).unwrap());
     let piece = move |start| Ok(bytes_of(object, start..(start + piece.max(1)).min(length)));
     stream::iter(starts.map(piece)).boxed()
+}
+
+/// One piece for each permit.
+fn dripping(pieces: message::BodyStream, gate: Arc<Semaphore>) -> message::BodyStream {
+    let let_go = move |piece| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            piece
+        }
+    };
+    pieces.then(let_go).boxed()
 }
 
 fn breaking(object: u64, after: u64) -> message::BodyStream {

@@ -91,6 +91,7 @@ pub(crate) fn start_with(
     let pki = Pki::new();
     let mut server = tls::ServerConfig {
         certificates: vec![pki.identity(&[HOST]), pki.identity(&["music.test"])],
+        record_layer: crate::RECORDS,
         ..tls::ServerConfig::default()
     };
     change_tls(&mut server, &pki);
