@@ -15,19 +15,25 @@ pub async fn within<F: Future>(seconds: u64, what: &str, future: F) -> F::Output
 
 /// Waits until `look` sees something; fails the test when `seconds` pass first. For states of
 /// other processes and of counters, which wake nobody.
-pub async fn eventually<T, F>(seconds: u64, what: &str, mut look: impl FnMut() -> F) -> T
+pub async fn eventually<T, F>(seconds: u64, what: &str, look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let seen = perhaps(seconds, look).await;
+    seen.unwrap_or_else(|| panic!("waited {seconds} s in vain for {what}"))
+}
+
+/// Waits until `look` sees something, for so many seconds at most.
+pub async fn perhaps<T, F>(seconds: u64, mut look: impl FnMut() -> F) -> Option<T>
 where
     F: Future<Output = Option<T>>,
 {
     let end = Instant::now() + Duration::from_secs(seconds);
     loop {
-        if let Some(seen) = look().await {
+        let seen = look().await;
+        if seen.is_some() || Instant::now() >= end {
             return seen;
         }
-        assert!(
-            Instant::now() < end,
-            "waited {seconds} s in vain for {what}"
-        );
         sleep(LOOK_EVERY).await;
     }
 }

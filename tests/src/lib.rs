@@ -35,4 +35,4 @@ pub mod world;
 
 mod bounded;
 
-pub use bounded::{eventually, within};
+pub use bounded::{eventually, perhaps, within};

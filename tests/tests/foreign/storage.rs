@@ -11,7 +11,9 @@ use tests::{
     node::{Home, Node, Role, Settings},
     oracle::Object,
     origin::write_objects,
+    perhaps,
     pki::Pki,
+    within,
 };
 use tokio::process::{Child, Command};
 
@@ -68,8 +70,29 @@ impl Weed {
         })
     }
 
-    /// Puts objects, once the server takes them.
-    async fn put(&self, objects: &[Object]) {
+    /// A server that takes objects. It has ports of its own choosing as well, so that another one
+    /// on this machine may be in its way for a moment: then it is started anew.
+    async fn ready() -> Option<Self> {
+        for _ in 0..3 {
+            let weed = Self::start()?;
+            let probe = Object::new("/probe", 1);
+            if perhaps(40, async || weed.put(&probe).await).await.is_some() {
+                return Some(weed);
+            }
+        }
+        panic!("three S3 servers took no object within 40 s each");
+    }
+
+    async fn put_all(&self, objects: &[Object]) {
+        for object in objects {
+            eventually(60, "the S3 server to take an object", async || {
+                self.put(object).await
+            })
+            .await;
+        }
+    }
+
+    async fn put(&self, object: &Object) -> Option<()> {
         let store = AmazonS3Builder::new()
             .with_endpoint(&self.endpoint)
             .with_bucket_name("origin")
@@ -83,17 +106,10 @@ impl Weed {
             })
             .build()
             .unwrap();
-        for object in objects {
-            eventually(90, "the S3 server to take an object", async || {
-                let key = Key::from(object.name.trim_start_matches('/'));
-                let put = store.put(&key, PutPayload::from_bytes(object.content()));
-                tokio::time::timeout(Duration::from_secs(20), put)
-                    .await
-                    .ok()?
-                    .ok()
-            })
-            .await;
-        }
+        let key = Key::from(object.name.trim_start_matches('/'));
+        let put = store.put(&key, PutPayload::from_bytes(object.content()));
+        let put = tokio::time::timeout(Duration::from_secs(20), put).await;
+        put.ok()?.ok().map(drop)
     }
 }
 
@@ -177,11 +193,11 @@ fn objects() -> Vec<Object> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_s3_server_is_an_origin_end_to_end() {
-    let Some(weed) = Weed::start() else {
+    let Some(weed) = Weed::ready().await else {
         return;
     };
     let objects = objects();
-    weed.put(&objects).await;
+    weed.put_all(&objects).await;
     let secrets = TempDir::new().unwrap();
     let origin = [
         ("kind", "s3".into()),
