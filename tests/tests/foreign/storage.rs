@@ -13,7 +13,6 @@ use tests::{
     origin::write_objects,
     perhaps,
     pki::Pki,
-    within,
 };
 use tokio::process::{Child, Command};
 
@@ -73,14 +72,19 @@ impl Weed {
     /// A server that takes objects. It has ports of its own choosing as well, so that another one
     /// on this machine may be in its way for a moment: then it is started anew.
     async fn ready() -> Option<Self> {
-        for _ in 0..3 {
+        let probe = Object::new("/probe", 1);
+        let mut tries = 0;
+        loop {
             let weed = Self::start()?;
-            let probe = Object::new("/probe", 1);
             if perhaps(40, async || weed.put(&probe).await).await.is_some() {
                 return Some(weed);
             }
+            tries += 1;
+            assert!(
+                tries < 3,
+                "three S3 servers took no object within 40 s each"
+            );
         }
-        panic!("three S3 servers took no object within 40 s each");
     }
 
     async fn put_all(&self, objects: &[Object]) {
