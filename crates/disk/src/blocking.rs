@@ -1,16 +1,16 @@
 //! The engine that works everywhere: positioned reads and writes on threads of the runtime's
 //! blocking pool, as many at a time as the device's gate lets in.
 
-use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
+use std::{io, os::unix::fs::FileExt};
 
-use crate::{BLOCK, Buffer, Error, Operation, gate::Permit};
+use crate::{BLOCK, Buffer, Error, Operation, file::Opened, gate::Permit};
 
 /// A file that is worked on by threads.
-pub(crate) struct Blocking(Arc<File>);
+pub(crate) struct Blocking(Opened);
 
 impl Blocking {
-    pub(crate) fn new(file: Arc<File>) -> Self {
-        Self(file)
+    pub(crate) fn new(opened: Opened) -> Self {
+        Self(opened)
     }
 
     /// Fills `buffer` from `offset`.
@@ -20,12 +20,15 @@ impl Blocking {
         offset: u64,
         mut buffer: Buffer,
     ) -> Result<Buffer, Error> {
-        let file = Arc::clone(&self.0);
+        let opened = self.0.clone();
         on_thread(permit, Operation::Read, move || {
             let wanted = buffer.len();
             let mut done = 0;
             while done < wanted {
-                match file.read_at(&mut buffer[done..], offset + done as u64) {
+                match opened
+                    .file
+                    .read_at(&mut buffer[done..], offset + done as u64)
+                {
                     // A direct read may stop at the end of the file only.
                     Ok(0) => return Err(short(Operation::Read, offset, wanted, done)),
                     Ok(count) => done += count,
@@ -49,11 +52,14 @@ impl Blocking {
         buffer: Buffer,
         length: usize,
     ) -> Result<(), Error> {
-        let file = Arc::clone(&self.0);
+        let opened = self.0.clone();
         on_thread(permit, Operation::Write, move || {
             let mut done = 0;
             while done < length {
-                match file.write_at(&buffer[done..length], offset + done as u64) {
+                match opened
+                    .file
+                    .write_at(&buffer[done..length], offset + done as u64)
+                {
                     Ok(0) => return Err(short(Operation::Write, offset, length, done)),
                     Ok(count) => done += count,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -70,9 +76,11 @@ impl Blocking {
 
     /// Makes what was written durable.
     pub(crate) async fn sync(&self, permit: Permit) -> Result<(), Error> {
-        let file = Arc::clone(&self.0);
+        let opened = self.0.clone();
         on_thread(permit, Operation::Sync, move || {
-            file.sync_data()
+            opened
+                .file
+                .sync_data()
                 .map_err(|error| Error::io(Operation::Sync, 0, error))
         })
         .await

@@ -1,6 +1,6 @@
 //! Who moves the blocks: `io_uring`, or threads that block where that is refused.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use crate::{
     Buffer, Error, Operation,
@@ -53,9 +53,9 @@ pub(crate) enum Motor {
 impl Motor {
     /// Starts an engine. Blocks the thread.
     pub(crate) fn start(opened: &Opened, wish: Engine, gate: &Gate) -> Result<Self, Error> {
-        let uring = || Uring::start(Arc::clone(&opened.file), gate.clone());
+        let uring = || Uring::start(opened, gate.clone());
         let blocking = |fallback| Self::Blocking {
-            engine: Blocking::new(Arc::clone(&opened.file)),
+            engine: Blocking::new(opened.clone()),
             fallback,
         };
         match wish {

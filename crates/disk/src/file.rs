@@ -24,6 +24,10 @@ const LOCK_STEP: Duration = Duration::from_millis(10);
 #[derive(Clone)]
 pub(crate) struct Opened {
     pub(crate) file: Arc<File>,
+    /// Holds the lock, and is never given to a ring: the kernel lets go of a ring's files seconds
+    /// after its process was killed, which may have been started again by then. An operation that
+    /// is still under way at that moment lands in what nobody writes to any more.
+    pub(crate) lock: Arc<File>,
     /// Whether reads and writes go past the page cache.
     pub(crate) direct: bool,
     pub(crate) partition: bool,
@@ -34,10 +38,12 @@ impl Opened {
     pub(crate) fn open(path: &Path, pool: &Pool) -> Result<Self, Error> {
         let failed = |error| Error::io(Operation::Open, 0, error);
         let (file, direct) = open_file(path, pool).map_err(failed)?;
-        lock(&file)?;
+        let held = File::open(path).map_err(failed)?;
+        lock(&held)?;
         let kind = file.metadata().map_err(failed)?.file_type();
         Ok(Self {
             file: Arc::new(file),
+            lock: Arc::new(held),
             direct,
             partition: kind.is_block_device(),
         })
@@ -64,8 +70,8 @@ impl Opened {
     }
 }
 
-/// Locks the file against everybody else. The kernel holds on to the file of a process that was
-/// killed until the last operation of its ring has landed, so a lock that is taken gets a while.
+/// Locks the file against everybody else. Whoever held it may be about to end, so a lock that is
+/// taken gets a while.
 fn lock(file: &File) -> Result<(), Error> {
     let mut waited = Duration::ZERO;
     loop {

@@ -26,6 +26,7 @@ use std::{fs::File, io, sync::Arc, thread};
 
 use crate::{
     Buffer, Error, Operation,
+    file::Opened,
     gate::{Gate, Permit, WRITES},
 };
 use desk::{Desk, Work};
@@ -37,7 +38,7 @@ pub(crate) const DEPTH_MAX: usize = 8192;
 
 /// The handle of the engine. Dropped, it has the thread end.
 pub(crate) struct Uring {
-    file: Arc<File>,
+    lock: Arc<File>,
     gate: Gate,
     desk: Arc<Desk>,
 }
@@ -45,18 +46,18 @@ pub(crate) struct Uring {
 impl Uring {
     /// Makes a ring and starts its thread, or says why the kernel will not. Blocks the thread for
     /// as long as that takes.
-    pub(crate) fn start(file: Arc<File>, gate: Gate) -> io::Result<Self> {
+    pub(crate) fn start(opened: &Opened, gate: Gate) -> io::Result<Self> {
         let flights = gate.depth() + WRITES;
         let wake = Arc::new(Wake::new()?);
         let desk = Arc::new(Desk::new(Arc::clone(&wake)));
         let (told, outcome) = std::sync::mpsc::sync_channel(1);
-        let (place, device) = (Arc::clone(&desk), Arc::clone(&file));
-        let work = move || match Ring::new(&device, wake, flights) {
+        let (place, device) = (Arc::clone(&desk), opened.clone());
+        let work = move || match Ring::new(&device.file, wake, flights) {
             Ok(ring) => {
                 // The receiver waits right below.
                 let _ = told.send(Ok(()));
                 if run(ring, &place).is_ok() {
-                    let _ = device.unlock();
+                    let _ = device.lock.unlock();
                 }
             }
             Err(error) => {
@@ -67,7 +68,11 @@ impl Uring {
             .name("disk-uring".to_owned())
             .spawn(work)?;
         outcome.recv().map_err(io::Error::other)??;
-        Ok(Self { file, gate, desk })
+        Ok(Self {
+            lock: Arc::clone(&opened.lock),
+            gate,
+            desk,
+        })
     }
 
     /// Fills `buffer` from `offset`.
@@ -109,9 +114,8 @@ impl Uring {
 impl Drop for Uring {
     fn drop(&mut self) {
         if self.gate.is_idle() {
-            // The kernel takes its time to let go of a ring's files. Whoever opens the device next
-            // need not wait for that, or for the thread, if there is nothing left to be done.
-            let _ = self.file.unlock();
+            // Whoever opens the device next need not wait for the thread.
+            let _ = self.lock.unlock();
         }
         self.desk.close();
     }
