@@ -45,6 +45,9 @@ pub struct Config {
     pub engine: disk::Engine,
     /// How long a disk that failed is left alone before it is tried again. Default: 5 s.
     pub retry_after: Duration,
+    /// How long [`crate::Store::open`] waits for what lies on the disks to be found. What takes
+    /// longer is found while the store serves already. Default: 1 s.
+    pub recovery_wait: Duration,
     /// How long a disk may go without a single good read, while it is tried, before it is ejected:
     /// left out for good, also after a restart. A disk that is suspended five times within an hour
     /// is ejected as well. Default: 1 min.
@@ -68,6 +71,7 @@ impl Default for Config {
             reads_per_disk: 16,
             engine: disk::Engine::Auto,
             retry_after: Duration::from_secs(5),
+            recovery_wait: Duration::from_secs(1),
             eject_after: Duration::from_mins(1),
             purge_scopes_max: 1 << 17,
         }

@@ -9,7 +9,7 @@
 //!   written, the read under way. What then lands or ends finds itself unhooked and changes nothing.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -41,6 +41,41 @@ struct Shard {
     index: Index,
     pending: HashMap<Key, Pending>,
     reads: HashMap<Key, Waiting>,
+    recovery: Recovery,
+}
+
+/// While what earlier runs left is being found, the newest first: the tags of which something newer
+/// is known than what is still to come.
+#[derive(Default)]
+enum Recovery {
+    /// All was found.
+    #[default]
+    Done,
+    Running(HashSet<u64>),
+    /// There were too many: what is still to come is forgotten.
+    Full,
+}
+
+/// Tags that a shard remembers while recovery goes on: 64 shards of about a MiB.
+const SUPERSEDED_MAX: usize = 1 << 16;
+
+impl Recovery {
+    /// Something newer is known of a tag.
+    fn supersede(&mut self, tag: u64) {
+        if let Self::Running(tags) = self {
+            tags.insert(tag);
+            if tags.len() > SUPERSEDED_MAX {
+                *self = Self::Full;
+            }
+        }
+    }
+
+    fn wants(&self, tag: u64) -> bool {
+        match self {
+            Self::Running(tags) => !tags.contains(&tag),
+            Self::Done | Self::Full => false,
+        }
+    }
 }
 
 /// A record that waits to be written.
@@ -158,7 +193,9 @@ impl Directory {
         let tag = self.tag(&key);
         let mut shard = self.shard(tag).lock();
         self.ram.insert(key, record.clone());
-        let older = self.unhook(&mut shard, tag, &key);
+        // What is not known yet may be there all the same.
+        let recovering = !matches!(shard.recovery, Recovery::Done);
+        let older = self.unhook(&mut shard, tag, &key) || recovering;
         let sequence = self.next_sequence();
         if queue(sequence) {
             shard.pending.insert(key, Pending { sequence, record });
@@ -183,6 +220,7 @@ impl Directory {
     /// Whether there was anything that is or may get onto a disk.
     fn unhook(&self, shard: &mut Shard, tag: u64, key: &Key) -> bool {
         shard.reads.remove(key);
+        shard.recovery.supersede(tag);
         let waited = shard.pending.remove(key).is_some();
         let entry = shard.index.remove(tag);
         if let Some(entry) = entry {
@@ -286,10 +324,43 @@ impl Directory {
         }
     }
 
-    /// A record of an earlier run that was found at `place`.
-    pub(crate) fn recovered(&self, tag: u64, place: Place, sequence: u64, length: u32) {
+    /// From now until [`Self::end_recovery`] what earlier runs left is found.
+    pub(crate) fn begin_recovery(&self) {
+        for shard in &self.shards {
+            shard.lock().recovery = Recovery::Running(HashSet::new());
+        }
+    }
+
+    pub(crate) fn end_recovery(&self) {
+        for shard in &self.shards {
+            shard.lock().recovery = Recovery::Done;
+        }
+    }
+
+    /// A record of an earlier run was found at `place`. It counts unless something newer is known:
+    /// a record that was found before, a removal, or what happened in this run.
+    pub(crate) fn recovered(&self, tag: u64, place: Place, sequence: u64, length: u32) -> bool {
         let mut shard = self.shard(tag).lock();
-        self.enter(&mut shard, Entry::new(tag, place, sequence, length));
+        let entry = Entry::new(tag, place, sequence, length);
+        let entered = shard.recovery.wants(tag) && shard.index.insert_new(entry);
+        if entered {
+            self.count(&entry);
+        }
+        entered
+    }
+
+    /// A removal of an earlier run was found: what is found later is older, and dead.
+    pub(crate) fn recovered_removal(&self, tag: u64) {
+        let mut shard = self.shard(tag).lock();
+        if shard.index.find(tag).is_none() {
+            shard.recovery.supersede(tag);
+        }
+    }
+
+    /// Where a tag was found, if nothing happened to it in this run.
+    pub(crate) fn found(&self, tag: u64) -> Option<Entry> {
+        let shard = self.shard(tag).lock();
+        shard.index.find(tag).filter(|_| shard.recovery.wants(tag))
     }
 
     /// Whether the record at `place` was used since it was written there.
@@ -359,6 +430,10 @@ impl Directory {
         if let Some(older) = shard.index.insert(entry) {
             self.forget(&older);
         }
+        self.count(&entry);
+    }
+
+    fn count(&self, entry: &Entry) {
         let usage = &self.usage[usize::from(entry.place().disk)];
         usage.records.fetch_add(1, Ordering::Relaxed);
         usage

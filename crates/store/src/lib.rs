@@ -43,6 +43,7 @@ mod memory;
 mod metrics;
 pub mod policy;
 mod random;
+mod recovery;
 mod start;
 mod stats;
 mod store;

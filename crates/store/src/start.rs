@@ -1,7 +1,6 @@
 //! Opening a store: the journal, then the disks, then what lies on them.
 
 use std::{
-    collections::HashMap,
     path::PathBuf,
     sync::{Arc, atomic::AtomicUsize},
 };
@@ -14,8 +13,6 @@ use crate::{
     directory::Directory,
     ejection::Ejections,
     fetch::Fetcher,
-    format::record::Kind,
-    index::Place,
     journal::{
         file::Found,
         keeper::{Keeper, Past},
@@ -23,11 +20,10 @@ use crate::{
     log::{
         Disk,
         open::{Wish, open},
-        recover::{Contents, Recovered, recover},
-        writer::Writer,
     },
     metrics::Metrics,
     random,
+    recovery::{self, Crew},
     store::{Inner, Slot, longest_payload},
 };
 
@@ -39,14 +35,6 @@ const RAM_RECORD_BYTES: usize = 256;
 /// Bits of a sequence number that count within a session: a trillion puts.
 const SESSION_SHIFT: u32 = 40;
 
-/// The newest of what was found under one tag.
-struct Newest {
-    sequence: u64,
-    place: Place,
-    length: u32,
-    kind: Kind,
-}
-
 pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, Error> {
     config.check()?;
     let metrics = Arc::new(Metrics::new(registry)?);
@@ -55,23 +43,20 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
     let (keeper, past) = open_journal(&config).await;
     let session = past.as_ref().map_or(0, |past| past.session);
     let directory = Arc::new(Directory::new(ram, session << SESSION_SHIFT));
-    let (disks, mut found) = open_disks(&config, past.as_ref()).await;
-    index(&directory, &found, past.as_ref(), &metrics);
-    for (disk, recovered) in found.drain(..) {
-        let writer = Writer::new(
-            disk,
-            Arc::clone(&directory),
-            keeper.clone(),
-            Arc::clone(&metrics),
-            config.write_batch_bytes,
-            &recovered.contents,
-        );
-        let unsealed = recovered
-            .contents
-            .into_iter()
-            .filter(|contents| !contents.sealed);
-        tokio::spawn(writer.run(unsealed.collect()));
-    }
+    let disks = open_disks(&config, past.as_ref()).await;
+    let forgotten = past.map(|past| past.forgotten).unwrap_or_default();
+    let recovery = recovery::start(
+        &disks,
+        forgotten,
+        Crew {
+            directory: Arc::clone(&directory),
+            keeper: keeper.clone(),
+            metrics: Arc::clone(&metrics),
+            batch_bytes: config.write_batch_bytes,
+        },
+    );
+    // What takes longer goes on in the background.
+    let _ = tokio::time::timeout(config.recovery_wait, recovery.done()).await;
     let fetcher = Fetcher {
         directory: Arc::clone(&directory),
         disks: by_number(&disks),
@@ -89,6 +74,7 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
         keeper,
         metrics,
         fetcher,
+        recovery,
     })
 }
 
@@ -114,11 +100,8 @@ async fn open_journal(config: &Config) -> (Keeper, Option<Past>) {
     }
 }
 
-/// Opens and recovers every disk, all at the same time.
-async fn open_disks(
-    config: &Config,
-    past: Option<&Past>,
-) -> (Vec<Slot>, Vec<(Arc<Disk>, Recovered)>) {
+/// Opens every disk, all at the same time.
+async fn open_disks(config: &Config, past: Option<&Past>) -> Vec<Slot> {
     let mut opening = Vec::new();
     for (number, disk) in (0_u8..).zip(&config.disks) {
         let (settings, disk) = (config.clone(), disk.clone());
@@ -133,91 +116,24 @@ async fn open_disks(
                 store,
                 settings: &settings,
             };
-            let disk = Arc::new(open(wish).await.map_err(|refusal| refusal.state())?);
-            let recovered = recover(&disk).await;
-            Ok((disk, recovered))
+            open(wish).await.map_err(|refusal| refusal.state())
         }));
     }
-    let (mut slots, mut found) = (Vec::new(), Vec::new());
+    let mut slots = Vec::new();
     for (opening, disk) in opening.into_iter().zip(&config.disks) {
         let lost = |error: tokio::task::JoinError| DiskState::Absent(error.to_string().into());
         let opened = opening.await.unwrap_or_else(|error| Err(lost(error)));
-        match opened {
-            Ok((disk, recovered)) => {
-                slots.push(Slot::Open(Arc::clone(&disk)));
-                found.push((disk, recovered));
-            }
-            Err(state) => slots.push(left_out(disk.path.clone(), state)),
-        }
+        slots.push(match opened {
+            Ok(disk) => Slot::Open(Arc::new(disk)),
+            Err(state) => left_out(disk.path.clone(), state),
+        });
     }
-    (slots, found)
+    slots
 }
 
 fn left_out(path: PathBuf, state: DiskState) -> Slot {
     tracing::error!(disk = %path.display(), %state, "disk is left out");
     Slot::LeftOut { path, state }
-}
-
-/// Enters the newest of each key into the index, over all disks.
-fn index(
-    directory: &Directory,
-    found: &[(Arc<Disk>, Recovered)],
-    past: Option<&Past>,
-    metrics: &Metrics,
-) {
-    let mut newest = HashMap::new();
-    for (disk, recovered) in found {
-        metrics.skipped_segments.inc_by(recovered.failed);
-        let forgotten = past.and_then(|past| past.forgotten.get(&disk.id)).copied();
-        for contents in &recovered.contents {
-            collect(directory, disk, contents, forgotten, &mut newest);
-        }
-    }
-    for (
-        tag,
-        Newest {
-            sequence,
-            place,
-            length,
-            kind,
-        },
-    ) in newest
-    {
-        if kind == Kind::Payload {
-            directory.recovered(tag, place, sequence, length);
-            metrics.recovered_records.inc();
-        }
-    }
-}
-
-fn collect(
-    directory: &Directory,
-    disk: &Disk,
-    contents: &Contents,
-    forgotten: Option<u64>,
-    newest: &mut HashMap<u64, Newest>,
-) {
-    for entry in &contents.entries {
-        if forgotten.is_some_and(|upto| entry.sequence <= upto) {
-            continue;
-        }
-        let tag = directory.tag(&entry.key);
-        let known = newest.get(&tag);
-        // A record that was kept lies in two places: the later use of a segment is the better.
-        if known.is_none_or(|known| known.sequence <= entry.sequence) {
-            let (sequence, length, kind) = (entry.sequence, entry.length, entry.kind);
-            let place = disk.place(contents.segment, entry.start);
-            newest.insert(
-                tag,
-                Newest {
-                    sequence,
-                    place,
-                    length,
-                    kind,
-                },
-            );
-        }
-    }
 }
 
 fn by_number(slots: &[Slot]) -> [Option<Arc<Disk>>; DISKS_MAX] {

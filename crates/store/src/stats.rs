@@ -26,6 +26,8 @@ pub struct DiskStats {
     pub state: DiskState,
     /// Who moves its blocks; nothing for an absent disk.
     pub engine: Option<disk::Engine>,
+    /// Whether what lies on it is still being found: lookups may miss, writes wait.
+    pub recovering: bool,
     /// Bytes in use by the log, its own structures included; 0 for an absent disk.
     pub capacity_bytes: u64,
     /// Payload bytes of records that can be read.

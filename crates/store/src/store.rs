@@ -12,6 +12,7 @@ use crate::{
     journal::keeper::Keeper,
     log::{Disk, batch::payload_bytes_max, queue::Why},
     metrics::{Metrics, Unadmitted},
+    recovery::Recovered,
     start,
 };
 
@@ -32,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) keeper: Keeper,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) fetcher: Fetcher,
+    pub(crate) recovery: Recovered,
 }
 
 /// A configured disk.
@@ -41,7 +43,8 @@ pub(crate) enum Slot {
 }
 
 impl Store {
-    /// Opens the store: creates what is absent, recovers what an earlier run left. A disk that
+    /// Opens the store: creates what is absent, and finds what an earlier run left, in the background
+    /// if that takes longer than [`Config::recovery_wait`]: see [`Self::recovered`]. A disk that
     /// cannot be opened, or a journal that cannot be written, is reported in [`Stats`] and in the
     /// log, and the store goes on without (with a broken journal without any disk, because their
     /// purges could not be trusted). Damaged parts of a disk are skipped and counted.
@@ -52,6 +55,13 @@ impl Store {
         let inner = Arc::new(start::start(config, registry).await?);
         inner.register(registry)?;
         Ok(Self(inner))
+    }
+
+    /// Waits until all that an earlier run left was found. Until then lookups of what was not found
+    /// yet are misses; puts are kept in RAM and queued, removals win over what is found later.
+    /// Cancel safe.
+    pub async fn recovered(&self) {
+        self.0.recovery.done().await;
     }
 
     /// The record, if it is in RAM. No I/O and no lock but a shard's: for the hot path.
@@ -215,7 +225,7 @@ impl Inner {
         }
         let tag = self.directory.tag(key);
         let fit = self.open_disks().filter(|disk| disk.may_write());
-        fit.max_by_key(|disk| preference(tag, disk))
+        fit.max_by_key(|disk| disk.preference(tag))
             .ok_or(Some(Unadmitted::Faulty))
     }
 
@@ -242,6 +252,7 @@ impl Inner {
                     path: disk.path.clone(),
                     state: disk.state(),
                     engine: Some(disk.device.engine()),
+                    recovering: self.recovery.is_running(),
                     capacity_bytes: disk.capacity_bytes(),
                     bytes,
                     records,
@@ -252,6 +263,7 @@ impl Inner {
                 path: path.clone(),
                 state: state.clone(),
                 engine: None,
+                recovering: false,
                 capacity_bytes: 0,
                 bytes: 0,
                 records: 0,
@@ -259,16 +271,6 @@ impl Inner {
             },
         }
     }
-}
-
-/// How much a key likes a disk: the larger the disk, the more keys like it best.
-fn preference(tag: u64, disk: &Disk) -> u64 {
-    let mixed = (tag ^ disk.id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    let draw = mixed ^ (mixed >> 32);
-    // Weighted rendezvous wants ln(draw)/capacity; disks of one node are alike, so that capacity
-    // as a factor on the draw's upper half comes near enough and stays in integers.
-    (draw >> 32).wrapping_mul(disk.segments() as u64)
 }
 
 impl Drop for Inner {

@@ -70,14 +70,7 @@ pub(crate) async fn open(wish: Wish<'_>) -> Result<Disk, Refusal> {
 
 async fn open_device(wish: Wish<'_>) -> Result<Disk, Refusal> {
     let settings = wish.settings;
-    let options = Options {
-        engine: settings.engine,
-        read_deadline: READ_DEADLINE,
-        reads_in_flight: settings.reads_per_disk,
-        pool: Pool::new(POOL_BYTES),
-        faults: wish.config.faults.clone(),
-    };
-    let device = Device::open(&wish.config.path, options).await?;
+    let device = Device::open(&wish.config.path, options(wish.config, settings)).await?;
     tell_engine(&device);
     let segments = segments(&device, wish.config.bytes, settings.segment_bytes)?;
     let start = read_start(&device).await?;
@@ -119,6 +112,33 @@ async fn open_device(wish: Wish<'_>) -> Result<Disk, Refusal> {
         device.sync().await?;
     }
     Ok(assemble(&wish, device, &superblock))
+}
+
+fn options(disk: &DiskConfig, settings: &Config) -> Options {
+    Options {
+        engine: settings.engine,
+        read_deadline: READ_DEADLINE,
+        reads_in_flight: settings.reads_per_disk,
+        pool: Pool::new(POOL_BYTES),
+        faults: disk.faults.clone(),
+    }
+}
+
+/// A disk on a file that is larger than there is room for, as it is.
+#[cfg(test)]
+pub(crate) async fn sparse(
+    config: &DiskConfig,
+    settings: &Config,
+    superblock: &Superblock,
+) -> Result<Disk, disk::Error> {
+    let device = Device::open(&config.path, options(config, settings)).await?;
+    let wish = Wish {
+        number: 0,
+        config,
+        store: superblock.store,
+        settings,
+    };
+    Ok(assemble(&wish, device, superblock))
 }
 
 fn tell_engine(device: &Device) {

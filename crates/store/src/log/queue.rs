@@ -158,6 +158,11 @@ impl Queue {
         self.state.lock().ending != Ending::No
     }
 
+    /// Whether nobody waits for what is queued any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.state.lock().ending == Ending::Abandon
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_idle(&self) -> bool {
         self.state.lock().items.is_empty()

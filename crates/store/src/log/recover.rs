@@ -5,10 +5,10 @@
 //! because batches that were never synced may have reached the disk in any order. Payloads are not
 //! read: they are checked when they are served.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use disk::Buffer;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::Disk;
 use crate::format::{
@@ -17,12 +17,14 @@ use crate::format::{
     segment::{Entry, Footer, decode_footer, decode_opening, footer_bytes},
 };
 
-/// Read from a segment's end at first: the footer of a thousand records.
-const TAIL_BYTES: u64 = 64 * 1024;
+/// Read from a segment's end at first: the footer of 84 records. What is longer is read again.
+const TAIL_BYTES: u64 = 4 * 1024;
 /// Read at a time while scanning.
 const WINDOW_BYTES: u64 = 64 * 1024;
 /// Segments looked at together.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 64;
+/// Openings looked at by one task.
+const OPENINGS: usize = 256;
 
 /// What a segment holds.
 #[derive(Debug)]
@@ -34,70 +36,107 @@ pub(crate) struct Contents {
     pub(crate) entries: Vec<Entry>,
 }
 
-/// All segments that hold something, the oldest first.
-#[derive(Debug, Default)]
-pub(crate) struct Recovered {
-    pub(crate) contents: Vec<Contents>,
+/// The segments of a disk that hold something, and which of them is looked at next.
+pub(crate) struct Recovery {
+    disk: Arc<Disk>,
+    /// The newest first: what is found first of a key is what counts.
+    segments: std::vec::IntoIter<(u64, usize)>,
+    looking: VecDeque<JoinHandle<Result<Contents, disk::Error>>>,
+    newest: Option<usize>,
     /// Segments that could not be read.
     pub(crate) failed: u64,
 }
 
-/// Looks at every segment of a disk, and notes their generations with it.
-pub(crate) async fn recover(disk: &Arc<Disk>) -> Recovered {
-    let mut recovered = Recovered::default();
-    let mut looking = JoinSet::new();
-    for segment in 0..disk.segments() {
-        if looking.len() >= TOGETHER {
-            recovered.note(looking.join_next().await);
+impl Recovery {
+    /// Looks at the opening of every segment, and notes their generations with the disk.
+    pub(crate) async fn begin(disk: &Arc<Disk>) -> Self {
+        let mut looking = JoinSet::new();
+        for first in (0..disk.segments()).step_by(OPENINGS) {
+            let disk = Arc::clone(disk);
+            looking.spawn(async move { openings(&disk, first).await });
         }
-        let disk = Arc::clone(disk);
-        looking.spawn(async move { contents(&disk, segment).await });
+        let (mut segments, mut failed) = (Vec::new(), 0);
+        while let Some(looked) = looking.join_next().await {
+            let (found, unread) = looked.unwrap_or((Vec::new(), OPENINGS as u64));
+            segments.extend(found);
+            failed += unread;
+        }
+        segments.sort_unstable_by(|one, other| other.cmp(one));
+        for (generation, segment) in &segments {
+            disk.set_generation(*segment, *generation);
+        }
+        Self {
+            disk: Arc::clone(disk),
+            newest: segments.first().map(|(_, segment)| *segment),
+            segments: segments.into_iter(),
+            looking: VecDeque::new(),
+            failed,
+        }
     }
-    while !looking.is_empty() {
-        recovered.note(looking.join_next().await);
-    }
-    recovered
-        .contents
-        .sort_by_key(|contents| contents.generation);
-    for contents in &recovered.contents {
-        disk.set_generation(contents.segment, contents.generation);
-    }
-    recovered
-}
 
-type Looked = Result<Result<Option<Contents>, disk::Error>, tokio::task::JoinError>;
+    /// The segment that was opened last.
+    pub(crate) fn newest(&self) -> Option<usize> {
+        self.newest
+    }
 
-impl Recovered {
-    fn note(&mut self, looked: Option<Looked>) {
-        match looked {
-            Some(Ok(Ok(Some(contents)))) => self.contents.push(contents),
-            Some(Ok(Ok(None))) | None => {}
-            Some(Ok(Err(error))) => {
-                tracing::warn!(%error, "segment is skipped");
-                self.failed += 1;
+    /// What the next segment holds, from the newest to the oldest; nothing when all were told.
+    pub(crate) async fn next(&mut self) -> Option<Contents> {
+        loop {
+            while self.looking.len() < TOGETHER
+                && let Some((generation, segment)) = self.segments.next()
+            {
+                let disk = Arc::clone(&self.disk);
+                let look = async move { contents(&disk, segment, generation).await };
+                self.looking.push_back(tokio::spawn(look));
             }
-            Some(Err(_lost)) => self.failed += 1,
+            match self.looking.pop_front()?.await {
+                Ok(Ok(contents)) => return Some(contents),
+                Ok(Err(error)) => {
+                    tracing::warn!(disk = %self.disk.path.display(), %error, "segment is skipped");
+                    self.failed += 1;
+                }
+                Err(_lost) => self.failed += 1,
+            }
         }
     }
 }
 
-/// What a segment holds; nothing if it was never opened on this disk.
-async fn contents(disk: &Disk, segment: usize) -> Result<Option<Contents>, disk::Error> {
-    let opening = disk.device.read_at(disk.base(segment), disk::BLOCK).await?;
-    let Some(generation) = decode_opening(&opening, &disk.secret) else {
-        return Ok(None);
-    };
-    drop(opening);
+impl Drop for Recovery {
+    fn drop(&mut self) {
+        self.looking.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// The generations of some segments, and how many could not be read.
+async fn openings(disk: &Disk, first: usize) -> (Vec<(u64, usize)>, u64) {
+    let (mut found, mut failed) = (Vec::new(), 0);
+    for segment in first..disk.segments().min(first + OPENINGS) {
+        match disk.device.read_at(disk.base(segment), disk::BLOCK).await {
+            Ok(block) => {
+                let generation = decode_opening(&block, &disk.secret);
+                found.extend(generation.map(|generation| (generation, segment)));
+            }
+            Err(error) => {
+                tracing::warn!(disk = %disk.path.display(), %error, "segment is skipped");
+                failed += 1;
+            }
+        }
+    }
+    (found, failed)
+}
+
+/// What a segment of this generation holds.
+async fn contents(disk: &Disk, segment: usize, generation: u64) -> Result<Contents, disk::Error> {
     let (sealed, entries) = match footer(disk, segment, generation).await {
         Some(entries) => (true, entries),
         None => (false, scan(disk, segment, generation).await?),
     };
-    Ok(Some(Contents {
+    Ok(Contents {
         segment,
         generation,
         sealed,
         entries,
-    }))
+    })
 }
 
 /// The records that a segment's footer lists, if there is one that can be read.

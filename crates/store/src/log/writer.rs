@@ -17,7 +17,7 @@ use super::{
     Disk,
     batch::{Job, Open, batch_bytes, encode},
     queue::{Item, Next, Why},
-    recover::{Contents, can_be_sealed},
+    recover::Contents,
 };
 use crate::{
     directory::Directory,
@@ -50,7 +50,7 @@ pub(crate) struct Writer {
 }
 
 /// Says that the writer has ended, however it did.
-struct Ended(Arc<Disk>);
+pub(crate) struct Ended(pub(crate) Arc<Disk>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
@@ -59,17 +59,16 @@ impl Drop for Ended {
 }
 
 impl Writer {
-    /// A writer that goes on after the newest of `contents`.
+    /// A writer that goes on after the segment that was opened last.
     pub(crate) fn new(
         disk: Arc<Disk>,
         directory: Arc<Directory>,
         keeper: Keeper,
         metrics: Arc<Metrics>,
         batch_bytes: u64,
-        contents: &[Contents],
+        newest: Option<usize>,
     ) -> Self {
-        let newest = contents.iter().max_by_key(|contents| contents.generation);
-        let next = newest.map_or(0, |newest| (newest.segment + 1) % disk.segments());
+        let next = newest.map_or(0, |newest| (newest + 1) % disk.segments());
         Self {
             disk,
             directory,
@@ -85,8 +84,7 @@ impl Writer {
     }
 
     /// Seals what an earlier run left open, then writes until the queue ends.
-    pub(crate) async fn run(mut self, unsealed: Vec<Contents>) {
-        let _ended = Ended(Arc::clone(&self.disk));
+    pub(crate) async fn run(mut self, unsealed: Vec<Contents>, _ended: Ended) {
         for Contents {
             segment,
             generation,
@@ -94,10 +92,8 @@ impl Writer {
             ..
         } in unsealed
         {
-            if can_be_sealed(&entries, self.disk.segment_bytes) {
-                // If it fails the segment is scanned again after the next start.
-                let _ = self.write_footer(segment, generation, &entries).await;
-            }
+            // If it fails the segment is scanned again after the next start.
+            let _ = self.write_footer(segment, generation, &entries).await;
         }
         loop {
             match self.disk.queue.next(self.batch_bytes).await {

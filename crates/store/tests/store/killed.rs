@@ -21,6 +21,7 @@ fn config(folder: PathBuf) -> Config {
         // The machine may be busy: only a test of slowness is about time.
         read_timeout: std::time::Duration::from_mins(1),
         write_batch_bytes: 64 << 10,
+        recovery_wait: std::time::Duration::from_mins(1),
         engine: crate::ENGINE,
         ..Config::default()
     }
@@ -79,7 +80,11 @@ async fn a_killed_process_leaves_right_bytes_and_what_it_said_was_durable() {
             .map(|number| oracle::body(number).len())
             .sum();
         if bytes < 12 << 20 {
-            assert!(held >= written.count() as u64, "{held} held");
+            assert!(
+                held >= written.count() as u64,
+                "{held} held: {:?}",
+                opened.store.stats().disks
+            );
         }
         for number in (49..=last).step_by(50) {
             assert!(

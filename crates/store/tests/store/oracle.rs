@@ -78,6 +78,7 @@ impl Place {
             // The machine may be busy: only a test of slowness is about time.
             read_timeout: std::time::Duration::from_mins(1),
             write_batch_bytes: 32 << 10,
+            recovery_wait: std::time::Duration::from_mins(1),
             engine: crate::ENGINE,
             ..Config::default()
         };

@@ -323,3 +323,123 @@ async fn a_disk_that_cannot_be_opened_is_left_out() {
     opened.put_all(0..50).await;
     assert_eq!(opened.count_held(0..50).await, 50);
 }
+
+/// A place with 400 records, opened while its disk does not answer beyond the first MiB.
+async fn opened_while_the_disk_hangs() -> (Place, Opened) {
+    let mut place = filled().await;
+    place.config.recovery_wait = std::time::Duration::ZERO;
+    place.config.ram_bytes = 1 << 20;
+    let rule = Rule::always(Operation::Read, Fault::Hang);
+    place.faults.add(Rule {
+        within: 1 << 20..u64::MAX,
+        ..rule
+    });
+    let opened = place.open().await;
+    assert!(opened.store.stats().disks[0].recovering);
+    (place, opened)
+}
+
+#[tokio::test]
+async fn a_store_serves_while_what_lies_on_its_disks_is_being_found() {
+    let (place, opened) = opened_while_the_disk_hangs().await;
+    assert_eq!(opened.count_held(0..400).await, 0, "nothing is known yet");
+    opened.put(1_000);
+    assert!(opened.holds(1_000).await);
+    opened.store.purge(9).await.unwrap();
+    place.faults.clear();
+    opened.store.recovered().await;
+    assert!(!opened.store.stats().disks[0].recovering);
+    assert_eq!(opened.count_held(0..400).await, 400);
+    assert!(opened.holds(1_000).await);
+    opened.close().await;
+    let again = place.open().await;
+    again.store.recovered().await;
+    assert!(again.holds(1_000).await, "it was written after all");
+}
+
+#[tokio::test]
+async fn what_happens_while_a_disk_is_being_read_wins_over_what_lies_on_it() {
+    let (place, opened) = opened_while_the_disk_hangs().await;
+    let newer = crate::oracle::content(&key(2), 7, 500);
+    opened.store.remove(&key(1));
+    opened.store.put(key(2), STAMP, newer.clone());
+    opened.store.put(key(3), STAMP, newer.clone());
+    opened.store.remove(&key(3));
+    place.faults.clear();
+    opened.store.recovered().await;
+    let check = async |opened: &Opened, when: &str| {
+        assert!(!opened.holds(1).await, "removed {when}");
+        assert!(!opened.holds(3).await, "replaced and removed {when}");
+        assert_eq!(opened.get(2).await.unwrap().0.bytes, newer, "{when}");
+        assert_eq!(opened.count_held(4..400).await, 396, "{when}");
+    };
+    check(&opened, "at once").await;
+    opened.store.flush().await;
+    let again = place.crashed().open().await;
+    again.store.recovered().await;
+    check(&again, "after a restart").await;
+}
+
+#[tokio::test]
+async fn what_was_refused_by_a_full_queue_during_recovery_does_not_leave_the_older_one_behind() {
+    let mut place = filled().await;
+    place.config.write_queue_bytes = 1;
+    place.config.recovery_wait = std::time::Duration::ZERO;
+    let rule = Rule::always(Operation::Read, Fault::Hang);
+    place.faults.add(Rule {
+        within: 1 << 20..u64::MAX,
+        ..rule
+    });
+    let opened = place.open().await;
+    let newer = crate::oracle::content(&key(2), 7, 500);
+    opened.store.put(key(2), STAMP, newer);
+    place.faults.clear();
+    opened.store.recovered().await;
+    assert!(
+        opened.get(2).await.is_none(),
+        "there is no RAM tier to hold it"
+    );
+    opened.store.flush().await;
+    let again = place.crashed().open().await;
+    again.store.recovered().await;
+    assert!(again.get(2).await.is_none());
+}
+
+#[tokio::test]
+async fn a_store_that_is_closed_or_dropped_while_it_recovers_ends() {
+    let (place, opened) = opened_while_the_disk_hangs().await;
+    drop(opened);
+    place.faults.clear();
+    let (place, opened) = opened_while_the_disk_hangs().await;
+    let closing = tokio::spawn(async move { opened.close().await });
+    place.faults.clear();
+    closing.await.unwrap();
+}
+
+/// A disk that was in trouble left its keys to the other; both have them now.
+#[tokio::test]
+async fn of_two_disks_that_have_a_key_the_newer_record_counts() {
+    let mut place = Place::new(8 << 20);
+    let healthy = DiskConfig::new(place.path("second"), 8 << 20);
+    place.config.disks.push(healthy);
+    place.config.retry_after = std::time::Duration::from_hours(1);
+    let opened = place.open().await;
+    opened.put_all(0..200).await;
+    place
+        .faults
+        .add(Rule::always(Operation::Write, Fault::Errno(libc::EROFS)));
+    // The first of these finds out that the disk is in trouble, and is lost.
+    opened.put_all(1_000..1_200).await;
+    for number in 0..200 {
+        let newer = crate::oracle::content(&key(number), 7, 500);
+        opened.store.put(key(number), STAMP, newer);
+    }
+    opened.store.flush().await;
+    assert_eq!(opened.store.stats().disks[0].state, DiskState::ReadOnly);
+    let again = place.crashed().open().await;
+    assert_eq!(again.store.stats().disks[1].state, DiskState::Serving);
+    for number in 0..200 {
+        let newer = crate::oracle::content(&key(number), 7, 500);
+        assert_eq!(again.get(number).await.unwrap().0.bytes, newer, "{number}");
+    }
+}
