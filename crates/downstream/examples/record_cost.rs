@@ -83,19 +83,18 @@ fn main() {
     }
 }
 
-fn report(h2: bool, body_bytes: usize, costs: &mut [Vec<f64>; 2]) {
+fn report(h2: bool, body_bytes: usize, costs: &mut [Vec<Run>; 2]) {
     for cost in costs.iter_mut() {
-        cost.sort_by(f64::total_cmp);
+        cost.sort_by(|one, other| one.cost.total_cmp(&other.cost));
     }
-    let median = |cost: &[f64]| cost[cost.len() / 2];
+    let median = |runs: &[Run]| runs[runs.len() / 2].cost;
     let [own, rustls] = costs;
-    let range = |cost: &[f64]| {
-        format!(
-            "{:.3} ({:.3}-{:.3})",
-            median(cost),
-            cost[0],
-            cost[cost.len() - 1]
-        )
+    let range = |runs: &[Run]| {
+        let mut rates: Vec<_> = runs.iter().map(|run| run.rate).collect();
+        rates.sort_by(f64::total_cmp);
+        let (least, most) = (runs[0].cost, runs[runs.len() - 1].cost);
+        let rate = rates[rates.len() / 2];
+        format!("{:.3} ({least:.3}-{most:.3}) {rate:.1} GB/s", median(runs))
     };
     println!(
         "{}        {:>4} KiB  {}  {}  {:.2}",
@@ -138,8 +137,13 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-/// One run: CPU-seconds of the server's thread per GB of bodies.
-fn measure(record_layer: RecordLayer, h2: bool, body_bytes: usize, duration: Duration) -> f64 {
+/// One run: CPU-seconds of the server's thread per GB of bodies, and GB per second.
+struct Run {
+    cost: f64,
+    rate: f64,
+}
+
+fn measure(record_layer: RecordLayer, h2: bool, body_bytes: usize, duration: Duration) -> Run {
     let dir = TempDir::new().unwrap();
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(vec!["media.test".to_owned()]).unwrap();
@@ -181,7 +185,10 @@ fn measure(record_layer: RecordLayer, h2: bool, body_bytes: usize, duration: Dur
             let serving = serve(server, Arc::clone(&objects), (tell, stopped));
             let cost = runtime().block_on(serving);
             let sent = objects.sent.load(Ordering::Relaxed) * body_bytes as u64;
-            cost / (sent as f64 / 1e9)
+            Run {
+                cost: cost / (sent as f64 / 1e9),
+                rate: sent as f64 / 1e9 / duration.as_secs_f64(),
+            }
         })
         .unwrap();
     let address = address.recv().unwrap();
@@ -211,6 +218,8 @@ async fn serve(
     tell.send(listeners.addresses()[0]).unwrap();
     let mut config = Config::new("bench");
     config.limits.requests_per_connection = u64::MAX;
+    config.limits.connections_per_ipv4 = u32::MAX;
+    config.limits.new_connections_burst = u32::MAX;
     let drain = Drain::new(Duration::ZERO);
     let server = Server::new(config, Arc::new(server), objects, &Registry::new()).unwrap();
     let before = cpu_s();
