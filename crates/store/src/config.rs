@@ -40,8 +40,8 @@ pub struct Config {
     pub reads_in_flight_max: usize,
     /// How many reads each disk works on at one time. Default: 16.
     pub reads_per_disk: usize,
-    /// Who moves the blocks of the disks. Default: `io_uring` where the kernel grants it, which
-    /// costs a third of what threads that block do; those elsewhere.
+    /// Who moves the blocks of the disks. Default: `io_uring` where the kernel grants it, threads
+    /// that block elsewhere; `crates/disk/README.md` has what each was measured to cost.
     pub engine: disk::Engine,
     /// How long a disk that failed is left alone before it is tried again. Default: 5 s.
     pub retry_after: Duration,
