@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tests::{
     client::{Client, Connection, PROTOCOLS, Protocol},
+    eventually,
     node::Node,
     oracle::Object,
-    origin::Script,
+    origin::{Gate, Script},
     within,
     world::Plan,
 };
@@ -53,6 +54,7 @@ async fn a_crowd_of_a_cold_object_has_its_first_byte_with_the_leader_for_one_rea
         let (_, warm) = ask_all(&world.client, connections, &object).await;
         assert_eq!(world.origin.reads_of(&object).len(), 1, "{protocol}");
         let (cold, warm) = (spread(&cold), spread(&warm));
+        println!("{protocol}: median {cold:?} after the first; from RAM {warm:?}");
         // So many answers at one moment take a while even from RAM, longer without optimisation
         // and on a busy machine; following may add to that what the promise allows, and no more.
         let allowed = if cfg!(debug_assertions) {
@@ -92,6 +94,50 @@ async fn a_crowd_of_a_cold_film_costs_one_read_per_slice() {
             "{protocol}: {reads:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_misses_of_edges_are_one_read_of_the_origin() {
+    let _quiet = QUIET.lock().await;
+    let object = Object::new("/v/a.m4s", 8 << 10);
+    // The origin waits for all of them, and must not be asked again meanwhile.
+    let plan = Plan::default().shield_key("site.0.origin.first_byte_timeout", "2m");
+    let world = plan.start(&[]).await;
+    let gate = Gate::new();
+    world.origin.put(
+        &object,
+        Script {
+            before: Some(gate.clone()),
+            ..Script::default()
+        },
+    );
+    let identity = world.pki.client("edge1.test");
+    let shield = world.shield().address;
+    let edges = Client::with_identity(&world.pki, shield, "shield.test", Some(&identity));
+    let connections = edges.connect_many(Protocol::Http2, 100).await;
+    let asking = connections.iter().flat_map(|connection| {
+        let request = || edges.request(&http::Method::GET, "/media/v/a.m4s", &[]);
+        (0..100).map(move |_| tokio::spawn(connection.begin(request())))
+    });
+    let asking: Vec<_> = asking.collect();
+    gate.arrivals(1).await;
+    // All of them are at the shield before the origin says a word.
+    eventually(60, "ten thousand misses", async || {
+        let active = world
+            .shield()
+            .metric("millpond_daemon_requests_active")
+            .await;
+        (active >= 10_000.0).then_some(())
+    })
+    .await;
+    gate.open();
+    for one in asking {
+        let answer = async { one.await.unwrap().unwrap().finish().await };
+        within(60, "one of ten thousand", answer)
+            .await
+            .is_whole(&object);
+    }
+    assert_eq!(world.origin.reads().len(), 1);
 }
 
 /// Fires one request on each connection at the same moment; every body is checked. Gives the

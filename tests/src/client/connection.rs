@@ -1,6 +1,6 @@
 //! One connection of one protocol: hyper over rustls, or h3 over quinn.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Uri, header};
@@ -15,6 +15,9 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Streaming, reply::Source};
+
+/// A QUIC peer that answers nothing for this long is gone.
+const DEAD_AFTER: Duration = Duration::from_secs(8);
 
 /// Enough that no test waits for window updates on loopback.
 const WINDOW_BYTES: u32 = 8 << 20;
@@ -93,6 +96,28 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// One of many requests side by side on an HTTP/2 connection.
+    pub fn begin(
+        &self,
+        request: Request<()>,
+    ) -> impl Future<Output = Result<Streaming, String>> + Send + use<> {
+        let Kind::Http2(requests) = &self.kind else {
+            panic!("only HTTP/2 does this here")
+        };
+        let mut requests = requests.clone();
+        async move {
+            let at = Instant::now();
+            requests.ready().await.map_err(told)?;
+            let sending = requests.send_request(request.map(|()| Empty::new()));
+            Ok(Streaming::new(
+                at,
+                sending.await.map_err(told)?.map(Source::Hyper),
+            ))
+        }
+    }
+}
+
 fn told(error: impl std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -158,6 +183,14 @@ async fn quic(tls: ClientConfig, address: SocketAddr, host: &str) -> Result<Conn
     })
 }
 
+/// A node that was killed is noticed, a silent one waited for.
+fn transport() -> quinn::TransportConfig {
+    let mut transport = quinn::TransportConfig::default();
+    transport.max_idle_timeout(quinn::IdleTimeout::try_from(DEAD_AFTER).ok());
+    transport.keep_alive_interval(Some(DEAD_AFTER / 4));
+    transport
+}
+
 /// A QUIC connection from a socket of its own.
 pub(super) async fn dial(
     tls: ClientConfig,
@@ -166,7 +199,8 @@ pub(super) async fn dial(
 ) -> Result<(quinn::Connection, quinn::Endpoint), String> {
     let crypto = QuicClientConfig::try_from(tls).map_err(told)?;
     let endpoint = quinn::Endpoint::client(([127, 0, 0, 1], 0).into()).map_err(told)?;
-    let config = quinn::ClientConfig::new(Arc::new(crypto));
+    let mut config = quinn::ClientConfig::new(Arc::new(crypto));
+    config.transport_config(Arc::new(transport()));
     let connecting = endpoint.connect_with(config, address, host).map_err(told)?;
     Ok((connecting.await.map_err(told)?, endpoint))
 }

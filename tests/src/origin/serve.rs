@@ -259,8 +259,9 @@ async fn body(
             gate.pass().await;
         }
         let piece = at..next_stop(script, at, end);
-        write_piece(stream, &object.slice(piece.clone()), chunked).await?;
+        // Counted first: whoever has the bytes must find them counted.
         sent.fetch_add(piece.end - piece.start, Ordering::Relaxed);
+        write_piece(stream, &object.slice(piece.clone()), chunked).await?;
         if let Some(rate) = script.bytes_per_second {
             sleep(Duration::from_secs_f64(
                 (piece.end - piece.start) as f64 / rate as f64,

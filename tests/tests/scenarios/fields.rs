@@ -6,7 +6,7 @@ use tests::{
     eventually,
     oracle::Object,
     origin::Script,
-    world::World,
+    world::{Plan, World},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,4 +157,23 @@ async fn an_absent_object_is_404_and_asked_for_once() {
             .is(404);
     }
     assert_eq!(world.origin.reads().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_timing_is_told_to_who_asks_where_the_site_allows_it() {
+    let object = Object::new("/v/a.m4s", 5_000);
+    for allowed in [true, false] {
+        let plan = Plan::default().edge_key("site.0.server_timing", allowed);
+        let world = plan.start(std::slice::from_ref(&object)).await;
+        for protocol in PROTOCOLS {
+            let silent = world.client.get(protocol, &object.name, &[]).await;
+            assert_eq!(silent.is_whole(&object).header("server-timing"), None);
+            let fields = [("server-timing", "?1")];
+            let asked = world.client.get(protocol, &object.name, &fields).await;
+            let told = asked.is_whole(&object).header("server-timing");
+            let expected =
+                told.is_some_and(|told| told.starts_with("cache;desc=\"hit ram\", edge;dur="));
+            assert_eq!(expected, allowed, "{protocol}: {:?}", asked.headers);
+        }
+    }
 }
