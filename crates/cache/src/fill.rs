@@ -178,24 +178,24 @@ impl Run {
             let room = usize::try_from(leg.extent.end - self.offset).unwrap_or(usize::MAX);
             let part = bytes.split_to(room.min(bytes.len()));
             self.offset += part.len() as u64;
-            if let Some(lease) = &leg.lease {
-                lease.flight().append(part);
+            let is_last = self.offset == leg.extent.end;
+            match &leg.lease {
+                Some(lease) if is_last => self.complete(lease, part),
+                Some(lease) => lease.flight().append(part),
+                None => {}
             }
-            if self.offset == leg.extent.end
-                && let Some(Leg {
-                    lease: Some(lease), ..
-                }) = self.legs.pop_front()
-            {
-                self.complete(&lease);
+            if is_last {
+                self.legs.pop_front();
             }
         }
     }
 
-    /// The slice goes to the store before its readers learn of the end and before its key is
-    /// free, so that whoever comes next finds it in one place or the other.
-    fn complete(&self, lease: &Lease<Key, Filling>) {
+    /// The slice goes to the store before its readers see its last part and before its key is
+    /// free: whoever comes next finds it in one place or the other, and whoever has read it to its
+    /// end finds it in the store.
+    fn complete(&self, lease: &Lease<Key, Filling>, last: Bytes) {
         let filling = lease.flight();
-        let bytes = filling.joined();
+        let bytes = filling.joined_with(&last);
         if bytes.len() as u64 != filling.expected_bytes() {
             let detail = format!(
                 "a slice of {} bytes has {}",
@@ -205,6 +205,7 @@ impl Run {
             return filling.end(Err(upstream(Kind::ProxyInternalError, detail)));
         }
         self.inner.store.put(lease.key(), self.head.stamp, bytes);
+        filling.append(last);
         filling.end(Ok(()));
     }
 

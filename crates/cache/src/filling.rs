@@ -86,13 +86,15 @@ impl Filling {
         self.progress.send_modify(|_| {});
     }
 
-    /// All bytes in one piece: the one copy on a fill's way to the store.
-    pub(crate) fn joined(&self) -> Bytes {
+    /// All bytes so far and `last`, which nobody has seen yet, in one piece: the one copy on a
+    /// fill's way to the store.
+    pub(crate) fn joined_with(&self, last: &Bytes) -> Bytes {
         // Copied even when there is one chunk: it may be a corner of a large read buffer, which a
         // cached slice must not keep alive.
         let chunks = self.parts.lock().chunks.clone();
-        let mut whole = BytesMut::with_capacity(chunks.iter().map(Bytes::len).sum());
-        for chunk in &chunks {
+        let chunks = || chunks.iter().chain([last]);
+        let mut whole = BytesMut::with_capacity(chunks().map(Bytes::len).sum());
+        for chunk in chunks() {
             whole.extend_from_slice(chunk);
         }
         whole.freeze()
@@ -191,7 +193,7 @@ mod tests {
         filling.end(Ok(()));
         assert_eq!(follower.next().await.unwrap().unwrap(), "nd!");
         assert!(follower.next().await.unwrap().is_none());
-        assert_eq!(filling.joined(), "millpond!");
+        assert_eq!(filling.joined_with(&Bytes::new()), "millpond!");
     }
 
     #[tokio::test]
