@@ -18,7 +18,8 @@ use tempfile::TempDir;
 use tests::{keys::Keys, pki::Pki};
 
 /// Keys whose comment is an example and not a default: they are off unless set.
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 9] = [
+    "workers",
     "ttl_force",
     "prefix",
     "virtual_hosted",

@@ -38,6 +38,14 @@ impl Drain {
         self.asked.cancelled().await;
     }
 
+    /// The same drain for one thread's use: who waits for it takes a lock of its own.
+    pub(crate) fn of_its_own(&self) -> Self {
+        Self {
+            asked: self.asked.child_token(),
+            grace: self.grace,
+        }
+    }
+
     /// How long requests in flight may go on.
     pub fn grace(&self) -> Duration {
         self.grace

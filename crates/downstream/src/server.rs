@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use message::Handler;
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::{net::TcpListener, runtime::Handle, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Config, Drain, Error, Listeners, front::Front, http3, listeners::adopt, metrics::Metrics,
-    quota::Quota, tcp,
+    Config, Drain, Error, Listeners,
+    front::Front,
+    http3,
+    listeners::adopt,
+    metrics::Metrics,
+    quota::Quota,
+    tcp::{self, Seat},
 };
 
 /// Serves HTTP/1, 2 and 3 to clients; every request goes to one handler.
@@ -48,6 +53,19 @@ impl Server {
     /// runtime with I/O and time. Not cancel safe: dropped, it leaves its connections running
     /// without an owner; start the drain instead.
     pub async fn run(self, listeners: Listeners, drain: Drain) -> Result<Drained, Error> {
+        self.run_in(vec![Handle::current()], listeners, drain).await
+    }
+
+    /// The same, with the TCP connections in `runtimes`, which must outlive it.
+    ///
+    /// Each connection is given to the runtime that has the least to do when it comes, and stays
+    /// there to its end. QUIC stays in the caller's runtime: its connections share a socket.
+    pub async fn run_in(
+        self,
+        runtimes: Vec<Handle>,
+        listeners: Listeners,
+        drain: Drain,
+    ) -> Result<Drained, Error> {
         let limits = &self.front.config.limits;
         let shared = tcp::Shared {
             quota: Arc::new(Quota::new(limits)),
@@ -67,28 +85,38 @@ impl Server {
             adopt(&socket).map_err(Error::Socket)?;
             quic.push(http3::Endpoint::new(&shared, socket)?);
         }
+        let seats = runtimes.into_iter().map(|runtime| shared.seat(runtime));
+        let seats: Arc<[Seat]> = seats.collect();
         for listener in tcp {
-            shared.tasks.spawn(tcp::accept(shared.clone(), listener));
+            let accept = tcp::accept(shared.clone(), Arc::clone(&seats), listener);
+            shared.tasks.spawn(accept);
         }
         for endpoint in quic {
             shared.tasks.spawn(endpoint.accept(shared.clone()));
         }
         drain.started().await;
-        Ok(finish(&shared).await)
+        Ok(finish(&shared, &seats).await)
     }
 }
 
-async fn finish(shared: &tcp::Shared) -> Drained {
-    shared.tasks.close();
-    if timeout(shared.drain.grace(), shared.tasks.wait())
-        .await
-        .is_ok()
-    {
+async fn finish(shared: &tcp::Shared, seats: &[Seat]) -> Drained {
+    // In this order: whoever accepts is among the first, and fills the others until it ends.
+    let trackers = || std::iter::once(&shared.tasks).chain(seats.iter().map(Seat::tasks));
+    let all = async {
+        for tasks in trackers() {
+            tasks.close();
+            tasks.wait().await;
+        }
+    };
+    if timeout(shared.drain.grace(), all).await.is_ok() {
         return Drained::Whole;
     }
-    let tasks = shared.tasks.len();
+    let tasks = trackers().map(TaskTracker::len).sum();
     tracing::warn!(tasks, "grace ran out; cutting what is still in flight");
     shared.cut.cancel();
-    shared.tasks.wait().await;
+    for tasks in trackers() {
+        tasks.close();
+        tasks.wait().await;
+    }
     Drained::Cut { tasks }
 }

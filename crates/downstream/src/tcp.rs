@@ -8,6 +8,7 @@ use message::{Client, Protocol};
 use tls::record::{Deferred, Session};
 use tokio::{
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     sync::{Notify, Semaphore},
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -42,8 +43,35 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
 }
 
+/// A runtime that connections are given to.
+///
+/// What its connections have in common is theirs alone: they wait for the drain and the cut, and
+/// are counted as tasks, without a lock or a counter that another runtime's connections use.
+pub(crate) struct Seat {
+    runtime: Handle,
+    shared: Shared,
+}
+
+impl Shared {
+    pub(crate) fn seat(&self, runtime: Handle) -> Seat {
+        let shared = Self {
+            drain: self.drain.of_its_own(),
+            cut: self.cut.child_token(),
+            tasks: TaskTracker::new(),
+            ..self.clone()
+        };
+        Seat { runtime, shared }
+    }
+}
+
+impl Seat {
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.shared.tasks
+    }
+}
+
 /// Accepts until the drain starts; then the listener is closed.
-pub(crate) async fn accept(shared: Shared, listener: TcpListener) {
+pub(crate) async fn accept(shared: Shared, seats: Arc<[Seat]>, listener: TcpListener) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -51,7 +79,7 @@ pub(crate) async fn accept(shared: Shared, listener: TcpListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, peer)) => admit(&shared, socket, peer),
+            Ok((socket, peer)) => admit(&shared, &seats, socket, peer),
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -70,22 +98,42 @@ fn is_the_clients(error: &io::Error) -> bool {
     )
 }
 
-fn admit(shared: &Shared, socket: TcpStream, peer: SocketAddr) {
+fn admit(shared: &Shared, seats: &[Seat], socket: TcpStream, peer: SocketAddr) {
     let permit = match shared.quota.admit(peer.ip(), Instant::now()) {
         Ok(permit) => permit,
         Err(rejected) => return shared.front.metrics.rejected(rejected),
     };
-    let shared = shared.clone();
-    let tasks = shared.tasks.clone();
-    tasks.spawn(async move {
-        let cut = shared.cut.clone();
-        tokio::select! {
-            biased;
-            () = cut.cancelled() => {}
-            () = serve(&shared, socket, peer) => {}
+    // Connections and streams in flight; one listener that gives to the least busy spreads few
+    // connections better than the kernel's hash over a listener for each.
+    let Some(seat) = seats.iter().min_by_key(|seat| seat.shared.tasks.len()) else {
+        return;
+    };
+    // Each runtime has an epoll of its own.
+    let socket = match socket.into_std() {
+        Ok(socket) => socket,
+        Err(error) => return lost(shared, &error),
+    };
+    let shared = seat.shared.clone();
+    let connection = async move {
+        match TcpStream::from_std(socket) {
+            Ok(socket) => {
+                tokio::select! {
+                    biased;
+                    () = shared.cut.cancelled() => {}
+                    () = serve(&shared, socket, peer) => {}
+                }
+            }
+            Err(error) => lost(&shared, &error),
         }
         drop(permit);
-    });
+    };
+    seat.shared.tasks.spawn_on(connection, &seat.runtime);
+}
+
+/// A socket that was accepted and cannot be served.
+fn lost(shared: &Shared, error: &io::Error) {
+    tracing::warn!(%error, "cannot serve a connection");
+    shared.front.metrics.rejected(Rejected::Accept);
 }
 
 async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr) {

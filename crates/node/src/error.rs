@@ -23,7 +23,7 @@ pub enum Error {
     /// Two metrics have one name.
     #[error("metrics")]
     Metrics(#[from] prometheus::Error),
-    /// A socket refused to say its address.
-    #[error("socket")]
-    Socket(#[from] std::io::Error),
+    /// A thread that serves connections did not start.
+    #[error("workers")]
+    Workers(#[from] std::io::Error),
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use cache::Cache;
-use daemon::process::{Daemon, Sockets};
+use daemon::process::{Daemon, Sockets, Workers};
 use downstream::{Drain, Drained, Listeners, Server, ServerNames, Share};
 use message::{Handler, Timestamp, Upstream};
 use store::Store;
@@ -31,6 +31,8 @@ pub struct Base {
 /// A node that serves.
 pub struct Node {
     address: SocketAddr,
+    /// Where connections live, and the fills that they began: the last to end.
+    workers: Workers,
     tls: Arc<tls::Server>,
     cache: Cache,
     store: Store,
@@ -79,7 +81,7 @@ impl Base {
     /// Serves `gate`, with the access log around it. Must run in a tokio runtime.
     ///
     /// # Errors
-    /// When two metrics have one name.
+    /// When two metrics have one name, or the threads that serve do not start.
     pub fn serve(self, daemon: &Daemon, gate: Arc<dyn Handler>) -> Result<Node, Error> {
         let Self {
             sections,
@@ -106,9 +108,12 @@ impl Base {
         let handler = Arc::new(daemon.access_log(gate));
         let server = Server::new(config, Arc::clone(&tls), handler, &daemon.registry)?;
         let drain = Drain::new(sections.common.drain_deadline);
-        let server = tokio::spawn(server.run(listeners, drain.clone()));
+        let workers = Workers::start(sections.common.workers)?;
+        let server = server.run_in(workers.runtimes(), listeners, drain.clone());
+        let server = tokio::spawn(server);
         Ok(Node {
             address,
+            workers,
             tls,
             cache,
             store,
@@ -151,6 +156,7 @@ impl Node {
         if timeout(CLOSE_MAX, self.store.close()).await.is_err() {
             tracing::warn!("the disks took too long to close");
         }
+        self.workers.end().await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -9,12 +10,17 @@ use std::{
 
 use super::Section;
 
+/// Cores of the largest machines that there are.
+const WORKERS_MAX: u64 = 1024;
+
 /// What every node is told.
 #[derive(Debug, Clone)]
 pub struct Common {
     /// The node's name, a token (RFC 9110 section 5.6.2): it stands in `Via`, `Cache-Status` and
     /// `Proxy-Status`.
     pub name: Arc<str>,
+    /// How many workers serve connections; one for each core where none is given.
+    pub workers: Option<NonZeroUsize>,
     /// The admin listener.
     pub admin: Admin,
     /// Logs.
@@ -80,13 +86,16 @@ pub enum AccessTarget {
 impl Common {
     /// Reads the four sections from the top of a config file.
     pub fn read(top: &mut Section) -> Option<Self> {
-        let name = top.section("node", |node| {
-            node.parsed(
-                "name",
-                "a name of up to 64 letters, digits, '-', '_' or '.'",
-                |text| is_name(text).then(|| text.to_owned()),
-            )
-            .required()
+        let node = top.section("node", |node| {
+            let expected = "a name of up to 64 letters, digits, '-', '_' or '.'";
+            let name = node
+                .parsed("name", expected, |text| {
+                    is_name(text).then(|| text.to_owned())
+                })
+                .required();
+            let workers = node.number("workers", 1..=WORKERS_MAX).optional();
+            let workers = workers.and_then(|workers| usize::try_from(workers).ok());
+            Some((name?, workers.and_then(NonZeroUsize::new)))
         });
         let admin = top.section("admin", |admin| Some(Admin::read(admin)));
         let log = top.section("log", |log| Some(Log::read(log)));
@@ -94,9 +103,10 @@ impl Common {
             let range = Duration::from_secs(1)..=Duration::from_hours(2);
             Some(drain.duration("deadline", range).or(Duration::from_mins(2)))
         });
-        let (name, admin, log) = (name?.into(), admin?, log?);
+        let ((name, workers), admin, log) = (node?, admin?, log?);
         Some(Self {
-            name,
+            name: name.into(),
+            workers,
             admin,
             log,
             drain_deadline: drain_deadline?,
