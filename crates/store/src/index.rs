@@ -128,18 +128,6 @@ impl Index {
         }
     }
 
-    /// Keeps `entry` unless there is one with its tag; says whether it did.
-    pub(crate) fn insert_new(&mut self, entry: Entry) -> bool {
-        let tag = entry.tag();
-        match self.0.entry(tag, |known| known.tag() == tag, Entry::tag) {
-            hash_table::Entry::Occupied(_) => false,
-            hash_table::Entry::Vacant(place) => {
-                place.insert(entry);
-                true
-            }
-        }
-    }
-
     pub(crate) fn remove(&mut self, tag: u64) -> Option<Entry> {
         let known = self.0.find_entry(tag, |entry| entry.tag() == tag).ok()?;
         Some(known.remove().0)
@@ -195,7 +183,6 @@ mod tests {
         let entry = |start| Entry::new(7, Place { disk: 1, start }, 9, 100);
         assert_eq!(index.insert(entry(64)), None);
         assert_eq!(index.insert(entry(128)), Some(entry(64)));
-        assert!(!index.insert_new(entry(192)));
         assert_eq!(index.find(7), Some(entry(128)));
         assert_eq!(index.remove(7), Some(entry(128)));
         assert_eq!(index.find(7), None);

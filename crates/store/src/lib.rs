@@ -19,7 +19,7 @@
 //! - **Disks fail alone.** A disk in trouble is left alone for a while and tried again, and ejected
 //!   for good if that does not help; the RAM tier and the other disks go on.
 //! - **A disk that holds something else is never written to.** Only what is blank, or bears our
-//!   mark, is taken into use.
+//!   own store's mark, is taken into use.
 //!
 //! What it does not know: HTTP, which scopes a record belongs to, what is worth keeping. It does
 //! not repair: what is damaged is filled again from upstream.
@@ -41,6 +41,7 @@ mod key;
 mod log;
 mod memory;
 mod metrics;
+mod placement;
 pub mod policy;
 mod random;
 mod recovery;

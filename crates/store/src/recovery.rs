@@ -1,37 +1,46 @@
 //! Finding what earlier runs left on the disks, while the store serves already.
 //!
-//! Each disk is read on its own, the newest segment first and each from its end, so that the first
-//! that is found of a key is what counts and nothing older is ever served. A disk's writer starts
-//! when its disk has been read; until then puts wait in the queue.
+//! ```text
+//! disk ──▶ tasks, each with some segments: read, check, decode ──▶ a few thousand lines ──▶ index
+//!                                                  both disks have the key ──▶ disputed, judged last
+//! ```
 //!
-//! A key has one disk that it likes best. What lies on another (written there because that one was
-//! in trouble, or before a disk was added) waits until all disks have been read; where both have
-//! the key the sequence numbers decide, for which the record in the index is read.
+//! Segments are looked at in the order of the disk, and what is found can be served at once; which
+//! record of a key counts is decided as it is entered: see [`crate::directory::found`]. A disk's
+//! writer starts when its disk has been read; until then puts wait in the queue.
 
-use std::{
-    collections::{HashMap, hash_map},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    Key,
-    directory::Directory,
-    format::{record::Kind, segment::Entry},
-    index::Place,
+    directory::{
+        Directory,
+        found::{Entered, Found},
+    },
+    format::segment::Entry,
     journal::keeper::Keeper,
     log::{
         Disk,
         read::{Wanted, read},
-        recover::{Contents, Recovery, can_be_sealed},
+        recover::{Contents, Search, can_be_sealed},
         writer::{Ended, Writer},
     },
     metrics::Metrics,
     store::Slot,
 };
 
+/// Tasks that look through one disk. While some wait for it, others decode.
+const TASKS: usize = 64;
+/// Lines that are entered together: 64 for each shard of the index.
+const LINES: usize = 4096;
+/// Lines that may wait to be judged by a look at another disk, for each disk. There are that many
+/// only where disks were in trouble by turns.
+const DISPUTED_MAX: usize = 1 << 16;
+/// Segments that are sealed after the fact. A crash leaves one that is not; more are found where
+/// footers were damaged, and stay to be scanned at every start.
+const UNSEALED_MAX: usize = 64;
 /// How long reading a record for its sequence number may take.
 const READ_TIME: Duration = Duration::from_secs(5);
 
@@ -60,17 +69,6 @@ impl Recovered {
     }
 }
 
-/// A record on a disk that is not the one its key likes best.
-struct Stray {
-    key: Key,
-    sequence: u64,
-    place: Place,
-    length: u32,
-    kind: Kind,
-}
-
-type Strays = HashMap<u64, Stray>;
-
 /// Starts to find what lies on the disks, and the writers after that.
 pub(crate) fn start(slots: &[Slot], forgotten: HashMap<u64, u64>, crew: Crew) -> Recovered {
     let disks = slots.iter().filter_map(|slot| match slot {
@@ -92,138 +90,183 @@ pub(crate) fn start(slots: &[Slot], forgotten: HashMap<u64, u64>, crew: Crew) ->
 
 async fn recover(disks: &Arc<[Arc<Disk>]>, forgotten: &HashMap<u64, u64>, crew: &Crew) {
     let mut reading = JoinSet::new();
-    for number in 0..disks.len() {
-        let (disks, crew) = (Arc::clone(disks), crew.clone());
-        let upto = disks.get(number).and_then(|disk| forgotten.get(&disk.id));
-        let upto = upto.copied();
-        reading.spawn(async move { recover_disk(&disks, number, upto, crew).await });
+    for disk in disks.iter() {
+        let finder = Finder {
+            search: Search::new(disk),
+            forgotten: forgotten.get(&disk.id).copied(),
+            crew: crew.clone(),
+            disputed: Mutex::default(),
+        };
+        reading.spawn(recover_disk(Arc::new(finder)));
     }
-    let mut strays = Strays::new();
+    let mut disputed = Vec::new();
     while let Some(read) = reading.join_next().await {
-        for (tag, stray) in read.unwrap_or_default() {
-            newest(&mut strays, tag, stray);
-        }
+        disputed.extend(read.unwrap_or_default());
     }
-    for (tag, stray) in strays {
-        settle(disks, tag, &stray, crew).await;
+    for line in disputed {
+        settle(disks, line, crew).await;
     }
 }
 
-/// Finds what lies on one disk and starts its writer. Returns what lies there though its key likes
-/// another better.
-async fn recover_disk(
-    disks: &[Arc<Disk>],
-    number: usize,
+/// What the tasks that look through one disk share.
+struct Finder {
+    search: Search,
+    /// What the disk holds of up to this sequence number is dead.
     forgotten: Option<u64>,
     crew: Crew,
-) -> Strays {
-    let mut strays = Strays::new();
-    let Some(disk) = disks.get(number) else {
-        return strays;
-    };
-    // Should this task end in the middle, nobody may wait for the writer.
-    let ended = Ended(Arc::clone(disk));
-    let mut recovery = Recovery::begin(disk).await;
-    let mut unsealed = Vec::new();
-    while let Some(contents) = recovery.next().await {
-        if disk.queue.is_abandoned() {
-            return Strays::new();
-        }
-        let found = enter(disks, disk, &contents, forgotten, &crew, &mut strays);
-        crew.metrics.recovered_records.inc_by(found);
-        if !contents.sealed && can_be_sealed(&contents.entries, disk.segment_bytes) {
-            unsealed.push(contents);
-        }
+    disputed: Mutex<Vec<Found>>,
+}
+
+/// What a task learnt of its segments besides what they hold.
+#[derive(Default)]
+struct Learnt {
+    /// The generation and the number of the segment that was opened last.
+    newest: Option<(u64, usize)>,
+    unsealed: Vec<Contents>,
+    /// Segments that could not be read.
+    failed: u64,
+}
+
+impl Learnt {
+    fn add(&mut self, other: Self) {
+        self.newest = self.newest.max(other.newest);
+        self.failed += other.failed;
+        self.unsealed.extend(other.unsealed);
+        self.unsealed.truncate(UNSEALED_MAX);
     }
-    crew.metrics.skipped_segments.inc_by(recovery.failed);
+}
+
+/// Finds what lies on one disk and starts its writer. Returns what is disputed.
+async fn recover_disk(finder: Arc<Finder>) -> Vec<Found> {
+    let disk = Arc::clone(finder.search.disk());
+    // Should this task end in the middle, nobody may wait for the writer.
+    let ended = Ended(Arc::clone(&disk));
+    let mut looking = JoinSet::new();
+    for _ in 0..TASKS.min(disk.segments()) {
+        let finder = Arc::clone(&finder);
+        looking.spawn(async move { finder.look().await });
+    }
+    let mut learnt = Learnt::default();
+    while let Some(looked) = looking.join_next().await {
+        learnt.add(looked.unwrap_or_default());
+    }
+    if disk.queue.is_abandoned() {
+        return Vec::new();
+    }
     let Crew {
         directory,
         keeper,
         metrics,
         batch_bytes,
-    } = crew;
-    let newest = recovery.newest();
-    let disk = Arc::clone(disk);
+    } = finder.crew.clone();
+    metrics.skipped_segments.inc_by(learnt.failed);
+    let newest = learnt.newest.map(|(_, segment)| segment);
     let writer = Writer::new(disk, directory, keeper, metrics, batch_bytes, newest);
-    tokio::spawn(writer.run(unsealed, ended));
-    strays
+    tokio::spawn(writer.run(learnt.unsealed, ended));
+    std::mem::take(&mut *finder.disputed.lock())
 }
 
-/// Enters a segment's records into the index, the last written first; returns how many.
-fn enter(
-    disks: &[Arc<Disk>],
-    disk: &Arc<Disk>,
-    contents: &Contents,
-    forgotten: Option<u64>,
-    crew: &Crew,
-    strays: &mut Strays,
-) -> u64 {
-    let directory = &crew.directory;
-    let mut found = 0;
-    let wanted = |entry: &&Entry| forgotten.is_none_or(|upto| entry.sequence > upto);
-    for entry in contents.entries.iter().rev().filter(wanted) {
-        let tag = directory.tag(&entry.key);
-        let place = disk.place(contents.segment, entry.start);
-        let best = disks.iter().max_by_key(|disk| disk.preference(tag));
-        if best.is_none_or(|best| Arc::ptr_eq(best, disk)) {
-            match entry.kind {
-                Kind::Payload => {
-                    let counts = directory.recovered(tag, place, entry.sequence, entry.length);
-                    found += u64::from(counts);
+impl Finder {
+    /// Looks at segments until all have been looked at.
+    async fn look(&self) -> Learnt {
+        let disk = self.search.disk();
+        let (mut learnt, mut lines) = (Learnt::default(), Vec::new());
+        while let Some(mut stretch) = self.search.stretch() {
+            while let Some(looked) = stretch.next().await {
+                if disk.queue.is_abandoned() {
+                    return learnt;
                 }
-                Kind::Tombstone => directory.recovered_removal(tag),
-            }
-        } else {
-            let stray = Stray {
-                key: entry.key,
-                sequence: entry.sequence,
-                place,
-                length: entry.length,
-                kind: entry.kind,
-            };
-            newest(strays, tag, stray);
-        }
-    }
-    found
-}
-
-/// Keeps the newer of two. A record that was kept lies in two places: the later use of a segment,
-/// which is found first, is the better.
-fn newest(strays: &mut Strays, tag: u64, stray: Stray) {
-    match strays.entry(tag) {
-        hash_map::Entry::Vacant(place) => {
-            place.insert(stray);
-        }
-        hash_map::Entry::Occupied(mut known) => {
-            if known.get().sequence < stray.sequence {
-                known.insert(stray);
+                match looked {
+                    Ok(contents) => {
+                        self.take_down(&contents, &mut lines);
+                        learnt.note(contents, disk.segment_bytes);
+                    }
+                    Err(error) => {
+                        let path = disk.path.display();
+                        tracing::warn!(disk = %path, %error, "segment is skipped");
+                        learnt.failed += 1;
+                    }
+                }
+                if lines.len() >= LINES {
+                    self.enter(&mut lines);
+                }
             }
         }
+        self.enter(&mut lines);
+        learnt
+    }
+
+    /// Notes a segment's lines, to be entered.
+    fn take_down(&self, contents: &Contents, lines: &mut Vec<Found>) {
+        let (disk, directory) = (self.search.disk(), &self.crew.directory);
+        let wanted = |entry: &&Entry| self.forgotten.is_none_or(|upto| entry.sequence > upto);
+        let line = |entry: &Entry| Found {
+            tag: directory.tag(&entry.key),
+            key: entry.key,
+            sequence: entry.sequence,
+            place: disk.place(contents.segment, entry.start),
+            generation: contents.generation,
+            length: entry.length,
+            kind: entry.kind,
+        };
+        lines.extend(contents.entries.iter().filter(wanted).map(line));
+    }
+
+    fn enter(&self, lines: &mut Vec<Found>) {
+        let entered = enter(self.search.disk(), lines, &self.crew);
+        lines.clear();
+        let mut disputed = self.disputed.lock();
+        for line in entered.disputed {
+            if disputed.len() < DISPUTED_MAX {
+                disputed.push(line);
+            } else {
+                self.crew.directory.disbelieve(line.tag);
+            }
+        }
     }
 }
 
-/// Enters a stray into the index unless what is there is newer.
-async fn settle(disks: &[Arc<Disk>], tag: u64, stray: &Stray, crew: &Crew) {
-    let directory = &crew.directory;
-    if let Some(known) = directory.found(tag) {
+impl Learnt {
+    fn note(&mut self, contents: Contents, segment_bytes: u64) {
+        self.newest = self
+            .newest
+            .max(Some((contents.generation, contents.segment)));
+        let seal = !contents.sealed && can_be_sealed(&contents.entries, segment_bytes);
+        if seal && self.unsealed.len() < UNSEALED_MAX {
+            self.unsealed.push(contents);
+        }
+    }
+}
+
+fn enter(disk: &Disk, lines: &mut [Found], crew: &Crew) -> Entered {
+    let generation_at = |start| disk.generation_at(start);
+    let entered = crew
+        .directory
+        .enter_found(disk.number, lines, generation_at);
+    let records = u64::try_from(entered.records).unwrap_or_default();
+    crew.metrics.recovered_records.inc_by(records);
+    entered
+}
+
+/// Judges a line on one disk by what lies on another.
+async fn settle(disks: &[Arc<Disk>], line: Found, crew: &Crew) {
+    let of = |number| disks.iter().find(move |disk| disk.number == number);
+    if let Some(known) = crew.directory.found(line.tag) {
         let at = known.place();
-        let disk = disks.iter().find(|disk| disk.number == at.disk);
-        let stored = match disk {
+        let stored = match of(at.disk) {
             Some(disk) => {
-                let wanted = Wanted::new(disk, stray.key, &known);
+                let wanted = Wanted::new(disk, line.key, &known);
                 read(disk, &wanted, READ_TIME).await.ok()
             }
             None => None,
         };
-        if stored.is_some_and(|stored| stored.sequence >= stray.sequence) {
+        if stored.is_some_and(|stored| stored.sequence >= line.sequence) {
             return;
         }
-        directory.evict(&stray.key, at);
+        crew.directory.evict(&line.key, at);
     }
-    if stray.kind == Kind::Payload
-        && directory.recovered(tag, stray.place, stray.sequence, stray.length)
-    {
-        crew.metrics.recovered_records.inc();
+    if let Some(disk) = of(line.place.disk) {
+        enter(disk, &mut [line], crew);
     }
 }
 

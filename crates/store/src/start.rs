@@ -22,6 +22,7 @@ use crate::{
         open::{Wish, open},
     },
     metrics::Metrics,
+    placement::Tags,
     random,
     recovery::{self, Crew},
     store::{Inner, Slot, longest_payload},
@@ -42,7 +43,8 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
     let ram = Memory::with_shard_bytes(config.ram_bytes, RAM_SHARD_BYTES, weigh);
     let (keeper, past) = open_journal(&config).await;
     let session = past.as_ref().map_or(0, |past| past.session);
-    let directory = Arc::new(Directory::new(ram, session << SESSION_SHIFT));
+    let tags = Tags::new(&past.as_ref().map_or_else(random::id, |past| past.store));
+    let directory = Arc::new(Directory::new(ram, tags, session << SESSION_SHIFT));
     let disks = open_disks(&config, past.as_ref()).await;
     let forgotten = past.map(|past| past.forgotten).unwrap_or_default();
     let recovery = recovery::start(
@@ -105,15 +107,16 @@ async fn open_disks(config: &Config, past: Option<&Past>) -> Vec<Slot> {
     let mut opening = Vec::new();
     for (number, disk) in (0_u8..).zip(&config.disks) {
         let (settings, disk) = (config.clone(), disk.clone());
-        let store = past.map(|past| past.store);
+        let store = past.map(|past| (past.store, past.found != Found::Whole));
         opening.push(tokio::spawn(async move {
-            let Some(store) = store else {
+            let Some((store, store_is_new)) = store else {
                 return Err(DiskState::Absent("without a purge journal".into()));
             };
             let wish = Wish {
                 number,
                 config: &disk,
                 store,
+                store_is_new,
                 settings: &settings,
             };
             open(wish).await.map_err(|refusal| refusal.state())

@@ -105,9 +105,9 @@ impl Store {
     /// disk cannot take it, all that the disk holds is forgotten at the next start. It is durable after [`Self::flush`], and soon without; after a `kill -9` right
     /// behind it the record may be back. Where that would be wrong, use [`Self::purge`].
     pub fn remove(&self, key: &Key) {
-        self.0
-            .directory
-            .remove(key, |sequence| self.0.bury(*key, sequence, Why::Removed));
+        self.0.directory.remove(key, |sequence| {
+            self.0.bury(*key, sequence, Why::Removed, None);
+        });
     }
 
     /// Waits until all that was put or removed before is durable, or was given up because the disk
@@ -192,24 +192,26 @@ impl Inner {
                         Unadmitted::Full
                     }
                 });
-                taken
+                taken.then_some(disk.number)
             }
             Err(reason) => {
                 refused = reason;
-                false
+                None
             }
         };
-        let bury = |sequence| self.bury(key, sequence, Why::Replaced);
+        let bury = |sequence, but| self.bury(key, sequence, Why::Replaced, but);
         let outcome = self.directory.put(key, record.clone(), queue, bury);
         if let (Put::RamOnly, Some(reason)) = (outcome, refused) {
             self.metrics.unadmitted(reason, 1);
         }
     }
 
-    /// Has what the disks hold of a key forgotten. Any of them may hold some of it.
-    fn bury(&self, key: Key, sequence: u64, why: Why) {
+    /// Has what the disks hold of a key forgotten, but for one of them. Any may hold some of it.
+    fn bury(&self, key: Key, sequence: u64, why: Why, but: Option<u8>) {
         for disk in self.open_disks() {
-            disk.queue.bury(key, sequence, why);
+            if Some(disk.number) != but {
+                disk.queue.bury(key, sequence, why);
+            }
         }
     }
 
@@ -225,7 +227,7 @@ impl Inner {
         }
         let tag = self.directory.tag(key);
         let fit = self.open_disks().filter(|disk| disk.may_write());
-        fit.max_by_key(|disk| disk.preference(tag))
+        fit.max_by(|one, other| one.preference(tag).total_cmp(&other.preference(tag)))
             .ok_or(Some(Unadmitted::Faulty))
     }
 

@@ -34,7 +34,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-/// Version of everything below. A disk of another version is emptied, never misread.
+/// Version of everything below. A disk of another version is refused, never misread.
 pub(crate) const VERSION: u8 = 1;
 /// Where a record may start: multiples of this many bytes.
 pub(crate) const GRANULE: u64 = 64;

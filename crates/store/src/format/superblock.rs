@@ -40,8 +40,25 @@ pub(crate) enum Verdict {
     Blank,
     /// It was ours but cannot be used as it is: empty it. Says why.
     Stale(&'static str),
+    /// It is of another store: leave it alone.
+    AnotherStore,
+    /// It is of another version of the format: leave it alone.
+    AnotherVersion(u8),
     /// It holds something else: leave it alone.
     Foreign,
+}
+
+/// Who judges a disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Judge {
+    /// The store's id, from the purge journal.
+    pub(crate) store: [u8; 16],
+    /// Whether the journal was made just now. A disk of another store is then most likely our own,
+    /// of which the purges were lost, and is emptied.
+    pub(crate) is_new: bool,
+    /// The geometry that is configured.
+    pub(crate) segment_bytes: u64,
+    pub(crate) segments: u64,
 }
 
 impl Superblock {
@@ -84,35 +101,57 @@ impl Superblock {
     }
 }
 
-/// Judges a disk by its first [`BLANK_BYTES`] (or all of it, if it is smaller), the store that
-/// wants it and the geometry that is configured.
-pub(crate) fn judge(start: &[u8], store: &[u8; 16], segment_bytes: u64, segments: u64) -> Verdict {
-    let mut copies = start.chunks(disk::BLOCK).take(2);
-    if let Some(found) = copies.find_map(Superblock::decode) {
-        return if found.store != *store {
-            Verdict::Stale("it belongs to another store, or the purge journal was lost")
-        } else if (found.segment_bytes, found.segments) != (segment_bytes, segments) {
-            Verdict::Stale("its size or its segments' size was changed")
+impl Judge {
+    /// Judges a disk by its first [`BLANK_BYTES`], or all of it, if it is smaller.
+    pub(crate) fn judge(&self, start: &[u8]) -> Verdict {
+        let mut copies = start.chunks(disk::BLOCK).take(2);
+        if let Some(found) = copies.find_map(Superblock::decode) {
+            return self.judge_ours(found);
+        }
+        let mut ours = start
+            .chunks(disk::BLOCK)
+            .take(2)
+            .filter_map(|block| block.strip_prefix(&MAGIC))
+            .filter_map(|rest| rest.first())
+            .peekable();
+        if ours.peek().is_some() {
+            ours.find(|version| **version != VERSION)
+                .map_or(Verdict::Stale("its superblock is damaged"), |version| {
+                    Verdict::AnotherVersion(*version)
+                })
+        } else if start.iter().all(|byte| *byte == 0) {
+            Verdict::Blank
         } else {
-            Verdict::Ours(found)
-        };
+            Verdict::Foreign
+        }
     }
-    let ours = start
-        .chunks(disk::BLOCK)
-        .take(2)
-        .any(|block| block.starts_with(&MAGIC));
-    if ours {
-        Verdict::Stale("its superblock is of another version, or damaged")
-    } else if start.iter().all(|byte| *byte == 0) {
-        Verdict::Blank
-    } else {
-        Verdict::Foreign
+
+    fn judge_ours(&self, found: Superblock) -> Verdict {
+        let geometry = (self.segment_bytes, self.segments);
+        if found.store != self.store {
+            if self.is_new {
+                Verdict::Stale("the purge journal that knows its past was lost")
+            } else {
+                Verdict::AnotherStore
+            }
+        } else if (found.segment_bytes, found.segments) == geometry {
+            Verdict::Ours(found)
+        } else {
+            Verdict::Stale("its size or its segments' size was changed")
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const JUDGE: Judge = Judge {
+        store: [2; 16],
+        is_new: false,
+        segment_bytes: 1 << 20,
+        segments: 9,
+    };
 
     fn superblock() -> Superblock {
         Superblock {
@@ -130,14 +169,20 @@ mod tests {
         start
     }
 
+    fn judge(start: &[u8]) -> Verdict {
+        JUDGE.judge(start)
+    }
+
     fn verdict(start: &[u8]) -> &'static str {
-        match judge(start, &[2; 16], 1 << 20, 9) {
+        match judge(start) {
             Verdict::Ours(found) => {
                 assert!(found == superblock());
                 "ours"
             }
             Verdict::Blank => "blank",
             Verdict::Stale(why) => why,
+            Verdict::AnotherStore => "another store",
+            Verdict::AnotherVersion(_) => "another version",
             Verdict::Foreign => "foreign",
         }
     }
@@ -153,26 +198,39 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_emptied() {
+    fn another_version_is_refused() {
         let mut start = written();
         for block in start.chunks_exact_mut(disk::BLOCK).take(2) {
             block[8] = VERSION + 1;
             let crc = crc32c::crc32c(&block[..80]);
             block[80..84].copy_from_slice(&crc.to_le_bytes());
         }
-        assert!(verdict(&start).contains("another version"));
+        assert!(
+            matches!(judge(&start), Verdict::AnotherVersion(version) if version == VERSION + 1)
+        );
     }
 
     #[test]
-    fn another_store_s_disk_is_emptied() {
-        assert!(matches!(
-            judge(&written(), &[9; 16], 1 << 20, 9),
-            Verdict::Stale(_)
-        ));
-        assert!(matches!(
-            judge(&written(), &[2; 16], 1 << 20, 10),
-            Verdict::Stale(_)
-        ));
+    fn another_store_s_disk_is_refused_unless_our_own_journal_is_new() {
+        let other = Judge {
+            store: [9; 16],
+            ..JUDGE
+        };
+        assert!(matches!(other.judge(&written()), Verdict::AnotherStore));
+        let new = Judge {
+            is_new: true,
+            ..other
+        };
+        assert!(matches!(new.judge(&written()), Verdict::Stale(why) if why.contains("journal")));
+    }
+
+    #[test]
+    fn another_geometry_is_emptied() {
+        let larger = Judge {
+            segments: 10,
+            ..JUDGE
+        };
+        assert!(matches!(larger.judge(&written()), Verdict::Stale(_)));
     }
 
     #[test]

@@ -30,6 +30,7 @@ use crate::{
     DiskState,
     format::{Secret, superblock::SUPERBLOCKS_BYTES},
     index::Place,
+    placement::preference,
 };
 use health::Health;
 use queue::Queue;
@@ -90,13 +91,8 @@ impl Disk {
     }
 
     /// How much a key likes this disk: the larger the disk, the more keys like it best.
-    pub(crate) fn preference(&self, tag: u64) -> u64 {
-        let mixed = (tag ^ self.id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        let draw = mixed ^ (mixed >> 32);
-        // Weighted rendezvous wants ln(draw)/capacity; disks of one node are alike, so that
-        // capacity as a factor on the draw's upper half comes near enough and stays in integers.
-        (draw >> 32).wrapping_mul(self.segments() as u64)
+    pub(crate) fn preference(&self, tag: u64) -> f64 {
+        preference(tag, self.id, self.capacity_bytes())
     }
 
     pub(crate) fn may_read(&self) -> bool {

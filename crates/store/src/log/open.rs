@@ -11,8 +11,8 @@ use crate::{
     config::SEGMENTS_MIN,
     ejection::Ejections,
     format::{
-        BLOCK, Secret,
-        superblock::{BLANK_BYTES, SUPERBLOCKS_BYTES, Superblock, Verdict, judge},
+        BLOCK, Secret, VERSION,
+        superblock::{BLANK_BYTES, Judge, SUPERBLOCKS_BYTES, Superblock, Verdict},
     },
     index::DISK_BYTES_MAX,
     random,
@@ -30,6 +30,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) number: u8,
     pub(crate) config: &'a DiskConfig,
     pub(crate) store: [u8; 16],
+    /// Whether the store began just now: its journal is new, or was lost.
+    pub(crate) store_is_new: bool,
     pub(crate) settings: &'a Config,
 }
 
@@ -40,6 +42,16 @@ pub(crate) enum Refusal {
     Device(#[from] disk::Error),
     #[error("it holds something that is not ours: blank it, or name another")]
     Foreign,
+    #[error(
+        "it belongs to another store: put it back there, or, to give up what it holds, delete the \
+         file or overwrite the partition's first MiB with zeros"
+    )]
+    AnotherStore,
+    #[error(
+        "its format is version {0}, this program's is {VERSION}: to give up what it holds, delete \
+         the file or overwrite the partition's first MiB with zeros"
+    )]
+    AnotherVersion(u8),
     #[error("room for {0} segments: at least {SEGMENTS_MIN} are needed")]
     Small(u64),
     #[error("{0}")]
@@ -53,9 +65,12 @@ impl Refusal {
     pub(crate) fn state(&self) -> DiskState {
         match self {
             Self::Ejected(why) => DiskState::Ejected(why.as_str().into()),
-            Self::Device(_) | Self::Foreign | Self::Small(_) | Self::Timeout => {
-                DiskState::Absent(self.to_string().into())
-            }
+            Self::Device(_)
+            | Self::Foreign
+            | Self::AnotherStore
+            | Self::AnotherVersion(_)
+            | Self::Small(_)
+            | Self::Timeout => DiskState::Absent(self.to_string().into()),
         }
     }
 }
@@ -74,7 +89,12 @@ async fn open_device(wish: Wish<'_>) -> Result<Disk, Refusal> {
     tell_engine(&device);
     let segments = segments(&device, wish.config.bytes, settings.segment_bytes)?;
     let start = read_start(&device).await?;
-    let verdict = judge(&start, &wish.store, settings.segment_bytes, segments);
+    let judge = Judge {
+        store: wish.store,
+        is_new: wish.store_is_new,
+        segment_bytes: settings.segment_bytes,
+        segments,
+    };
     let fresh = || Superblock {
         disk: random::id(),
         store: wish.store,
@@ -83,7 +103,7 @@ async fn open_device(wish: Wish<'_>) -> Result<Disk, Refusal> {
         segments,
     };
     let path = wish.config.path.display();
-    let (superblock, write) = match verdict {
+    let (superblock, write) = match judge.judge(&start) {
         Verdict::Ours(superblock) => {
             let ejections = Ejections::new(settings.state_dir.clone());
             if let Some(why) = ejections.remembered(id(&superblock)).await {
@@ -96,6 +116,8 @@ async fn open_device(wish: Wish<'_>) -> Result<Disk, Refusal> {
             tracing::warn!(disk = %path, why, "disk is emptied");
             (fresh(), true)
         }
+        Verdict::AnotherStore => return Err(Refusal::AnotherStore),
+        Verdict::AnotherVersion(version) => return Err(Refusal::AnotherVersion(version)),
         Verdict::Foreign => return Err(Refusal::Foreign),
     };
     drop(start);
@@ -136,6 +158,7 @@ pub(crate) async fn sparse(
         number: 0,
         config,
         store: superblock.store,
+        store_is_new: false,
         settings,
     };
     Ok(assemble(&wish, device, superblock))

@@ -135,6 +135,7 @@ mod tests {
             number: 0,
             config: &config,
             store: [7; 16],
+            store_is_new: false,
             settings: &settings,
         };
         let disk = open(wish).await.unwrap();

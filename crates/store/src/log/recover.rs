@@ -4,11 +4,18 @@
 //! where there is none, from the next block on, to the segment's end. A gap does not end the scan
 //! because batches that were never synced may have reached the disk in any order. Payloads are not
 //! read: they are checked when they are served.
+//!
+//! A segment's footer and the opening of the next one lie side by side, so that one read is enough
+//! for both: with ten million slices in segments of 64 MiB that is 160,000 reads instead of twice
+//! as many. They are made in the order of the disk, many at one time; whoever enters what is found
+//! puts it into the order of the log.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
 
 use disk::Buffer;
-use tokio::task::{JoinHandle, JoinSet};
 
 use super::Disk;
 use crate::format::{
@@ -17,14 +24,15 @@ use crate::format::{
     segment::{Entry, Footer, decode_footer, decode_opening, footer_bytes},
 };
 
-/// Read from a segment's end at first: the footer of 84 records. What is longer is read again.
+/// Read from a segment's end at least: the footer of 84 records. What is longer is read again, and
+/// so much is read at once of those that follow.
 const TAIL_BYTES: u64 = 4 * 1024;
+/// Read from a segment's end at most before it is known how long its footer is.
+const TAIL_BYTES_MAX: u64 = 64 * 1024;
 /// Read at a time while scanning.
 const WINDOW_BYTES: u64 = 64 * 1024;
-/// Segments looked at together.
-const TOGETHER: usize = 64;
-/// Openings looked at by one task.
-const OPENINGS: usize = 256;
+/// Segments that one task looks at, one after the other. The first of them costs a read more.
+const STRETCH: usize = 32;
 
 /// What a segment holds.
 #[derive(Debug)]
@@ -36,120 +44,158 @@ pub(crate) struct Contents {
     pub(crate) entries: Vec<Entry>,
 }
 
-/// The segments of a disk that hold something, and which of them is looked at next.
-pub(crate) struct Recovery {
+/// A disk that is looked through by several tasks.
+pub(crate) struct Search {
     disk: Arc<Disk>,
-    /// The newest first: what is found first of a key is what counts.
-    segments: std::vec::IntoIter<(u64, usize)>,
-    looking: VecDeque<JoinHandle<Result<Contents, disk::Error>>>,
-    newest: Option<usize>,
-    /// Segments that could not be read.
-    pub(crate) failed: u64,
+    /// The first segment that no task has taken on.
+    next: AtomicUsize,
+    tail_bytes: AtomicU64,
 }
 
-impl Recovery {
-    /// Looks at the opening of every segment, and notes their generations with the disk.
-    pub(crate) async fn begin(disk: &Arc<Disk>) -> Self {
-        let mut looking = JoinSet::new();
-        for first in (0..disk.segments()).step_by(OPENINGS) {
-            let disk = Arc::clone(disk);
-            looking.spawn(async move { openings(&disk, first).await });
-        }
-        let (mut segments, mut failed) = (Vec::new(), 0);
-        while let Some(looked) = looking.join_next().await {
-            let (found, unread) = looked.unwrap_or((Vec::new(), OPENINGS as u64));
-            segments.extend(found);
-            failed += unread;
-        }
-        segments.sort_unstable_by(|one, other| other.cmp(one));
-        for (generation, segment) in &segments {
-            disk.set_generation(*segment, *generation);
-        }
+/// Some segments that lie side by side, looked at by one task.
+pub(crate) struct Stretch<'a> {
+    search: &'a Search,
+    segment: usize,
+    end: usize,
+    /// What the opening of `segment` says, if it was read.
+    opening: Option<Opening>,
+}
+
+/// What a segment's opening says.
+type Opening = Result<Option<u64>, disk::Error>;
+
+impl Search {
+    pub(crate) fn new(disk: &Arc<Disk>) -> Self {
         Self {
             disk: Arc::clone(disk),
-            newest: segments.first().map(|(_, segment)| *segment),
-            segments: segments.into_iter(),
-            looking: VecDeque::new(),
-            failed,
+            next: AtomicUsize::new(0),
+            tail_bytes: AtomicU64::new(TAIL_BYTES),
         }
     }
 
-    /// The segment that was opened last.
-    pub(crate) fn newest(&self) -> Option<usize> {
-        self.newest
+    pub(crate) fn disk(&self) -> &Arc<Disk> {
+        &self.disk
     }
 
-    /// What the next segment holds, from the newest to the oldest; nothing when all were told.
-    pub(crate) async fn next(&mut self) -> Option<Contents> {
-        loop {
-            while self.looking.len() < TOGETHER
-                && let Some((generation, segment)) = self.segments.next()
-            {
-                let disk = Arc::clone(&self.disk);
-                let look = async move { contents(&disk, segment, generation).await };
-                self.looking.push_back(tokio::spawn(look));
-            }
-            match self.looking.pop_front()?.await {
-                Ok(Ok(contents)) => return Some(contents),
-                Ok(Err(error)) => {
-                    tracing::warn!(disk = %self.disk.path.display(), %error, "segment is skipped");
-                    self.failed += 1;
+    /// Takes on segments that nobody looks at yet.
+    pub(crate) fn stretch(&self) -> Option<Stretch<'_>> {
+        let first = self.next.fetch_add(STRETCH, Ordering::Relaxed);
+        let end = self.disk.segments().min(first.saturating_add(STRETCH));
+        (first < end).then_some(Stretch {
+            search: self,
+            segment: first,
+            end,
+            opening: None,
+        })
+    }
+}
+
+impl Stretch<'_> {
+    /// What the next segment that was ever used holds. Its generation is noted with the disk. An
+    /// error is that of a segment that cannot be read; those behind it may be.
+    pub(crate) async fn next(&mut self) -> Option<Result<Contents, disk::Error>> {
+        while self.segment < self.end {
+            let segment = self.segment;
+            self.segment += 1;
+            let disk = &self.search.disk;
+            let opening = match self.opening.take() {
+                Some(opening) => opening,
+                None => read_opening(disk, segment).await,
+            };
+            match opening {
+                Ok(None) => {}
+                Ok(Some(generation)) => {
+                    disk.set_generation(segment, generation);
+                    return Some(self.contents(segment, generation).await);
                 }
-                Err(_lost) => self.failed += 1,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        None
+    }
+
+    async fn contents(&mut self, segment: usize, generation: u64) -> Result<Contents, disk::Error> {
+        let disk = &self.search.disk;
+        let (sealed, entries) = match self.footer(segment, generation).await {
+            Some(entries) => (true, entries),
+            None => (false, scan(disk, segment, generation).await?),
+        };
+        Ok(Contents {
+            segment,
+            generation,
+            sealed,
+            entries,
+        })
+    }
+
+    /// The segment's footer, read together with the opening of the next one, if that is wanted.
+    async fn footer(&mut self, segment: usize, generation: u64) -> Option<Vec<Entry>> {
+        let disk = &self.search.disk;
+        let tail = self.search.tail_bytes.load(Ordering::Relaxed);
+        let tail = tail.min(disk.segment_bytes - BLOCK);
+        let more = if self.segment < self.end { BLOCK } else { 0 };
+        // If it fails, each is tried on its own.
+        let read = read_end(disk, segment, tail, more).await.ok();
+        let both = read
+            .as_ref()
+            .and_then(|both| both.split_at_checked(length(tail)));
+        let Some((tail, opening)) = both else {
+            return footer(disk, segment, generation).await;
+        };
+        if more > 0 {
+            self.opening = Some(Ok(decode_opening(opening, &disk.secret)));
+        }
+        match decode_footer(tail, generation, disk.segment_bytes, &disk.secret) {
+            Footer::Entries(entries) => Some(entries),
+            Footer::Absent => None,
+            Footer::Needs(bytes) => {
+                let hint = bytes.min(TAIL_BYTES_MAX);
+                self.search.tail_bytes.fetch_max(hint, Ordering::Relaxed);
+                footer_from(disk, segment, generation, bytes).await
             }
         }
     }
 }
 
-impl Drop for Recovery {
-    fn drop(&mut self) {
-        self.looking.iter().for_each(JoinHandle::abort);
-    }
+async fn read_opening(disk: &Disk, segment: usize) -> Opening {
+    let block = disk.device.read_at(disk.base(segment), disk::BLOCK).await?;
+    Ok(decode_opening(&block, &disk.secret))
 }
 
-/// The generations of some segments, and how many could not be read.
-async fn openings(disk: &Disk, first: usize) -> (Vec<(u64, usize)>, u64) {
-    let (mut found, mut failed) = (Vec::new(), 0);
-    for segment in first..disk.segments().min(first + OPENINGS) {
-        match disk.device.read_at(disk.base(segment), disk::BLOCK).await {
-            Ok(block) => {
-                let generation = decode_opening(&block, &disk.secret);
-                found.extend(generation.map(|generation| (generation, segment)));
-            }
-            Err(error) => {
-                tracing::warn!(disk = %disk.path.display(), %error, "segment is skipped");
-                failed += 1;
-            }
-        }
-    }
-    (found, failed)
+/// Reads the last `tail` bytes of a segment, and `more` behind it.
+async fn read_end(
+    disk: &Disk,
+    segment: usize,
+    tail: u64,
+    more: u64,
+) -> Result<Buffer, disk::Error> {
+    let end = disk.base(segment) + disk.segment_bytes;
+    disk.device.read_at(end - tail, length(tail + more)).await
 }
 
-/// What a segment of this generation holds.
-async fn contents(disk: &Disk, segment: usize, generation: u64) -> Result<Contents, disk::Error> {
-    let (sealed, entries) = match footer(disk, segment, generation).await {
-        Some(entries) => (true, entries),
-        None => (false, scan(disk, segment, generation).await?),
-    };
-    Ok(Contents {
-        segment,
-        generation,
-        sealed,
-        entries,
-    })
+fn length(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// The records that a segment's footer lists, if there is one that can be read.
 pub(crate) async fn footer(disk: &Disk, segment: usize, generation: u64) -> Option<Vec<Entry>> {
-    let end = disk.base(segment) + disk.segment_bytes;
-    let mut length = TAIL_BYTES.min(disk.segment_bytes - BLOCK);
+    let tail = TAIL_BYTES.min(disk.segment_bytes - BLOCK);
+    footer_from(disk, segment, generation, tail).await
+}
+
+/// The same, where it is known about how long the footer is.
+async fn footer_from(
+    disk: &Disk,
+    segment: usize,
+    generation: u64,
+    mut tail: u64,
+) -> Option<Vec<Entry>> {
     // A second time if the footer turns out to be longer than what was read.
     for _ in 0..2 {
-        let bytes = usize::try_from(length).ok()?;
-        let tail = disk.device.read_at(end - length, bytes).await.ok()?;
-        match decode_footer(&tail, generation, disk.segment_bytes, &disk.secret) {
+        let read = read_end(disk, segment, tail, 0).await.ok()?;
+        match decode_footer(&read, generation, disk.segment_bytes, &disk.secret) {
             Footer::Entries(entries) => return Some(entries),
-            Footer::Needs(needed) => length = needed,
+            Footer::Needs(needed) => tail = needed,
             Footer::Absent => return None,
         }
     }

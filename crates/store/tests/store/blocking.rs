@@ -8,10 +8,12 @@
 /// Who moves the blocks.
 const ENGINE: disk::Engine = disk::Engine::Blocking;
 
+mod disks;
 mod eviction;
 mod faults;
 mod killed;
 mod oracle;
+mod powercut;
 mod purge;
 mod recovery;
 mod removal;

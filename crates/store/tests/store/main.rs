@@ -9,10 +9,12 @@
 /// Who moves the blocks.
 const ENGINE: disk::Engine = disk::Engine::Auto;
 
+mod disks;
 mod eviction;
 mod faults;
 mod killed;
 mod oracle;
+mod powercut;
 mod purge;
 mod recovery;
 mod removal;

@@ -226,17 +226,6 @@ async fn a_blank_file_that_was_made_beforehand_is_used() {
 }
 
 #[tokio::test]
-async fn another_store_s_disk_is_emptied_and_used() {
-    let (ours, theirs) = (filled().await, filled().await);
-    fs::copy(theirs.path("disk"), ours.path("disk")).unwrap();
-    let opened = ours.open().await;
-    assert_eq!(opened.count_held(0..400).await, 0);
-    opened.put_all(0..10).await;
-    opened.close().await;
-    assert_eq!(ours.open().await.count_held(0..400).await, 10);
-}
-
-#[tokio::test]
 async fn a_disk_whose_purges_are_lost_is_emptied() {
     let place = filled().await;
     fs::remove_file(place.path("state/purges")).unwrap();
@@ -247,14 +236,18 @@ async fn a_disk_whose_purges_are_lost_is_emptied() {
 }
 
 #[tokio::test]
-async fn a_disk_of_another_version_is_emptied() {
+async fn a_disk_of_another_version_is_refused_and_left_untouched() {
     let place = filled().await;
     for block in [0, 4096] {
         flip(&place.path("disk"), block + 8, 3);
     }
+    let before = fs::read(place.path("disk")).unwrap();
     let opened = place.open().await;
-    assert_eq!(opened.count_held(0..400).await, 0);
-    assert_eq!(opened.store.stats().disks[0].state, DiskState::Serving);
+    let why = absent(&opened);
+    assert!(why.contains("version 2") && why.contains("delete"), "{why}");
+    opened.put(1);
+    opened.close().await;
+    assert!(fs::read(place.path("disk")).unwrap() == before);
 }
 
 #[tokio::test]

@@ -8,12 +8,14 @@
 //! - a put or a removal unhooks all that is older: the index entry, the record that waits to be
 //!   written, the read under way. What then lands or ends finds itself unhooked and changes nothing.
 
+pub(crate) mod found;
+
 use std::{
-    collections::{HashMap, HashSet},
-    hash::{BuildHasher, RandomState},
+    collections::HashMap,
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use found::Recovery;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -21,6 +23,7 @@ use crate::{
     Key, Memory, Record, Tier,
     config::DISKS_MAX,
     index::{Entry, Index, Place},
+    placement::Tags,
 };
 
 /// Shards, each with its lock: many more than cores.
@@ -29,9 +32,7 @@ const SHARDS: u64 = 64;
 pub(crate) struct Directory {
     ram: Memory<Key, Record>,
     shards: Vec<Mutex<Shard>>,
-    /// Keyed afresh at every start, so that nobody can aim at a place in the index. It need not
-    /// be kept: recovery reads full keys.
-    tags: RandomState,
+    tags: Tags,
     sequence: AtomicU64,
     usage: [Usage; DISKS_MAX],
 }
@@ -42,40 +43,6 @@ struct Shard {
     pending: HashMap<Key, Pending>,
     reads: HashMap<Key, Waiting>,
     recovery: Recovery,
-}
-
-/// While what earlier runs left is being found, the newest first: the tags of which something newer
-/// is known than what is still to come.
-#[derive(Default)]
-enum Recovery {
-    /// All was found.
-    #[default]
-    Done,
-    Running(HashSet<u64>),
-    /// There were too many: what is still to come is forgotten.
-    Full,
-}
-
-/// Tags that a shard remembers while recovery goes on: 64 shards of about a MiB.
-const SUPERSEDED_MAX: usize = 1 << 16;
-
-impl Recovery {
-    /// Something newer is known of a tag.
-    fn supersede(&mut self, tag: u64) {
-        if let Self::Running(tags) = self {
-            tags.insert(tag);
-            if tags.len() > SUPERSEDED_MAX {
-                *self = Self::Full;
-            }
-        }
-    }
-
-    fn wants(&self, tag: u64) -> bool {
-        match self {
-            Self::Running(tags) => !tags.contains(&tag),
-            Self::Done | Self::Full => false,
-        }
-    }
 }
 
 /// A record that waits to be written.
@@ -105,6 +72,25 @@ struct Usage {
     bytes: AtomicU64,
 }
 
+/// Records and bytes that come to a disk, or go.
+#[derive(Default)]
+struct Change {
+    records: i64,
+    bytes: i64,
+}
+
+impl Change {
+    fn comes(&mut self, entry: &Entry) {
+        self.records += 1;
+        self.bytes += i64::from(entry.length());
+    }
+
+    fn goes(&mut self, entry: &Entry) {
+        self.records -= 1;
+        self.bytes -= i64::from(entry.length());
+    }
+}
+
 /// How to get at a record.
 pub(crate) enum Route {
     /// Here it is.
@@ -127,6 +113,16 @@ pub(crate) enum Outcome {
     Failed,
 }
 
+/// What was known of a key before it was unhooked, as far as it concerns disks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Older {
+    Nothing,
+    /// It lies on this disk.
+    Lies(u8),
+    /// It waited to be written, or was being written, to a disk that is not known here.
+    Somewhere,
+}
+
 /// How a put went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Put {
@@ -138,11 +134,11 @@ pub(crate) enum Put {
 
 impl Directory {
     /// An empty directory whose next sequence number is `sequence`.
-    pub(crate) fn new(ram: Memory<Key, Record>, sequence: u64) -> Self {
+    pub(crate) fn new(ram: Memory<Key, Record>, tags: Tags, sequence: u64) -> Self {
         Self {
             ram,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            tags: RandomState::new(),
+            tags,
             sequence: AtomicU64::new(sequence),
             usage: Default::default(),
         }
@@ -154,13 +150,11 @@ impl Directory {
 
     /// The keyed hash by which the index knows a key.
     pub(crate) fn tag(&self, key: &Key) -> u64 {
-        self.tags.hash_one(key)
+        self.tags.of(key)
     }
 
     fn shard(&self, tag: u64) -> &Mutex<Shard> {
-        // The table itself uses the lowest and the highest bits.
-        let number = (tag >> 40) % SHARDS;
-        &self.shards[usize::try_from(number).unwrap_or_default()]
+        &self.shards[shard_number(tag)]
     }
 
     /// A fresh sequence number, later than all before.
@@ -180,31 +174,35 @@ impl Directory {
         shard.index.find(tag).map(|_| Tier::Disk)
     }
 
-    /// Keeps a record in RAM and, if `queue` takes it, hooks it up to be written. If not, and
-    /// something older may lie on a disk, `bury` is told to have that forgotten. Both get the
-    /// sequence number and must not block.
+    /// Keeps a record in RAM and, if `queue` takes it for a disk, hooks it up to be written. Where
+    /// something older may lie on a disk that will not have the new one behind it, `bury` is told
+    /// to have that forgotten, but for the disk that it is told besides. Both get the sequence
+    /// number and must not block.
     pub(crate) fn put(
         &self,
         key: Key,
         record: Record,
-        queue: impl FnOnce(u64) -> bool,
-        bury: impl FnOnce(u64),
+        queue: impl FnOnce(u64) -> Option<u8>,
+        bury: impl FnOnce(u64, Option<u8>),
     ) -> Put {
         let tag = self.tag(&key);
         let mut shard = self.shard(tag).lock();
         self.ram.insert(key, record.clone());
         // What is not known yet may be there all the same.
-        let recovering = !matches!(shard.recovery, Recovery::Done);
-        let older = self.unhook(&mut shard, tag, &key) || recovering;
+        let recovering = !shard.recovery.is_done();
+        let older = self.unhook(&mut shard, tag, &key);
         let sequence = self.next_sequence();
-        if queue(sequence) {
-            shard.pending.insert(key, Pending { sequence, record });
-            return Put::Queued;
+        let target = queue(sequence);
+        let only_there = |disk| older == Older::Lies(disk) && !recovering;
+        let none = older == Older::Nothing && !recovering;
+        if !none && !target.is_some_and(only_there) {
+            bury(sequence, target);
         }
-        if older {
-            bury(sequence);
+        if target.is_none() {
+            return Put::RamOnly;
         }
-        Put::RamOnly
+        shard.pending.insert(key, Pending { sequence, record });
+        Put::Queued
     }
 
     /// Drops a record everywhere; `bury` has its remains on the disks forgotten, and must not
@@ -217,8 +215,7 @@ impl Directory {
         bury(self.next_sequence());
     }
 
-    /// Whether there was anything that is or may get onto a disk.
-    fn unhook(&self, shard: &mut Shard, tag: u64, key: &Key) -> bool {
+    fn unhook(&self, shard: &mut Shard, tag: u64, key: &Key) -> Older {
         shard.reads.remove(key);
         shard.recovery.supersede(tag);
         let waited = shard.pending.remove(key).is_some();
@@ -226,7 +223,11 @@ impl Directory {
         if let Some(entry) = entry {
             self.forget(&entry);
         }
-        waited || entry.is_some()
+        match entry {
+            _ if waited => Older::Somewhere,
+            Some(entry) => Older::Lies(entry.place().disk),
+            None => Older::Nothing,
+        }
     }
 
     /// How to get at a record; hooks up a new read where the caller shall lead it.
@@ -324,45 +325,6 @@ impl Directory {
         }
     }
 
-    /// From now until [`Self::end_recovery`] what earlier runs left is found.
-    pub(crate) fn begin_recovery(&self) {
-        for shard in &self.shards {
-            shard.lock().recovery = Recovery::Running(HashSet::new());
-        }
-    }
-
-    pub(crate) fn end_recovery(&self) {
-        for shard in &self.shards {
-            shard.lock().recovery = Recovery::Done;
-        }
-    }
-
-    /// A record of an earlier run was found at `place`. It counts unless something newer is known:
-    /// a record that was found before, a removal, or what happened in this run.
-    pub(crate) fn recovered(&self, tag: u64, place: Place, sequence: u64, length: u32) -> bool {
-        let mut shard = self.shard(tag).lock();
-        let entry = Entry::new(tag, place, sequence, length);
-        let entered = shard.recovery.wants(tag) && shard.index.insert_new(entry);
-        if entered {
-            self.count(&entry);
-        }
-        entered
-    }
-
-    /// A removal of an earlier run was found: what is found later is older, and dead.
-    pub(crate) fn recovered_removal(&self, tag: u64) {
-        let mut shard = self.shard(tag).lock();
-        if shard.index.find(tag).is_none() {
-            shard.recovery.supersede(tag);
-        }
-    }
-
-    /// Where a tag was found, if nothing happened to it in this run.
-    pub(crate) fn found(&self, tag: u64) -> Option<Entry> {
-        let shard = self.shard(tag).lock();
-        shard.index.find(tag).filter(|_| shard.recovery.wants(tag))
-    }
-
     /// Whether the record at `place` was used since it was written there.
     pub(crate) fn is_used(&self, key: &Key, place: Place) -> bool {
         let tag = self.tag(key);
@@ -434,18 +396,27 @@ impl Directory {
     }
 
     fn count(&self, entry: &Entry) {
-        let usage = &self.usage[usize::from(entry.place().disk)];
-        usage.records.fetch_add(1, Ordering::Relaxed);
-        usage
-            .bytes
-            .fetch_add(u64::from(entry.length()), Ordering::Relaxed);
+        let mut change = Change::default();
+        change.comes(entry);
+        self.change(entry.place().disk, &change);
     }
 
     fn forget(&self, entry: &Entry) {
-        let usage = &self.usage[usize::from(entry.place().disk)];
-        usage.records.fetch_sub(1, Ordering::Relaxed);
-        usage
-            .bytes
-            .fetch_sub(u64::from(entry.length()), Ordering::Relaxed);
+        let mut change = Change::default();
+        change.goes(entry);
+        self.change(entry.place().disk, &change);
     }
+
+    fn change(&self, disk: u8, change: &Change) {
+        let usage = &self.usage[usize::from(disk) % DISKS_MAX];
+        // Wraps around where the change is negative.
+        let (records, bytes) = (change.records.cast_unsigned(), change.bytes.cast_unsigned());
+        usage.records.fetch_add(records, Ordering::Relaxed);
+        usage.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The table itself uses the lowest and the highest bits of a tag.
+fn shard_number(tag: u64) -> usize {
+    usize::try_from((tag >> 40) % SHARDS).unwrap_or_default()
 }
