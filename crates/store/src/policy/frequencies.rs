@@ -13,6 +13,7 @@
 //! slice's worth, and nothing else. Races lose a count.
 
 use std::{
+    ops::Range,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -20,6 +21,8 @@ use std::{
 use super::worth::{Worth, half_lives};
 
 const WAYS: usize = 8;
+/// Bytes of a bucket as [`super::Policy::tell`] tells it.
+pub const TOLD_BYTES: usize = WAYS * size_of::<u32>();
 /// Slots for each record that the disks can hold: for those, and for three times as many that are
 /// not held.
 const SLOTS_PER_RECORD: u64 = 4;
@@ -92,8 +95,74 @@ impl Frequencies {
         self.slots.len() * size_of::<AtomicU32>()
     }
 
+    pub(super) fn buckets(&self) -> u64 {
+        self.buckets
+    }
+
+    /// Tells what some buckets hold, for [`Self::recall`]: of each slot the fingerprint and how far
+    /// its level is from that of one reference just now, so that it does not depend on the clock.
+    pub(super) fn tell(&self, buckets: Range<u64>, now: Duration, into: &mut Vec<u8>) {
+        let clock = clock(now);
+        for slot in buckets.flat_map(|bucket| self.slots_of(bucket)) {
+            let held = slot.load(Ordering::Relaxed);
+            let age = age(held, clock);
+            let told = if held == 0 || age <= STALE {
+                0
+            } else {
+                held & !0xffff | u32::from(age.cast_unsigned())
+            };
+            into.extend_from_slice(&told.to_le_bytes());
+        }
+    }
+
+    /// Takes in what a bucket of a table of `of` buckets told. A table of another size has its tags
+    /// in other buckets: in each that may be meant it is remembered.
+    pub(super) fn recall(&self, bucket: u64, of: u64, told: &[u8], now: Duration) {
+        let clock = clock(now);
+        let ours = |edge: u64| u128::from(edge) * u128::from(self.buckets);
+        let first = ours(bucket) / u128::from(of.max(1));
+        let end = ours(bucket.saturating_add(1)).div_ceil(u128::from(of.max(1)));
+        let [first, end] = [first, end].map(|edge| u64::try_from(edge).unwrap_or(u64::MAX));
+        for told in told.as_chunks::<4>().0 {
+            let told = u32::from_le_bytes(*told);
+            let level = clock.wrapping_add_signed(age(told, 0));
+            if fingerprint_of(told) != 0 && age(told, 0) > STALE {
+                for bucket in first..end.min(self.buckets) {
+                    self.remember(bucket, told & !0xffff | u32::from(level), clock);
+                }
+            }
+        }
+    }
+
+    /// Puts a slot into a bucket, in place of one with its fingerprint or else of the least, if it
+    /// is more than that.
+    fn remember(&self, bucket: u64, slot: u32, clock: u16) {
+        let held = self.slots_of(bucket).iter().map(|place| {
+            let held = place.load(Ordering::Relaxed);
+            let rank = if held == 0 {
+                i16::MIN
+            } else {
+                age(held, clock)
+            };
+            let same = held != 0 && fingerprint_of(held) == fingerprint_of(slot);
+            (!same, rank, held, place)
+        });
+        let least = held.min_by_key(|(other, rank, ..)| (*other, *rank));
+        if let Some((_, rank, held, place)) = least
+            && rank < age(slot, clock)
+        {
+            // Whoever is quicker counts.
+            let _lost = place.compare_exchange(held, slot, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
     fn bucket(&self, tag: u64) -> &[AtomicU32] {
         let bucket = (u128::from(tag) * u128::from(self.buckets)) >> 64;
+        self.slots_of(u64::try_from(bucket).unwrap_or_default())
+    }
+
+    /// The slots of a bucket of which there is one.
+    fn slots_of(&self, bucket: u64) -> &[AtomicU32] {
         let start = usize::try_from(bucket).unwrap_or_default() * WAYS;
         &self.slots[start..start + WAYS]
     }
@@ -221,6 +290,55 @@ mod tests {
             let worth = frequencies.worth(tag(1), DAY * days);
             assert!(worth < Worth::ONCE || days >= 600, "{days} days: {worth:?}");
         }
+    }
+
+    /// What a table tells another one at another time, which may have another size.
+    fn recalled(told: &Frequencies, capacity_bytes: u64, now: Duration) -> Frequencies {
+        let other = Frequencies::new(capacity_bytes, 1 << 20);
+        let mut bytes = Vec::new();
+        told.tell(0..told.buckets(), DAY, &mut bytes);
+        for (bucket, told_bytes) in (0..).zip(bytes.chunks(TOLD_BYTES)) {
+            other.recall(bucket, told.buckets(), told_bytes, now);
+        }
+        other
+    }
+
+    #[test]
+    fn what_was_told_is_recalled_by_tables_of_any_size_and_time() {
+        let told = frequencies();
+        for number in 0..400 {
+            for _ in 0..1 << (number % 4) {
+                told.count(tag(number), DAY);
+            }
+        }
+        for capacity_bytes in [1 << 30, 1 << 29, 1 << 31, 3 << 29, 7 << 30] {
+            for now in [Duration::ZERO, DAY, DAY * 900] {
+                let recalled = recalled(&told, capacity_bytes, now);
+                let right = (0..400).filter(|number| {
+                    let log2 = f64::from(u32::try_from(number % 4).unwrap());
+                    near(recalled.worth(tag(*number), now), log2)
+                });
+                assert!(right.count() > 380, "{capacity_bytes} at {now:?}");
+                let strangers = (5_000..15_000)
+                    .filter(|number| recalled.worth(tag(*number), now) != Worth::NOTHING);
+                assert!(strangers.count() < 10);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_counted_meanwhile_is_not_forgotten_for_what_is_recalled() {
+        let (told, other) = (frequencies(), frequencies());
+        told.count(tag(1), DAY);
+        for _ in 0..8 {
+            other.count(tag(1), DAY);
+        }
+        let mut bytes = Vec::new();
+        told.tell(0..told.buckets(), DAY, &mut bytes);
+        for (bucket, bytes) in (0..).zip(bytes.chunks(TOLD_BYTES)) {
+            other.recall(bucket, told.buckets(), bytes, DAY);
+        }
+        assert!(near(other.worth(tag(1), DAY), 3.0));
     }
 
     #[test]

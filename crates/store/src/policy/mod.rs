@@ -33,6 +33,7 @@ mod references;
 mod worth;
 
 use std::{
+    ops::Range,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -41,6 +42,7 @@ use parking_lot::Mutex;
 
 pub use eviction::{Segment, kept, victim};
 use frequencies::Frequencies;
+pub use frequencies::TOLD_BYTES;
 use price::Price;
 use references::References;
 pub use worth::Worth;
@@ -145,6 +147,26 @@ impl Policy {
         change(&mut price);
         let writing = price.writing().log2().to_bits();
         self.writing.store(writing, Ordering::Relaxed);
+    }
+
+    /// How many buckets there are that remember what was asked for.
+    pub fn buckets(&self) -> u64 {
+        self.frequencies.buckets()
+    }
+
+    /// Tells what some buckets remember, [`TOLD_BYTES`] each, for a policy of a later run.
+    ///
+    /// # Panics
+    ///
+    /// Where there are fewer buckets.
+    pub fn tell(&self, buckets: Range<u64>, now: Duration, into: &mut Vec<u8>) {
+        self.frequencies.tell(buckets, now, into);
+    }
+
+    /// Takes in what bucket number `bucket` of `of` told. Time stands still in between. Where more
+    /// is known by now it stays.
+    pub fn recall(&self, bucket: u64, of: u64, told: &[u8], now: Duration) {
+        self.frequencies.recall(bucket, of, told, now);
     }
 
     /// Bytes of memory that it takes.
