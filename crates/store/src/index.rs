@@ -128,6 +128,26 @@ impl Index {
         }
     }
 
+    /// Keeps `entry` where there is none with its tag, or where `replaces` says so of the one that
+    /// there is, which is returned then.
+    pub(crate) fn insert_if(
+        &mut self,
+        entry: Entry,
+        replaces: impl FnOnce(&Entry) -> bool,
+    ) -> Option<Entry> {
+        let tag = entry.tag();
+        match self.0.entry(tag, |known| known.tag() == tag, Entry::tag) {
+            hash_table::Entry::Occupied(mut known) if replaces(known.get()) => {
+                Some(std::mem::replace(known.get_mut(), entry))
+            }
+            hash_table::Entry::Occupied(_) => None,
+            hash_table::Entry::Vacant(place) => {
+                place.insert(entry);
+                None
+            }
+        }
+    }
+
     pub(crate) fn remove(&mut self, tag: u64) -> Option<Entry> {
         let known = self.0.find_entry(tag, |entry| entry.tag() == tag).ok()?;
         Some(known.remove().0)
@@ -182,6 +202,13 @@ mod tests {
         let mut index = Index::default();
         let entry = |start| Entry::new(7, Place { disk: 1, start }, 9, 100);
         assert_eq!(index.insert(entry(64)), None);
+        assert_eq!(index.insert(entry(128)), Some(entry(64)));
+        assert_eq!(index.insert_if(entry(192), |_| false), None);
+        assert_eq!(index.find(7), Some(entry(128)));
+        assert_eq!(
+            index.insert_if(entry(64), |known| *known == entry(128)),
+            Some(entry(128))
+        );
         assert_eq!(index.insert(entry(128)), Some(entry(64)));
         assert_eq!(index.find(7), Some(entry(128)));
         assert_eq!(index.remove(7), Some(entry(128)));

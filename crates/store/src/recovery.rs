@@ -238,7 +238,7 @@ impl Learnt {
     }
 }
 
-fn enter(disk: &Disk, lines: &mut [Found], crew: &Crew) -> Entered {
+fn enter(disk: &Disk, lines: &[Found], crew: &Crew) -> Entered {
     let generation_at = |start| disk.generation_at(start);
     let entered = crew
         .directory
@@ -266,7 +266,7 @@ async fn settle(disks: &[Arc<Disk>], line: Found, crew: &Crew) {
         crew.directory.evict(&line.key, at);
     }
     if let Some(disk) = of(line.place.disk) {
-        enter(disk, &mut [line], crew);
+        enter(disk, &[line], crew);
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Shards, each with its lock: many more than cores.
-const SHARDS: u64 = 64;
+const SHARDS: usize = 64;
 
 pub(crate) struct Directory {
     ram: Memory<Key, Record>,
@@ -418,5 +418,5 @@ impl Directory {
 
 /// The table itself uses the lowest and the highest bits of a tag.
 fn shard_number(tag: u64) -> usize {
-    usize::try_from((tag >> 40) % SHARDS).unwrap_or_default()
+    usize::try_from((tag >> 40) % SHARDS as u64).unwrap_or_default()
 }
