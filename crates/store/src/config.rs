@@ -12,6 +12,8 @@ pub const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// A disk has at least this many segments: one open, one kept empty ahead, two with content.
 pub const SEGMENTS_MIN: u64 = 4;
+/// What the index takes for a record at most: just after its table has doubled.
+pub const INDEX_RECORD_BYTES: u64 = 48;
 
 /// Settings of a [`crate::Store`].
 #[derive(Debug, Clone)]
@@ -19,6 +21,16 @@ pub struct Config {
     /// Capacity of the RAM tier in bytes, with what it takes to keep a record counted in.
     /// Default: 256 MiB.
     pub ram_bytes: u64,
+    /// What slices may take beyond the RAM tier: those that a disk or upstream is being asked for,
+    /// those that wait to be written, and those that the RAM tier has let go and a viewer has not.
+    /// Default: 1 GiB.
+    pub held_bytes: u64,
+    /// How long a disk read may wait for memory before it is refused. Default: 2 s.
+    pub memory_wait: Duration,
+    /// How many records the disks may hold together: their index is in RAM, up to
+    /// [`INDEX_RECORD_BYTES`] for each. What comes in beyond that stays in RAM only. Default: no
+    /// limit but what fits on the disks.
+    pub disk_records_max: u64,
     /// The disks, at most [`DISKS_MAX`]. Each is a failure domain of its own. Default: none.
     pub disks: Vec<DiskConfig>,
     /// Folder of the purge journal, created if absent. Needed as soon as there is a disk: without
@@ -61,6 +73,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             ram_bytes: 256 << 20,
+            held_bytes: 1 << 30,
+            memory_wait: Duration::from_secs(2),
+            disk_records_max: u64::MAX,
             disks: Vec::new(),
             state_dir: None,
             segment_bytes: 64 << 20,
@@ -103,6 +118,13 @@ impl DiskConfig {
 }
 
 impl Config {
+    /// What slices may take together, wherever they are. A buffer that a slice was read from disk
+    /// into is up to a sixteenth larger than the slice, for which the RAM tier does not ask.
+    pub fn slices_bytes_max(&self) -> u64 {
+        let ram = self.ram_bytes.saturating_add(self.ram_bytes / 16);
+        ram.saturating_add(self.held_bytes)
+    }
+
     /// Refuses what could not work, with the offending value.
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |what: String| Err(Error::Config(what));

@@ -11,14 +11,15 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    Key, Record, Tier,
+    Budget, Exhausted, Key, Record, Tier,
     config::DISKS_MAX,
     directory::{Directory, Outcome, Route, Told},
     ejection::Ejections,
+    format::BLOCK,
     index::Entry,
     log::{
         Disk,
-        read::{Failure, Stored, Wanted, read},
+        read::{COPIED_BYTES_MAX, Failure, Stored, Wanted, read},
     },
     metrics::{DiskRead, Metrics},
 };
@@ -26,6 +27,8 @@ use crate::{
 /// Reads from disk, a bounded number at a time.
 pub(crate) struct Fetcher {
     pub(crate) directory: Arc<Directory>,
+    pub(crate) budget: Budget,
+    pub(crate) memory_wait: Duration,
     /// By number in the index.
     pub(crate) disks: [Option<Arc<Disk>>; DISKS_MAX],
     pub(crate) metrics: Arc<Metrics>,
@@ -43,18 +46,20 @@ struct Read {
     entry: Entry,
     tell: watch::Sender<Told>,
     ended: bool,
+    budget: Budget,
+    memory_wait: Duration,
     reads: Arc<AtomicUsize>,
     ejections: Ejections,
 }
 
 impl Fetcher {
-    pub(crate) async fn get(&self, key: &Key) -> Option<(Record, Tier)> {
+    pub(crate) async fn get(&self, key: &Key) -> Result<Option<(Record, Tier)>, Exhausted> {
         if let Some(record) = self.directory.ram().get(key) {
-            return Some((record, Tier::Ram));
+            return Ok(Some((record, Tier::Ram)));
         }
         let mut waiting = match self.directory.route(key) {
-            Route::Here(record) => return Some((record, Tier::Ram)),
-            Route::Absent => return None,
+            Route::Here(record) => return Ok(Some((record, Tier::Ram))),
+            Route::Absent => return Ok(None),
             Route::Join(waiting) => {
                 self.metrics.disk_read(DiskRead::Collapsed);
                 waiting
@@ -65,19 +70,19 @@ impl Fetcher {
                 waiting
             }
         };
-        let told = waiting
-            .wait_for(|told| !matches!(told, Told::Wait))
-            .await
-            .ok()?
-            .clone();
+        let told = waiting.wait_for(|told| !matches!(told, Told::Wait)).await;
+        // A channel that closed without a word was a read's whose runtime is shutting down.
+        let told = told.map_or(Told::Nothing, |told| told.clone());
         if let Told::Record(record) = told {
-            return Some((record, Tier::Disk));
+            return Ok(Some((record, Tier::Disk)));
         }
         // Perhaps there is no record because a newer one was put meanwhile.
-        self.directory
-            .ram()
-            .get(key)
-            .map(|record| (record, Tier::Ram))
+        let newer = self.directory.ram().get(key);
+        match (newer, told) {
+            (Some(record), _) => Ok(Some((record, Tier::Ram))),
+            (None, Told::Full) => Err(Exhausted),
+            (None, Told::Wait | Told::Record(_) | Told::Nothing) => Ok(None),
+        }
     }
 
     /// Starts the read in a task of its own, which its waiters wait for: it outlives the caller.
@@ -90,6 +95,8 @@ impl Fetcher {
             entry,
             tell,
             ended: false,
+            budget: self.budget.clone(),
+            memory_wait: self.memory_wait,
             reads: Arc::clone(&self.reads),
             ejections: self.ejections.clone(),
         };
@@ -108,6 +115,10 @@ impl Fetcher {
 
 impl Read {
     async fn run(self, disk: Arc<Disk>, timeout: Duration) {
+        let bytes = memory_for(self.entry.length());
+        let Ok(room) = self.budget.reserve(bytes, self.memory_wait).await else {
+            return self.end(DiskRead::Full, Outcome::Failed);
+        };
         let wanted = Wanted::new(&disk, self.key, &self.entry);
         let done = read(&disk, &wanted, timeout).await;
         // What is wrong with the content says nothing about the disk's manners, nor does a queue
@@ -123,6 +134,10 @@ impl Read {
         };
         let ejected = good.and_then(|good| disk.tell_read(good));
         let (directory, ejections) = (Arc::clone(&self.directory), self.ejections.clone());
+        let done = done.map(|stored| Stored {
+            bytes: room.hold(stored.bytes),
+            ..stored
+        });
         self.judge(&disk, done);
         if let Some(why) = ejected {
             ejections.eject(&disk, &directory, &why).await;
@@ -161,8 +176,12 @@ impl Read {
             (DiskRead::Hit, None) => self.metrics.disk_read(DiskRead::Superseded),
             _ => self.metrics.disk_read(how),
         }
-        self.tell
-            .send_replace(record.map_or(Told::Nothing, Told::Record));
+        let nothing = if how == DiskRead::Full {
+            Told::Full
+        } else {
+            Told::Nothing
+        };
+        self.tell.send_replace(record.map_or(nothing, Told::Record));
     }
 
     fn finish(&mut self, outcome: Outcome) -> Option<Record> {
@@ -180,4 +199,13 @@ impl Drop for Read {
             self.finish(Outcome::Failed);
         }
     }
+}
+
+/// What a record takes while somebody holds it: see `disk::Pool` for how buffers are rounded up.
+fn memory_for(length: u32) -> u64 {
+    let length = u64::from(length);
+    if length <= COPIED_BYTES_MAX as u64 {
+        return length;
+    }
+    length + length / 16 + 2 * BLOCK
 }

@@ -29,6 +29,7 @@
 //! Read `format` for how it lies on a disk, `directory` for what happens when things race, and
 //! `log` for the life of a segment.
 
+mod budget;
 mod config;
 mod directory;
 mod ejection;
@@ -49,8 +50,10 @@ mod start;
 mod stats;
 mod store;
 
+pub use budget::{Budget, Exhausted, Reservation};
 pub use config::{
-    Config, DISKS_MAX, DiskConfig, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SEGMENTS_MIN,
+    Config, DISKS_MAX, DiskConfig, INDEX_RECORD_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
+    SEGMENTS_MIN,
 };
 pub use error::Error;
 pub use key::{Epoch, Key, Record, Tier};

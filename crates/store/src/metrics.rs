@@ -36,6 +36,8 @@ pub(crate) enum DiskRead {
     Timeout,
     /// Too many reads are under way, or the disk is suspended.
     Refused,
+    /// There was no memory for the record in time.
+    Full,
     /// Something newer happened to the key meanwhile.
     Superseded,
 }
@@ -51,6 +53,8 @@ pub(crate) enum Unadmitted {
     Faulty,
     /// The store was closed.
     Closed,
+    /// The disks hold as many records as the index may.
+    Index,
 }
 
 impl Metrics {
@@ -107,6 +111,7 @@ impl Metrics {
             DiskRead::Error => "error",
             DiskRead::Timeout => "timeout",
             DiskRead::Refused => "refused",
+            DiskRead::Full => "no_memory",
             DiskRead::Superseded => "superseded",
         };
         self.reads.with_label_values(&[label]).inc();
@@ -129,6 +134,7 @@ impl Metrics {
             Unadmitted::TooLarge => "too_large",
             Unadmitted::Faulty => "disk_fault",
             Unadmitted::Closed => "closed",
+            Unadmitted::Index => "index_full",
         };
         self.unadmitted.with_label_values(&[label]).inc_by(records);
     }

@@ -8,7 +8,7 @@ use std::{
 use prometheus::Registry;
 
 use crate::{
-    Config, DiskState, Error, Key, Memory, Record,
+    Budget, Config, DiskState, Error, Key, Memory, Record,
     config::DISKS_MAX,
     directory::Directory,
     ejection::Ejections,
@@ -44,7 +44,8 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
     let (keeper, past) = open_journal(&config).await;
     let session = past.as_ref().map_or(0, |past| past.session);
     let tags = Tags::new(&past.as_ref().map_or_else(random::id, |past| past.store));
-    let directory = Arc::new(Directory::new(ram, tags, session << SESSION_SHIFT));
+    let directory = Directory::new(ram, tags, session << SESSION_SHIFT);
+    let directory = Arc::new(directory.with_records_max(config.disk_records_max));
     let disks = open_disks(&config, past.as_ref()).await;
     let forgotten = past.map(|past| past.forgotten).unwrap_or_default();
     let recovery = recovery::start(
@@ -59,7 +60,10 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
     );
     // What takes longer goes on in the background.
     let _ = tokio::time::timeout(config.recovery_wait, recovery.done()).await;
+    let budget = Budget::new(config.slices_bytes_max(), config.held_bytes / 2);
     let fetcher = Fetcher {
+        budget: budget.clone(),
+        memory_wait: config.memory_wait,
         directory: Arc::clone(&directory),
         disks: by_number(&disks),
         metrics: Arc::clone(&metrics),
@@ -70,6 +74,7 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
     };
     Ok(Inner {
         ram_bytes_max: config.ram_bytes,
+        budget,
         payload_bytes_max: longest_payload(config.segment_bytes),
         directory,
         disks,

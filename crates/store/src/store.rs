@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prometheus::Registry;
 
 use crate::{
-    Config, DiskState, DiskStats, Epoch, Error, Key, Record, Stats, Tier,
+    Budget, Config, DiskState, DiskStats, Epoch, Error, Exhausted, Key, Record, Stats, Tier,
     directory::{Directory, Put},
     fetch::Fetcher,
     journal::keeper::Keeper,
@@ -27,6 +27,7 @@ pub struct Store(Arc<Inner>);
 /// last clone is dropped.
 pub(crate) struct Inner {
     pub(crate) ram_bytes_max: u64,
+    pub(crate) budget: Budget,
     pub(crate) payload_bytes_max: u64,
     pub(crate) directory: Arc<Directory>,
     pub(crate) disks: Vec<Slot>,
@@ -82,7 +83,21 @@ impl Store {
     ///
     /// Cancel safe: the read goes on and its result is kept in RAM.
     pub async fn get(&self, key: &Key) -> Option<(Record, Tier)> {
+        self.fetch(key).await.unwrap_or_default()
+    }
+
+    /// As [`Self::get`], for a caller who may not take a lack of memory for a miss.
+    ///
+    /// # Errors
+    /// When the record is on disk and there was no memory for it within [`Config::memory_wait`].
+    pub async fn fetch(&self, key: &Key) -> Result<Option<(Record, Tier)>, Exhausted> {
         self.0.fetcher.get(key).await
+    }
+
+    /// The memory that slices may take. Whoever makes one for [`Self::put`] reserves its room here
+    /// first and has the bytes hold it, so that it counts for as long as anybody refers to it.
+    pub fn budget(&self) -> &Budget {
+        &self.0.budget
     }
 
     /// Keeps a record in place of an older one: in RAM at once, on disk as soon as the writer gets
@@ -224,6 +239,9 @@ impl Inner {
         }
         if bytes > self.payload_bytes_max {
             return Err(Some(Unadmitted::TooLarge));
+        }
+        if self.directory.room() == 0 {
+            return Err(Some(Unadmitted::Index));
         }
         let tag = self.directory.tag(key);
         let fit = self.open_disks().filter(|disk| disk.may_write());

@@ -119,12 +119,16 @@ impl Directory {
     ) -> Entered {
         let mut entered = Entered::default();
         let mut change = Change::default();
+        let room = i64::try_from(self.room()).unwrap_or(i64::MAX);
         for (shard, lines) in self.shards.iter().zip(&by_shard(lines)) {
             if lines.is_empty() {
                 continue;
             }
             let mut shard = shard.lock();
             for found in lines {
+                if room <= change.records && shard.turn_away(found) {
+                    continue;
+                }
                 if shard.enter_found(found, &generation_at, &mut change) == Verdict::Disputed {
                     entered.disputed.push(**found);
                 }
@@ -191,6 +195,16 @@ fn judge(found: &Found, known: &index::Entry, generation_at: impl Fn(u64) -> u64
 }
 
 impl Shard {
+    /// Whether the index, which is full, does without a record that it does not know. Nothing else
+    /// of its key is to take its place, should there be room again: it might be older.
+    fn turn_away(&mut self, found: &Found) -> bool {
+        let unknown = found.kind == Kind::Payload && self.index.find(found.tag).is_none();
+        if unknown {
+            self.recovery.supersede(found.tag);
+        }
+        unknown
+    }
+
     fn enter_found(
         &mut self,
         found: &Found,

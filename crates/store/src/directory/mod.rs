@@ -35,6 +35,7 @@ pub(crate) struct Directory {
     tags: Tags,
     sequence: AtomicU64,
     usage: [Usage; DISKS_MAX],
+    records_max: u64,
 }
 
 #[derive(Default)]
@@ -63,6 +64,8 @@ pub(crate) enum Told {
     Record(Record),
     /// There is none to be had.
     Nothing,
+    /// There is one, and no memory for it.
+    Full,
 }
 
 /// What a disk holds that can be read.
@@ -141,6 +144,16 @@ impl Directory {
             tags,
             sequence: AtomicU64::new(sequence),
             usage: Default::default(),
+            records_max: u64::MAX,
+        }
+    }
+
+    /// The same with an index of at most so many records.
+    #[must_use]
+    pub(crate) fn with_records_max(self, records_max: u64) -> Self {
+        Self {
+            records_max,
+            ..self
         }
     }
 
@@ -378,6 +391,14 @@ impl Directory {
             usage.records.load(Ordering::Relaxed),
             usage.bytes.load(Ordering::Relaxed),
         )
+    }
+
+    /// How many more records the index may have. Puts that are on their way to a disk come on top,
+    /// and their queue is bounded.
+    pub(crate) fn room(&self) -> u64 {
+        let counts = self.usage.iter().map(|usage| &usage.records);
+        let records: u64 = counts.map(|count| count.load(Ordering::Relaxed)).sum();
+        self.records_max.saturating_sub(records)
     }
 
     /// Bytes of memory that the index takes.

@@ -16,7 +16,7 @@ use crate::{
 
 /// Payloads up to this size are copied out of their block, so that a head of a few hundred bytes
 /// does not hold on to pages of RAM.
-const COPIED_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const COPIED_BYTES_MAX: usize = 16 * 1024;
 
 /// A record as it lies on the disk, checked.
 pub(crate) struct Stored {

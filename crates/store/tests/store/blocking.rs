@@ -12,6 +12,7 @@ mod disks;
 mod eviction;
 mod faults;
 mod killed;
+mod memory;
 mod oracle;
 mod powercut;
 mod purge;
