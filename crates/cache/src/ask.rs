@@ -10,19 +10,23 @@ use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode, header};
 use message::{Body, ByteRange, Condition, Error, Fetch, Kind, Response};
 use semantics::{fields, freshness, media};
-use store::Epoch;
+use store::{Epoch, Reservation};
 use tokio::time::timeout;
 
 use crate::{
     Inner,
-    fill::{Leg, Run},
-    filling::Filling,
+    fill::{Claim, Leg, Run},
+    filling::{Failure, Filling},
     flights::Joined,
-    geometry::{Geometry, WHOLE_BYTES_MAX, first_question},
+    geometry::{Geometry, SLICE_BYTES, WHOLE_BYTES_MAX, first_question},
     head::{Entry, Head, version_of},
     learn::{Lesson, Question},
     reply::{self, Reply},
 };
+
+/// What each of the slices of a first answer takes besides its bytes, and rounding: see
+/// [`store::Budget`].
+const FIRST_OVERHEAD_BYTES: u64 = 512 * WHOLE_BYTES_MAX.div_ceil(SLICE_BYTES);
 
 /// What came of a question.
 pub(crate) struct Answered {
@@ -74,10 +78,10 @@ impl Inner {
             Reply::Unchanged => self.confirm(question, &parts.headers, stamp)?.into(),
             Reply::Absent(status) => self.absent(question, status, &parts.headers, stamp).into(),
             Reply::Unsized => match self.gather(body).await? {
-                Some(whole) => {
+                Some((whole, room)) => {
                     let carried = 0..whole.length().unwrap_or(0);
                     match self.head(question, &parts.headers, carried.end, &carried, stamp) {
-                        Some(head) => self.publish(question, head, parts.status, 0, whole),
+                        Some(head) => self.publish(question, head, parts.status, 0, (whole, room)),
                         None => self.pass_for_now(question, parts.status, stamp).into(),
                     }
                 }
@@ -87,7 +91,10 @@ impl Inner {
                 total_bytes,
                 carried,
             } => match self.head(question, &parts.headers, total_bytes, &carried, stamp) {
-                Some(head) => self.publish(question, head, parts.status, carried.start, body),
+                Some(head) => {
+                    let room = self.room_for(&head, carried.start).await?;
+                    self.publish(question, head, parts.status, carried.start, (body, room))
+                }
                 None => self.pass_for_now(question, parts.status, stamp).into(),
             },
         };
@@ -157,7 +164,11 @@ impl Inner {
     /// A body of unknown length (a chunked playlist, mostly) is read to its end before anybody
     /// sees it: only then is it known to be complete, and how long it is. `None` if it is too long
     /// to be held.
-    async fn gather(&self, mut body: Body) -> Result<Option<Body>, Error> {
+    async fn gather(&self, mut body: Body) -> Result<Option<(Body, Reservation)>, Error> {
+        // Twice, for what grows is copied. What turns out not to be needed is given back soon.
+        let room = self
+            .room(2 * WHOLE_BYTES_MAX + FIRST_OVERHEAD_BYTES)
+            .await?;
         let mut whole = BytesMut::new();
         loop {
             let Ok(item) = timeout(self.config.stall, body.next()).await else {
@@ -165,7 +176,7 @@ impl Inner {
                 return Err(Error::new(Kind::ConnectionReadTimeout, detail));
             };
             let Some(bytes) = item else {
-                return Ok(Some(Body::from(whole.freeze())));
+                return Ok(Some((Body::from(whole.freeze()), room)));
             };
             whole.extend_from_slice(&bytes?);
             if whole.len() as u64 > WHOLE_BYTES_MAX {
@@ -226,11 +237,11 @@ impl Inner {
         head: Arc<Head>,
         status: StatusCode,
         start: u64,
-        body: Body,
+        (body, room): (Body, Reservation),
     ) -> Answered {
-        let legs = self.legs(&head, start);
+        let legs = self.legs(&head, start, room);
         self.keep(question.id, &head);
-        let fill = legs.iter().any(|leg| leg.lease.is_some()).then(|| {
+        let fill = legs.iter().any(|leg| leg.claim.is_some()).then(|| {
             let run = Run::new(Arc::clone(self), Arc::clone(&head), question.at, legs);
             (run, body)
         });
@@ -240,10 +251,16 @@ impl Inner {
         }
     }
 
-    /// The slices that the first answer carries: those from `start` to the question's end.
-    fn legs(&self, head: &Arc<Head>, start: u64) -> Vec<Leg> {
-        let end = (first_question(start).last + 1).min(head.geometry.total_bytes());
-        let covered = head.geometry.covering(&(start..end));
+    /// The memory for the slices that the first answer carries.
+    async fn room_for(&self, head: &Head, start: u64) -> Result<Reservation, Failure> {
+        let carried = carried(head, start);
+        let bytes = carried.end.saturating_sub(carried.start);
+        self.room(bytes + FIRST_OVERHEAD_BYTES).await
+    }
+
+    /// The slices that the first answer carries. Room that they do not need is free again.
+    fn legs(&self, head: &Arc<Head>, start: u64, mut room: Reservation) -> Vec<Leg> {
+        let covered = head.geometry.covering(&carried(head, start));
         covered
             .map(|index| {
                 let extent = head.geometry.extent(index);
@@ -254,10 +271,20 @@ impl Inner {
                     Some(Joined::Leader(lease)) => Some(lease),
                     Some(Joined::Follower(_)) | None => None,
                 };
-                Leg { extent, lease }
+                let bytes = extent.end - extent.start;
+                let claim = lease.and_then(|lease| {
+                    let room = room.split(bytes)?;
+                    Some(Claim { lease, room })
+                });
+                Leg { extent, claim }
             })
             .collect()
     }
+}
+
+/// What the first answer carries: from `start` to the question's end.
+fn carried(head: &Head, start: u64) -> Range<u64> {
+    start..(first_question(start).last + 1).min(head.geometry.total_bytes())
 }
 
 /// Whether upstream made no sense of the question, or we none of its answer.

@@ -5,17 +5,21 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use message::{Body, BodyStream, Error, Timestamp};
-use store::Key;
+use store::{Key, Reservation};
 
 use crate::{
     Inner,
-    fill::{Leg, Run},
+    fill::{Claim, Leg, Run},
     filling::{Failure, Filling, Follower},
-    flights::Joined,
+    flights::{Joined, Lease},
     head::Head,
     metrics::Source,
     place::Place,
 };
+
+/// How often a body that has begun asks for memory again before it breaks off: a request can be
+/// refused with a status, and what is half sent should rather be late than lost.
+const TRIES_FOR_MEMORY: u32 = 5;
 
 /// Where a slice is.
 enum Slice {
@@ -106,11 +110,22 @@ impl Delivery {
         if self.wanted.is_empty() {
             return Ok(None);
         }
+        for _ in 1..TRIES_FOR_MEMORY {
+            match self.go_on().await {
+                Err(Failure::NoMemory) => {}
+                outcome => return outcome.map(Some),
+            }
+        }
+        self.go_on().await.map(Some)
+    }
+
+    /// Goes on with the slice at hand, or with the one of the next byte.
+    async fn go_on(&mut self) -> Result<Bytes, Failure> {
         if let Some((follower, end)) = self.current.take() {
-            return self.follow(follower, end).await.map(Some);
+            return self.follow(follower, end).await;
         }
         let slice = self.open().await?;
-        self.enter(slice).await.map(Some)
+        self.enter(slice).await
     }
 
     /// Takes the first bytes out of a slice that was just opened.
@@ -196,7 +211,8 @@ impl Inner {
         if let Some(filling) = self.slices.follow(&key) {
             return Ok(Slice::following(filling, offset));
         }
-        if let Some((record, tier)) = self.store.get(&key).await {
+        let stored = self.store.fetch(&key).await;
+        if let Some((record, tier)) = stored.map_err(|_exhausted| Failure::NoMemory)? {
             if record.bytes.len() as u64 == expected {
                 return Ok(Slice::Held(record.bytes, tier.into()));
             }
@@ -213,8 +229,7 @@ impl Inner {
             Some(Joined::Follower(filling)) => Ok(Slice::following(filling, offset)),
             Some(Joined::Leader(lease)) => {
                 let follower = Follower::new(Arc::clone(lease.flight()), offset);
-                let lease = Some(lease);
-                self.spawn_fill(head, Leg { extent, lease }, at, None);
+                self.spawn_fill(head, (extent, lease), at, None);
                 Ok(Slice::Coming {
                     follower,
                     led: true,
@@ -234,38 +249,60 @@ impl Inner {
         if self.holds(head, slice) {
             return;
         }
+        let extent = head.geometry.extent(slice);
         let Some(place) = self.places.spare() else {
             return;
         };
-        let extent = head.geometry.extent(slice);
+        let Some(room) = self.store.budget().spare(extent.end - extent.start) else {
+            return;
+        };
         let filling = || Filling::of(extent.end - extent.start);
         let key = head.version.slice_key(slice);
         let held = || self.holds(head, slice);
         if let Some(Joined::Leader(lease)) = self.slices.join_unless(key, held, filling) {
-            let lease = Some(lease);
-            self.spawn_fill(head, Leg { extent, lease }, at, Some(place));
+            self.spawn_fill(head, (extent, lease), at, Some((place, room)));
         }
     }
 
     fn spawn_fill(
         self: &Arc<Self>,
         head: &Arc<Head>,
-        leg: Leg,
+        (extent, lease): (Range<u64>, Lease<Key, Filling>),
         at: Timestamp,
-        place: Option<Place>,
+        admitted: Option<(Place, Reservation)>,
     ) {
-        let inner = Arc::clone(self);
-        let run = Run::new(Arc::clone(self), Arc::clone(head), at, vec![leg]);
+        let (inner, head) = (Arc::clone(self), Arc::clone(head));
         self.tasks.spawn(async move {
-            let place = match place {
-                Some(place) => Ok(place),
-                None => inner.places.fill().await,
+            let admitted = match admitted {
+                Some(admitted) => Ok(admitted),
+                None => inner.admit(extent.end - extent.start).await,
             };
-            match place {
-                Ok(_place) => run.drive(None, ()).await,
-                Err(error) => run.refuse(error),
+            match admitted {
+                Ok((_place, room)) => {
+                    let claim = Some(Claim { lease, room });
+                    let run = Run::new(inner, head, at, vec![Leg { extent, claim }]);
+                    run.drive(None, ()).await;
+                }
+                Err(failure) => {
+                    inner.metrics.fill_failures.inc();
+                    tracing::debug!(object = %head.name, ?failure, "a fill was not admitted");
+                    lease.flight().end(Err(failure));
+                }
             }
         });
+    }
+
+    /// A place to fill, and the memory for what comes.
+    async fn admit(&self, bytes: u64) -> Result<(Place, Reservation), Failure> {
+        let place = self.places.fill().await.map_err(Failure::Upstream)?;
+        Ok((place, self.room(bytes).await?))
+    }
+
+    /// Waits, within bounds, for memory. Cancel safe.
+    pub(crate) async fn room(&self, bytes: u64) -> Result<Reservation, Failure> {
+        let patience = self.config.fill_queue_wait;
+        let room = self.store.budget().reserve(bytes, patience).await;
+        room.map_err(|_exhausted| Failure::NoMemory)
     }
 }
 

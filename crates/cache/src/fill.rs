@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use http::{StatusCode, header};
 use message::{Body, ByteRange, Condition, Error, Fetch, Kind, Response, Timestamp};
 use semantics::content_range::{self, ContentRange};
-use store::Key;
+use store::{Key, Reservation};
 use tokio::time::timeout;
 
 use crate::{
@@ -21,11 +21,17 @@ use crate::{
     reply,
 };
 
-/// One slice of a run. Without a lease its bytes are already held, or somebody else fills them,
+/// One slice of a run. Without a claim its bytes are already held, or somebody else fills them,
 /// and they are passed over.
 pub(crate) struct Leg {
     pub(crate) extent: Range<u64>,
-    pub(crate) lease: Option<Lease<Key, Filling>>,
+    pub(crate) claim: Option<Claim>,
+}
+
+/// The right to fill a slice, and the memory for it.
+pub(crate) struct Claim {
+    pub(crate) lease: Lease<Key, Filling>,
+    pub(crate) room: Reservation,
 }
 
 /// Slices that one upstream body feeds in order.
@@ -82,11 +88,6 @@ impl Run {
         };
         drop(question);
         self.fail(&failure);
-    }
-
-    /// Fails every leg without asking.
-    pub(crate) fn refuse(self, error: Error) {
-        self.fail(&Failure::Upstream(error));
     }
 
     fn end(&self) -> u64 {
@@ -179,13 +180,12 @@ impl Run {
             let part = bytes.split_to(room.min(bytes.len()));
             self.offset += part.len() as u64;
             let is_last = self.offset == leg.extent.end;
-            match &leg.lease {
-                Some(lease) if is_last => self.complete(lease, part),
-                Some(lease) => lease.flight().append(part),
-                None => {}
-            }
-            if is_last {
-                self.legs.pop_front();
+            if !is_last {
+                if let Some(claim) = &leg.claim {
+                    claim.lease.flight().append(part);
+                }
+            } else if let Some(claim) = self.legs.pop_front().and_then(|leg| leg.claim) {
+                self.complete(claim, &part);
             }
         }
     }
@@ -193,9 +193,10 @@ impl Run {
     /// The slice goes to the store before its readers see its last part and before its key is
     /// free: whoever comes next finds it in one place or the other, and whoever has read it to its
     /// end finds it in the store.
-    fn complete(&self, lease: &Lease<Key, Filling>, last: Bytes) {
+    fn complete(&self, claim: Claim, last: &Bytes) {
+        let Claim { lease, room } = claim;
         let filling = lease.flight();
-        let bytes = filling.joined_with(&last);
+        let bytes = filling.joined_with(last);
         if bytes.len() as u64 != filling.expected_bytes() {
             let detail = format!(
                 "a slice of {} bytes has {}",
@@ -204,9 +205,10 @@ impl Run {
             );
             return filling.end(Err(upstream(Kind::ProxyInternalError, detail)));
         }
-        self.inner.store.put(lease.key(), self.head.stamp, bytes);
-        filling.append(last);
-        filling.end(Ok(()));
+        let bytes = room.hold(bytes);
+        let stamp = self.head.stamp;
+        self.inner.store.put(lease.key(), stamp, bytes.clone());
+        filling.complete(bytes);
     }
 
     fn fail(self, failure: &Failure) {
@@ -216,8 +218,8 @@ impl Run {
         self.inner.metrics.fill_failures.inc();
         tracing::debug!(object = %self.head.name, ?failure, "a fill failed");
         for leg in self.legs {
-            if let Some(lease) = leg.lease {
-                lease.flight().end(Err(failure.clone()));
+            if let Some(claim) = leg.claim {
+                claim.lease.flight().end(Err(failure.clone()));
             }
         }
     }

@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     VersionChanged,
     /// Upstream failed, retries included.
     Upstream(Error),
+    /// There was no memory for it in time: viewers hold all that slices may take.
+    NoMemory,
 }
 
 impl From<Failure> for Error {
@@ -26,6 +28,7 @@ impl From<Failure> for Error {
                 "the object changed while it was filled",
             ),
             Failure::Upstream(error) => error,
+            Failure::NoMemory => Self::new(Kind::ConnectionLimitReached, "no memory for a slice"),
         }
     }
 }
@@ -38,19 +41,53 @@ pub(crate) struct Filling {
     expected_bytes: u64,
 }
 
+/// Chunks up to this size together become one. A chunk costs some 40 bytes of its own, and a hop
+/// that sends a byte at a time must not make a slice forty times as large.
+const MERGED_BYTES_MAX: usize = 4 << 10;
+
+/// Consecutive from byte 0 on: all that came, in pieces or, at last, in one.
 #[derive(Default)]
 struct Parts {
-    chunks: Vec<Bytes>,
+    chunks: Vec<Chunk>,
     end: Option<Result<(), Failure>>,
+}
+
+struct Chunk {
+    start: u64,
+    bytes: Bytes,
+}
+
+impl Chunk {
+    fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl Parts {
+    fn received(&self) -> u64 {
+        self.chunks.last().map_or(0, Chunk::end)
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        let start = self.received();
+        self.chunks.push(Chunk { start, bytes });
+        // Equals are merged with equals, so that a byte is copied some ten times at most.
+        while let [.., before, last] = self.chunks.as_mut_slice()
+            && before.bytes.len() <= last.bytes.len()
+            && before.bytes.len() + last.bytes.len() <= MERGED_BYTES_MAX
+        {
+            before.bytes = [before.bytes.as_ref(), last.bytes.as_ref()].concat().into();
+            self.chunks.pop();
+        }
+    }
 }
 
 /// A reader's place in a [`Filling`].
 pub(crate) struct Follower {
     filling: Arc<Filling>,
     progress: watch::Receiver<u64>,
-    /// The next chunk, and how much of it to leave out.
-    chunk: usize,
-    skip: u64,
+    /// The byte of the slice that comes next.
+    at: u64,
 }
 
 impl Filling {
@@ -70,8 +107,24 @@ impl Filling {
     /// Adds bytes and wakes the readers.
     pub(crate) fn append(&self, bytes: Bytes) {
         let received = bytes.len() as u64;
-        self.parts.lock().chunks.push(bytes);
+        self.parts.lock().push(bytes);
         self.progress.send_modify(|total| *total += received);
+    }
+
+    /// Ends the slice well: `whole` is all of it, in place of the pieces. Who has not read them
+    /// yet reads on in it, so that a slow reader holds what the store holds and nothing besides.
+    pub(crate) fn complete(&self, whole: Bytes) {
+        let pieces = {
+            let mut parts = self.parts.lock();
+            if parts.end.is_some() {
+                return;
+            }
+            parts.end = Some(Ok(()));
+            let (start, bytes) = (0, whole);
+            std::mem::replace(&mut parts.chunks, vec![Chunk { start, bytes }])
+        };
+        drop(pieces);
+        self.progress.send_modify(|_| {});
     }
 
     /// Ends the slice. Only the first end counts.
@@ -91,7 +144,13 @@ impl Filling {
     pub(crate) fn joined_with(&self, last: &Bytes) -> Bytes {
         // Copied even when there is one chunk: it may be a corner of a large read buffer, which a
         // cached slice must not keep alive.
-        let chunks = self.parts.lock().chunks.clone();
+        let parts = self.parts.lock();
+        let chunks: Vec<_> = parts
+            .chunks
+            .iter()
+            .map(|chunk| chunk.bytes.clone())
+            .collect();
+        drop(parts);
         let chunks = || chunks.iter().chain([last]);
         let mut whole = BytesMut::with_capacity(chunks().map(Bytes::len).sum());
         for chunk in chunks() {
@@ -121,8 +180,7 @@ impl Follower {
         Self {
             filling,
             progress,
-            chunk: 0,
-            skip: offset,
+            at: offset,
         }
     }
 
@@ -146,23 +204,17 @@ impl Follower {
 
     fn take(&mut self) -> Option<Bytes> {
         let parts = self.filling.parts.lock();
-        loop {
-            let chunk = parts.chunks.get(self.chunk)?;
-            self.chunk += 1;
-            let length = chunk.len() as u64;
-            if self.skip < length {
-                let from = usize::try_from(self.skip).unwrap_or(usize::MAX);
-                self.skip = 0;
-                return Some(chunk.slice(from..));
-            }
-            self.skip -= length;
-        }
+        let next = parts.chunks.partition_point(|chunk| chunk.end() <= self.at);
+        let chunk = parts.chunks.get(next)?;
+        let from = usize::try_from(self.at - chunk.start).ok()?;
+        self.at = chunk.end();
+        Some(chunk.bytes.slice(from..))
     }
 
     fn ended(&self) -> Option<Result<(), Failure>> {
         let parts = self.filling.parts.lock();
         // An append may have slipped in since the last look: its bytes come before the end.
-        if parts.chunks.len() > self.chunk {
+        if parts.received() > self.at {
             None
         } else {
             parts.end.clone()
@@ -194,6 +246,30 @@ mod tests {
         assert_eq!(follower.next().await.unwrap().unwrap(), "nd!");
         assert!(follower.next().await.unwrap().is_none());
         assert_eq!(filling.joined_with(&Bytes::new()), "millpond!");
+    }
+
+    #[tokio::test]
+    async fn who_is_late_reads_on_in_the_whole_and_the_pieces_are_gone() {
+        let filling = Arc::new(Filling::of(9));
+        let piece = Bytes::from(vec![b'm'; 5]);
+        filling.append(piece.clone());
+        let mut follower = Follower::new(Arc::clone(&filling), 0);
+        assert_eq!(follower.next().await.unwrap().unwrap(), "mmmmm");
+        filling.complete(bytes("mmmmmpond"));
+        assert!(piece.is_unique(), "nobody holds the piece any more");
+        assert_eq!(follower.next().await.unwrap().unwrap(), "pond");
+        assert!(follower.next().await.unwrap().is_none());
+    }
+
+    #[test]
+    fn a_byte_at_a_time_costs_few_chunks_and_no_byte() {
+        let filling = Filling::of(100_000);
+        let content: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        for byte in &content {
+            filling.append(Bytes::copy_from_slice(&[*byte]));
+        }
+        assert!(filling.parts.lock().chunks.len() < 64);
+        assert_eq!(filling.joined_with(&Bytes::new()), content);
     }
 
     #[tokio::test]

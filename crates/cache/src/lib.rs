@@ -50,6 +50,17 @@ pub struct Cache {
     inner: Arc<Inner>,
 }
 
+/// What a cache takes in memory at one moment.
+#[derive(Debug, Clone)]
+pub struct MemoryUse {
+    /// Parsed heads of objects.
+    pub heads_bytes: u64,
+    /// Slices, wherever they are: in the RAM tier, on their way, or held by viewers alone.
+    pub slices_bytes: u64,
+    /// What the store says of its tiers.
+    pub store: store::Stats,
+}
+
 struct Inner {
     config: Config,
     store: Store,
@@ -117,6 +128,20 @@ impl Cache {
     pub async fn drained(&self) {
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+    }
+
+    /// Tells what the cache and its store take in memory, for as long as they live: whoever keeps
+    /// this does not keep them.
+    pub fn memory_use(&self) -> impl Fn() -> Option<MemoryUse> + Send + Sync + use<> {
+        let inner = Arc::downgrade(&self.inner);
+        move || {
+            let inner = inner.upgrade()?;
+            Some(MemoryUse {
+                heads_bytes: inner.heads.bytes(),
+                slices_bytes: inner.store.budget().used_bytes(),
+                store: inner.store.stats(),
+            })
+        }
     }
 
     /// How many slices are being filled now.

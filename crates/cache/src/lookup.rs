@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::StatusCode;
 use message::{ObjectName, Timestamp};
 use semantics::freshness::{self, State};
@@ -121,8 +122,12 @@ impl Inner {
             return;
         }
         self.heads.insert(id, Entry::Object(Arc::clone(head)));
-        self.store
-            .put(id.head_key(), head.stamp, head.encode().into());
+        let bytes = Bytes::from(head.encode());
+        match self.store.budget().try_reserve(bytes.len() as u64) {
+            Some(room) => self.store.put(id.head_key(), head.stamp, room.hold(bytes)),
+            // Memory has the head; what the store has is older.
+            None => self.forget_stored(id),
+        }
     }
 
     /// Keeps in memory that there is no object to be had, in place of all that was known.

@@ -8,6 +8,7 @@
 mod collapse;
 mod failing;
 mod honest;
+mod memory;
 mod races;
 mod serving;
 mod support;

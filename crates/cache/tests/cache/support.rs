@@ -344,20 +344,44 @@ impl Bench {
         Self::build(folder, origin, ttl, config()).await
     }
 
+    /// Over a store without disks.
+    pub(crate) async fn with_memory(
+        ram_bytes: u64,
+        held_bytes: u64,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let mut config = config();
+        change(&mut config);
+        let store = store::Config {
+            ram_bytes,
+            held_bytes,
+            ..store::Config::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        Self::on(store, folder, Arc::default(), rules(), config).await
+    }
+
     async fn build(folder: TempDir, origin: Arc<Origin>, ttl: TtlRules, config: Config) -> Self {
         let disk = DiskConfig::new(folder.path().join("slices"), 256 << 20);
-        let store = Store::open(
-            store::Config {
-                ram_bytes: 64 << 20,
-                disks: vec![disk],
-                state_dir: Some(folder.path().join("state")),
-                segment_bytes: 16 << 20,
-                ..store::Config::default()
-            },
-            &prometheus::Registry::new(),
-        )
-        .await
-        .unwrap();
+        let store = store::Config {
+            ram_bytes: 64 << 20,
+            disks: vec![disk],
+            state_dir: Some(folder.path().join("state")),
+            segment_bytes: 16 << 20,
+            ..store::Config::default()
+        };
+        Self::on(store, folder, origin, ttl, config).await
+    }
+
+    async fn on(
+        store: store::Config,
+        folder: TempDir,
+        origin: Arc<Origin>,
+        ttl: TtlRules,
+        config: Config,
+    ) -> Self {
+        let registry = prometheus::Registry::new();
+        let store = Store::open(store, &registry).await.unwrap();
         let upstream = Arc::clone(&origin) as Arc<dyn Upstream>;
         let registry = prometheus::Registry::new();
         let cache = Cache::new(config, store.clone(), upstream, &registry).unwrap();
