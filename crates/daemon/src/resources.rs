@@ -18,7 +18,7 @@ const GROUPS_MAX: usize = 32;
 /// What this process may use; to hold budgets of a config against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Memory: the machine's, or the least of its control groups' limits (version 2). `None` when
+    /// Memory: the machine's, or the least of its control groups' limits. `None` when
     /// it cannot be read.
     pub memory_bytes: Option<u64>,
     /// Open files. `None` when there is no limit.
@@ -194,16 +194,28 @@ fn memory_of_machine(meminfo: &str) -> Option<u64> {
     field_kib(meminfo, "MemTotal:").map(|kib| kib * 1024)
 }
 
-/// The least `memory.max` on the way from this process's group to the root.
+/// The least limit on the way from this process's group to the root: `memory.max` of version 2,
+/// and of version 1, which some containers still have, `memory.limit_in_bytes`.
 fn memory_of_group(cgroup: &str, root: &Path) -> Option<u64> {
-    let path = cgroup.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let group = root.join(path);
+    let groups = cgroup.lines().filter_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(":/")?;
+        if controllers.is_empty() {
+            return least(&root.join(path), root, "memory.max");
+        }
+        let is_memory = controllers.split(',').any(|name| name == "memory");
+        let root = root.join("memory");
+        is_memory.then(|| least(&root.join(path), &root, "memory.limit_in_bytes"))?
+    });
+    groups.min()
+}
+
+fn least(group: &Path, root: &Path, file: &str) -> Option<u64> {
     let limits = group
         .ancestors()
         .take(GROUPS_MAX)
         .take_while(|folder| folder.starts_with(root));
     limits
-        .filter_map(|folder| fs::read_to_string(folder.join("memory.max")).ok())
+        .filter_map(|folder| fs::read_to_string(folder.join(file)).ok())
         .filter_map(|limit| limit.trim().parse().ok())
         .min()
 }
@@ -259,6 +271,10 @@ mod tests {
         let cgroup = "4:memory:/x\n0::/system.slice/millpond.service\n";
         assert_eq!(memory_of_group(cgroup, root.path()), Some(1 << 20));
         assert_eq!(memory_of_group("", root.path()), None);
+        let first = root.path().join("memory/x");
+        fs::create_dir_all(&first).unwrap();
+        fs::write(first.join("memory.limit_in_bytes"), "65536\n").unwrap();
+        assert_eq!(memory_of_group(cgroup, root.path()), Some(1 << 16));
     }
 
     #[test]
