@@ -17,8 +17,16 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::{keys::Keys, pki::Pki};
 
-/// Keys whose comment is an example and not a default: they are off unless set.
-const EXAMPLES: [&str; 9] = [
+/// Keys whose comment is an example and not a default: they are off unless set, or follow from the
+/// machine's memory.
+const EXAMPLES: [&str; 16] = [
+    "budget",
+    "in_flight",
+    "ram",
+    "heads",
+    "write_queue",
+    "connections",
+    "record_buffers",
     "workers",
     "ttl_force",
     "prefix",

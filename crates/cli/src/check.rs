@@ -3,6 +3,8 @@
 use std::{fs, path::PathBuf};
 
 use clap::ValueEnum;
+use daemon::config::Report;
+use node::{NodeConfig, Split};
 
 use crate::{Error, output::say};
 
@@ -24,19 +26,23 @@ enum Node {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     let node = arguments.node.unwrap_or_else(|| arguments.guess());
     let checked = match node {
-        Node::Edge => edge::Config::load(&arguments.file).map(drop),
-        Node::Shield => shield::Config::load(&arguments.file).map(drop),
+        Node::Edge => memory_of(edge::Config::load(&arguments.file)),
+        Node::Shield => memory_of(shield::Config::load(&arguments.file)),
     };
-    checked.map_err(|report| Error::Config { report })?;
+    let memory = checked.map_err(|report| Error::Config { report })?;
     let kind = match node {
         Node::Edge => "an edge",
         Node::Shield => "a shield",
     };
     say(format!(
-        "{}: right in every part, for {kind}",
+        "{}: right in every part, for {kind}\n\n{memory}",
         arguments.file.display()
     ));
     Ok(())
+}
+
+fn memory_of<C: NodeConfig>(loaded: Result<C, Report>) -> Result<Split, Report> {
+    loaded.map(|config| config.sections().memory.clone())
 }
 
 impl Arguments {

@@ -71,8 +71,9 @@ pub fn command<C: NodeConfig>(arguments: impl Iterator<Item = OsString>) -> Exit
     };
     match command.action {
         Action::Check { config } => match C::load(&config) {
-            Ok(_) => {
-                let _gone = writeln!(io::stdout(), "{}: right in every part", config.display());
+            Ok(checked) => {
+                let (file, memory) = (config.display(), &checked.sections().memory);
+                let _gone = writeln!(io::stdout(), "{file}: right in every part\n\n{memory}");
                 ExitCode::SUCCESS
             }
             Err(report) => report.refuse(),

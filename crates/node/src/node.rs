@@ -9,7 +9,7 @@ use message::{Handler, Timestamp, Upstream};
 use store::Store;
 use tokio::{task::JoinHandle, time::timeout};
 
-use crate::{Error, Sections};
+use crate::{Error, Sections, gauges};
 
 /// The names of the sockets that systemd may open (`FileDescriptorName=`).
 const TCP_NAME: &str = "https-tcp";
@@ -64,6 +64,7 @@ impl Base {
             upstream,
             &daemon.registry,
         )?;
+        gauges::register(sections.memory.clone(), &cache, &daemon.registry)?;
         Ok(Self {
             sections: sections.clone(),
             listeners,

@@ -1,12 +1,24 @@
 //! The sections of a config file that both nodes have: `[listen]`, `[tls]`, `[limits]`, `[cache]`,
 //! and the times to live of a site.
 
-use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{
+    fs::File,
+    io::{Seek as _, SeekFrom},
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::PathBuf,
+    time::Duration,
+};
 
-use daemon::config::{Common, Section};
+use daemon::{
+    config::{Common, Section},
+    resources::Bounds,
+};
 use semantics::freshness::TtlRules;
 use store::DiskConfig;
 use tls::{Identity, MinVersion, ServerConfig, record::RecordLayer};
+
+use crate::memory::{BUDGET_UNKNOWN, SHARE, Split, Wishes, split};
 
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
@@ -26,6 +38,8 @@ pub struct Sections {
     pub store: store::Config,
     /// `[cache]` and `[limits]`: the cache above it.
     pub cache: cache::Config,
+    /// `[memory]`: what each of them may take.
+    pub memory: Split,
 }
 
 /// `[listen]`.
@@ -49,6 +63,7 @@ pub enum Clients {
 impl Sections {
     /// Reads the shared sections from the top of a config file.
     pub fn read(top: &mut Section, clients: Clients) -> Option<Self> {
+        let mut wishes = Wishes::default();
         let common = Common::read(top);
         let listen = top.section("listen", |listen| {
             let port = if clients == Clients::Anybody {
@@ -62,24 +77,45 @@ impl Sections {
             let http3 = clients == Clients::Anybody && listen.flag("http3").or(true);
             Some(Listen { address, http3 })
         });
-        let tls = top.section("tls", |tls| read_tls(tls, clients));
-        let limits = top.section("limits", |limits| Some(read_limits(limits)));
-        let store = top.section("cache", |section| {
-            let heads = section.bytes("heads", MIB..=64 << 30).or(64 * MIB);
-            Some((read_store(section), heads))
+        let tls = top.section("tls", |tls| {
+            wishes.ciphertext = tls.bytes("record_buffers", MIB..=TIB).optional();
+            read_tls(tls, clients)
         });
-        let (common, (store, heads_bytes), (limits, fills)) = (common?, store?, limits?);
+        wishes.own_records = tls
+            .as_ref()
+            .is_some_and(|tls| tls.record_layer == RecordLayer::Own);
+        let limits = top.section("limits", |limits| {
+            wishes.connections = limits.number("connections", 1..=1_000_000).optional();
+            Some(read_limits(limits))
+        });
+        let store = top.section("cache", |section| Some(read_store(section, &mut wishes)));
+        // Last, because its default depends on all others.
+        let memory = top.section("memory", |section| read_memory(section, wishes));
+        let (common, store, (limits, fills), memory) = (common?, store?, limits?, memory?);
         let cache = cache::Config {
-            heads_bytes,
+            heads_bytes: memory.heads_bytes,
             ..cache::Config::named(common.name.clone()).with_fills(fills)
         };
+        let mut tls = tls?;
+        tls.record_buffers_bytes = usize::try_from(memory.ciphertext_bytes).unwrap_or(usize::MAX);
+        let disks = store.disks.len() as u64;
         Some(Self {
             listen: listen?,
-            tls: tls?,
-            limits,
-            store,
+            tls,
+            limits: downstream::Limits {
+                connections: usize::try_from(memory.connections).unwrap_or(usize::MAX),
+                ..limits
+            },
+            store: store::Config {
+                ram_bytes: memory.ram_bytes,
+                write_queue_bytes: memory.write_queue_bytes,
+                held_bytes: memory.in_flight_bytes + memory.write_queue_bytes * disks,
+                disk_records_max: memory.index_records.max(1),
+                ..store
+            },
             cache,
             common,
+            memory,
         })
     }
 }
@@ -122,7 +158,6 @@ fn read_limits(section: &mut Section) -> (downstream::Limits, usize) {
         let value = section.number(key, range).or(default as u64);
         usize::try_from(value).unwrap_or(default)
     };
-    let connections = count("connections", 1..=1_000_000, default.connections);
     let handshakes = count("handshakes", 1..=65_536, default.handshakes);
     let fills = count("fills", 1..=65_536, 256);
     let mut small = |key, default: u32| {
@@ -141,7 +176,6 @@ fn read_limits(section: &mut Section) -> (downstream::Limits, usize) {
     let mut time = |key, default| section.duration(key, times.clone()).or(default);
     (
         downstream::Limits {
-            connections,
             connections_per_ipv4,
             connections_per_ipv6_56,
             new_connections_per_s,
@@ -160,16 +194,18 @@ fn read_limits(section: &mut Section) -> (downstream::Limits, usize) {
     )
 }
 
-fn read_store(section: &mut Section) -> store::Config {
+fn read_store(section: &mut Section, wishes: &mut Wishes) -> store::Config {
     let default = store::Config::default();
-    let ram_bytes = section.bytes("ram", 8 * MIB..=16 * TIB).or(1 << 30);
+    wishes.ram = section.bytes("ram", 8 * MIB..=16 * TIB).optional();
+    wishes.heads = section.bytes("heads", MIB..=64 << 30).optional();
     let state = section.path("state").or(PathBuf::from("/var/lib/millpond"));
     let segment_bytes = section
         .bytes("segment", MIB..=1 << 30)
         .or(default.segment_bytes);
-    let write_queue_bytes = section
-        .bytes("write_queue", MIB..=16 << 30)
-        .or(default.write_queue_bytes);
+    wishes.write_queue = section.bytes("write_queue", MIB..=16 << 30).optional();
+    wishes.slice = section
+        .bytes("slice_average", 4 << 10..=4 * MIB)
+        .or(512 << 10);
     let times = Duration::from_millis(1)..=Duration::from_mins(1);
     let read_timeout = section
         .duration("read_timeout", times)
@@ -179,12 +215,11 @@ fn read_store(section: &mut Section) -> store::Config {
         let bytes = disk.bytes("size", 0..=1024 * TIB).required();
         Some(DiskConfig::new(path?, bytes?))
     });
+    wishes.disks = disks.iter().map(bytes_of).collect();
     let config = store::Config {
-        ram_bytes,
         disks,
         state_dir: Some(state),
         segment_bytes,
-        write_queue_bytes,
         read_timeout,
         ..default
     };
@@ -192,6 +227,46 @@ fn read_store(section: &mut Section) -> store::Config {
         section.problem("disk", &error.to_string(), None);
     }
     config
+}
+
+/// How large a disk is. A whole partition, which is configured as 0, tells by its end; one that
+/// cannot be opened now is left out later as well.
+fn bytes_of(disk: &DiskConfig) -> u64 {
+    if disk.bytes > 0 {
+        return disk.bytes;
+    }
+    let end = File::open(&disk.path).and_then(|mut file| file.seek(SeekFrom::End(0)));
+    end.unwrap_or(0)
+}
+
+/// The budget, and its split among all that the other sections wish for.
+fn read_memory(section: &mut Section, wishes: Wishes) -> Option<Split> {
+    let bounds = Bounds::of_this_process();
+    let (share, of) = SHARE;
+    let default = bounds
+        .memory_bytes
+        .map_or(BUDGET_UNKNOWN, |bytes| bytes / of * share);
+    let budget = section.bytes("budget", 64 * MIB..=16 * TIB).optional();
+    let in_flight = section.bytes("in_flight", 16 * MIB..=TIB).optional();
+    if let (Some(budget), Some(bound)) = (budget, bounds.memory_bytes)
+        && budget > bound
+    {
+        let what = format!("is {budget} bytes, and this process may use {bound}");
+        section.problem("budget", &what, Some("see MemoryMax= of the unit"));
+    }
+    let wishes = Wishes {
+        in_flight,
+        open_files: bounds.open_files,
+        ..wishes
+    };
+    match split(budget.unwrap_or(default), &wishes) {
+        Ok(split) => Some(split),
+        Err(what) => {
+            let hint = "raise it, or set the parts lower; the default is three quarters of memory";
+            section.problem("budget", &what, Some(hint));
+            None
+        }
+    }
 }
 
 /// The times to live of a `[[site]]`.

@@ -1,0 +1,319 @@
+//! `[memory]`: one budget, and how it is split. Pure: what the machine has is an argument.
+//!
+//! ```text
+//! budget = process + disk buffers + index + heads + connections + ciphertext
+//!        + write queues + in flight + RAM tier
+//! ```
+//!
+//! The RAM tier has what the others leave. Each part can be set where it belongs; what is not set
+//! follows from the budget. The kernel's own memory (socket buffers above all) is not in it.
+
+use std::{fmt, fmt::Write as _};
+
+use store::INDEX_RECORD_BYTES;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// The budget's share of what the process may use, unless it is set: three quarters. The rest is
+/// for the kernel's socket buffers and page tables, and for what else runs on the machine.
+pub(crate) const SHARE: (u64, u64) = (3, 4);
+/// Without a word from the system about its memory.
+pub(crate) const BUDGET_UNKNOWN: u64 = 2 * GIB;
+/// Code, threads, runtime, metrics, logs, and what recovery remembers: an idle edge measures 30 to
+/// 50 MiB.
+const PROCESS_BYTES: u64 = 96 * MIB;
+/// Of each disk: unused buffers of its pool (32 MiB), and two write batches.
+const DISK_BUFFER_BYTES: u64 = 40 * MIB;
+/// A connection that sends or is idle, its share of handshakes included.
+const CONNECTION_BYTES: u64 = 64 * KIB;
+/// What rustls may hold of records that a client does not take, where the records are its own.
+const RUSTLS_BYTES: u64 = 256 * KIB;
+/// Records of a slice on disk: itself, and for a segment its object's head.
+const RECORDS_PER_SLICE: u64 = 2;
+/// A small disk may hold many small records: 6 MiB of index are not worth a surprise.
+const INDEX_RECORDS_MIN: u64 = 1 << 17;
+/// Less is no cache.
+const RAM_BYTES_MIN: u64 = 8 * MIB;
+/// Connections, where neither the budget nor a key allows less.
+const CONNECTIONS_MAX: u64 = 50_000;
+
+/// What was set of the parts, and what they depend on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wishes {
+    pub(crate) ram: Option<u64>,
+    pub(crate) in_flight: Option<u64>,
+    pub(crate) heads: Option<u64>,
+    /// Of each disk.
+    pub(crate) write_queue: Option<u64>,
+    pub(crate) connections: Option<u64>,
+    pub(crate) ciphertext: Option<u64>,
+    /// What a slice on disk measures on average.
+    pub(crate) slice: u64,
+    /// Each disk's size.
+    pub(crate) disks: Vec<u64>,
+    /// The record layer is ours, with its pool of ciphertext.
+    pub(crate) own_records: bool,
+    /// What the process may have open.
+    pub(crate) open_files: Option<u64>,
+}
+
+/// One part of the budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its name in metrics.
+    pub name: &'static str,
+    /// At most so many bytes.
+    pub bytes_max: u64,
+    /// How that comes about.
+    pub how: String,
+}
+
+/// The budget and its parts. [`fmt::Display`] is a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// All of it.
+    pub budget_bytes: u64,
+    /// The parts, largest first. They do not exceed the budget.
+    pub parts: Vec<Part>,
+    /// Capacity of the RAM tier.
+    pub(crate) ram_bytes: u64,
+    pub(crate) heads_bytes: u64,
+    /// Of each disk.
+    pub(crate) write_queue_bytes: u64,
+    /// What slices may take beyond the RAM tier, without those that wait for a disk.
+    pub(crate) in_flight_bytes: u64,
+    pub(crate) ciphertext_bytes: u64,
+    pub(crate) connections: u64,
+    pub(crate) index_records: u64,
+}
+
+/// Splits a budget.
+///
+/// # Errors
+/// What does not fit, with the sum and the largest parts.
+pub(crate) fn split(budget: u64, wishes: &Wishes) -> Result<Split, String> {
+    let disks = wishes.disks.len() as u64;
+    let connection = if wishes.own_records {
+        CONNECTION_BYTES
+    } else {
+        CONNECTION_BYTES + RUSTLS_BYTES
+    };
+    let files = wishes.open_files.map_or(u64::MAX, |files| files / 5 * 4);
+    let fits = (budget / 4 / connection).min(CONNECTIONS_MAX).min(files);
+    let connections = wishes.connections.unwrap_or(fits.max(16));
+    let heads_bytes = wishes.heads.unwrap_or((budget / 64).clamp(4 * MIB, GIB));
+    let ciphertext_bytes = match (wishes.own_records, wishes.ciphertext) {
+        (true, set) => set.unwrap_or((budget / 16).min(256 * MIB)),
+        (false, _) => 0,
+    };
+    let write_queue_bytes = wishes
+        .write_queue
+        .unwrap_or((budget / 32 / disks.max(1)).clamp(MIB, 64 * MIB));
+    let in_flight_bytes = wishes.in_flight.unwrap_or((budget / 8).max(16 * MIB));
+    let slices: u64 = wishes
+        .disks
+        .iter()
+        .map(|bytes| bytes / wishes.slice.max(1))
+        .sum();
+    let index_records = match slices {
+        0 => 0,
+        slices => slices
+            .saturating_mul(RECORDS_PER_SLICE)
+            .max(INDEX_RECORDS_MIN),
+    };
+    let mut parts = vec![
+        part("process", PROCESS_BYTES, "code, threads, logs"),
+        part(
+            "disk_buffers",
+            disks * DISK_BUFFER_BYTES,
+            format!("{disks} disks of {}", show(DISK_BUFFER_BYTES)),
+        ),
+        part(
+            "index",
+            index_records.saturating_mul(INDEX_RECORD_BYTES),
+            format!(
+                "{slices} slices on disk of {} on average",
+                show(wishes.slice)
+            ),
+        ),
+        part("heads", heads_bytes, "[cache] heads"),
+        part(
+            "connections",
+            connections.saturating_mul(connection),
+            format!("{connections} of {}", show(connection)),
+        ),
+        part("ciphertext", ciphertext_bytes, "[tls] record_buffers"),
+        part(
+            "write_queue",
+            disks.saturating_mul(write_queue_bytes),
+            format!("{disks} disks of {}", show(write_queue_bytes)),
+        ),
+        part("in_flight", in_flight_bytes, "[memory] in_flight"),
+    ];
+    let others = sum(&parts);
+    // Slices that were read from disk lie in buffers up to a sixteenth larger.
+    let left = budget.saturating_sub(others) / 17 * 16;
+    let ram_bytes = wishes.ram.unwrap_or(left.max(RAM_BYTES_MIN));
+    parts.push(part(
+        "ram",
+        ram_bytes.saturating_add(ram_bytes / 16),
+        format!(
+            "[cache] ram of {}, and what rounding costs",
+            show(ram_bytes)
+        ),
+    ));
+    parts.sort_by_key(|part| std::cmp::Reverse(part.bytes_max));
+    let split = Split {
+        budget_bytes: budget,
+        parts,
+        ram_bytes,
+        heads_bytes,
+        write_queue_bytes,
+        in_flight_bytes,
+        ciphertext_bytes,
+        connections,
+        index_records,
+    };
+    split.check()
+}
+
+fn part(name: &'static str, bytes_max: u64, how: impl Into<String>) -> Part {
+    Part {
+        name,
+        bytes_max,
+        how: how.into(),
+    }
+}
+
+fn sum(parts: &[Part]) -> u64 {
+    let all = parts.iter().map(|part| part.bytes_max);
+    all.fold(0, u64::saturating_add)
+}
+
+impl Split {
+    fn check(self) -> Result<Self, String> {
+        let needed = sum(&self.parts);
+        if needed <= self.budget_bytes {
+            return Ok(self);
+        }
+        let mut message = format!(
+            "of {} is less than its parts, which are {} together: ",
+            show(self.budget_bytes),
+            show(needed)
+        );
+        for (at, part) in self.parts.iter().take(3).enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            // Writing to a string cannot fail.
+            let _ = write!(
+                message,
+                "{comma}{} {} ({})",
+                part.name,
+                show(part.bytes_max),
+                part.how
+            );
+        }
+        Err(message)
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<14}{:>12}", "memory", show(self.budget_bytes))?;
+        for part in self.parts.iter().filter(|part| part.bytes_max > 0) {
+            let bytes = show(part.bytes_max);
+            writeln!(f, "  {:<12}{bytes:>12}  {}", part.name, part.how)?;
+        }
+        let left = self.budget_bytes.saturating_sub(sum(&self.parts));
+        write!(f, "  {:<12}{:>12}", "unused", show(left))
+    }
+}
+
+/// For eyes: three digits at most before the unit, one behind the point.
+fn show(bytes: u64) -> String {
+    let units = [(1 << 40, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")];
+    let unit = units.into_iter().find(|(size, _)| bytes >= *size);
+    let Some((size, name)) = unit else {
+        return format!("{bytes} B");
+    };
+    let tenths = u128::from(bytes) * 10 / u128::from(size);
+    if tenths.is_multiple_of(10) {
+        return format!("{} {name}", tenths / 10);
+    }
+    format!("{}.{} {name}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wishes() -> Wishes {
+        Wishes {
+            slice: 512 * KIB,
+            own_records: true,
+            ..Wishes::default()
+        }
+    }
+
+    #[test]
+    fn every_budget_is_split_without_a_rest_that_is_owed() {
+        for budget in [256 * MIB, GIB, 8 * GIB, 100 * GIB, 10_000 * GIB] {
+            let split = split(budget, &wishes()).unwrap();
+            assert!(sum(&split.parts) <= budget, "{split}");
+            assert!(split.ram_bytes >= budget / 4, "{split}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_is_kept_and_the_ram_tier_has_what_is_left() {
+        let set = Wishes {
+            connections: Some(1000),
+            heads: Some(50 * MIB),
+            ..wishes()
+        };
+        let split = split(2 * GIB, &set).unwrap();
+        assert_eq!((split.connections, split.heads_bytes), (1000, 50 * MIB));
+        assert!(2 * GIB - sum(&split.parts) < MIB, "{split}");
+    }
+
+    #[test]
+    fn an_index_that_does_not_fit_is_refused_by_name() {
+        let large = Wishes {
+            disks: vec![16 << 40],
+            ..wishes()
+        };
+        let message = split(GIB, &large).unwrap_err();
+        assert!(message.contains("of 1 GiB is less"), "{message}");
+        assert!(
+            message.contains(": index 3 GiB (33554432 slices"),
+            "{message}"
+        );
+        assert!(split(16 * GIB, &large).is_ok());
+    }
+
+    #[test]
+    fn parts_beyond_the_budget_are_refused_with_their_sum() {
+        let greedy = Wishes {
+            ram: Some(16 * GIB),
+            connections: Some(100_000),
+            ..wishes()
+        };
+        let message = split(16 * GIB, &greedy).unwrap_err();
+        assert!(message.contains(": ram 17 GiB"), "{message}");
+        assert!(
+            message.contains(", connections 6.1 GiB (100000 of 64 KiB)"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn records_of_rustls_cost_a_connection_its_buffer() {
+        let theirs = Wishes {
+            own_records: false,
+            ..wishes()
+        };
+        let split = split(GIB, &theirs).unwrap();
+        assert_eq!(split.connections, GIB / 4 / (320 * KIB));
+    }
+}
