@@ -3,7 +3,7 @@
 use crate::{
     client::Client,
     keys::Keys,
-    node::{Home, Node, Role, Settings},
+    node::{Home, Launch, Node, Role, Settings},
     oracle::Object,
     origin::ScriptedOrigin,
     pki::Pki,
@@ -50,6 +50,8 @@ pub struct Plan {
     pub edge_apart: bool,
     /// The shield is a child process.
     pub shield_apart: bool,
+    /// How the edge is started, if it is a child process.
+    pub edge_launch: Launch,
 }
 
 impl Plan {
@@ -119,7 +121,11 @@ impl Plan {
         for (key, value) in self.edge {
             edge_settings.set(key, value);
         }
-        let edge = start(&edge_home, &edge_settings, self.edge_apart).await;
+        let edge = if self.edge_apart {
+            edge_home.spawn_as(&edge_settings, self.edge_launch).await
+        } else {
+            edge_home.start(&edge_settings).await
+        };
         let client = Client::new(&pki, edge.address, "media.test");
         let viewer = Client::new(&pki, edge.address, "signed.test");
         World {

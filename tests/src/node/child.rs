@@ -24,13 +24,51 @@ const PORTS: std::ops::Range<u16> = 10_000..32_000;
 const TICK: Duration = Duration::from_millis(10);
 
 /// How a child is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Launch {
     /// As it is.
+    #[default]
     Plain,
     /// In a mount namespace of its own, with a file system of this many MiB at `small/` in its
     /// folder. Needs the right to mount; [`Child::can_mount`] tells.
     SmallFolder(u32),
+    /// In a control group of its own that may use so many bytes of memory; beyond them the kernel
+    /// kills it. [`Child::can_limit`] tells whether that works here.
+    Limited(u64),
+}
+
+/// Where control groups are: version 2, and version 1's for memory.
+const GROUPS: [(&str, &str); 2] = [
+    ("/sys/fs/cgroup", "memory.max"),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+];
+
+/// A control group; it is removed when dropped, once its process is gone.
+struct Group(PathBuf);
+
+impl Group {
+    /// A new one with this limit, if that is possible here.
+    fn new(bytes_max: u64) -> Option<Self> {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("millpond-test-{}-{number}", std::process::id());
+        GROUPS.into_iter().find_map(|(root, limit)| {
+            let folder = PathBuf::from(root).join(&name);
+            fs::create_dir(&folder).ok()?;
+            let group = Self(folder);
+            // Where the controller is not at work, the file is not there.
+            let limit = group.0.join(limit);
+            let limited = limit.exists() && fs::write(limit, bytes_max.to_string()).is_ok();
+            limited.then_some(group)
+        })
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // A process that was just killed may still be in it: an empty group is left behind then.
+        drop(fs::remove_dir(&self.0));
+    }
 }
 
 /// A running child. It is killed when dropped.
@@ -39,6 +77,8 @@ pub struct Child {
     pub(super) admin: SocketAddr,
     pid: u32,
     process: Mutex<process::Child>,
+    /// After the process, which has to leave it first.
+    _group: Option<Group>,
 }
 
 impl Child {
@@ -53,8 +93,20 @@ impl Child {
         settings.set("listen.address", address.to_string());
         settings.set("admin.address", admin.to_string());
         let config = home.write_config(&settings);
+        let group = match launch {
+            Launch::Limited(bytes_max) => Group::new(bytes_max),
+            Launch::Plain | Launch::SmallFolder(_) => None,
+        };
         let mut command = match launch {
             Launch::Plain => Command::new(binary()),
+            Launch::Limited(_) => {
+                let group = group.as_ref().expect("a control group can be made");
+                let mut command = Command::new("sh");
+                let script = "echo $$ > \"$1\" && shift && exec \"$@\"";
+                command.args(["-c", script, "sh"]);
+                command.arg(group.0.join("cgroup.procs")).arg(binary());
+                command
+            }
             Launch::SmallFolder(mib) => {
                 let folder = home.path().join("small");
                 fs::create_dir_all(&folder).unwrap();
@@ -86,6 +138,7 @@ impl Child {
             admin,
             pid,
             process: Mutex::new(process),
+            _group: group,
         };
         eventually(30, "a child node to be ready", || child.is_ready(home)).await;
         child
@@ -157,6 +210,11 @@ impl Child {
             .take(2)
             .map(|field| field.parse::<u32>().unwrap());
         TICK * ticks.sum::<u32>()
+    }
+
+    /// Whether [`Launch::Limited`] works here.
+    pub fn can_limit() -> bool {
+        Group::new(1 << 30).is_some()
     }
 
     /// Whether [`Launch::SmallFolder`] works here.
