@@ -147,7 +147,10 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr) {
     let limits = &front.config.limits;
     let outlet = Arc::new(Outlet::default());
     let stream = Stall::new(socket, limits.stall_timeout, Arc::clone(&outlet));
-    let handshake = timeout(limits.handshake_timeout, front.tls.accept(stream)).await;
+    // In boxes, so that a connection that idles for minutes does not keep the room that its
+    // handshake took for milliseconds.
+    let shaking = Box::pin(front.tls.accept(stream));
+    let handshake = timeout(limits.handshake_timeout, shaking).await;
     drop(permit);
     let (stream, session) = match handshake {
         Ok(Ok(accepted)) => accepted,
@@ -171,8 +174,8 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr) {
     };
     let _open = front.metrics.opened(connection.client.protocol);
     match connection.client.protocol {
-        Protocol::Http1 => http1::serve(connection, stream).await,
-        Protocol::Http2 | Protocol::Http3 => http2::serve(connection, stream).await,
+        Protocol::Http1 => Box::pin(http1::serve(connection, stream)).await,
+        Protocol::Http2 | Protocol::Http3 => Box::pin(http2::serve(connection, stream)).await,
     }
 }
 

@@ -126,7 +126,7 @@ impl Endpoint {
         self.follow_reload(shared);
         let (shared, config) = (shared.clone(), Arc::clone(&self.config));
         self.connections.spawn(async move {
-            let connection = shake_hands(&shared, incoming, config).await;
+            let connection = Box::pin(shake_hands(&shared, incoming, config)).await;
             drop(handshake);
             if let Some(connection) = connection {
                 let open = shared.front.metrics.opened(Protocol::Http3);
