@@ -16,7 +16,9 @@ fn with_defaults_in_force(text: &str) -> String {
     let uncomment = |line: &str| {
         let key_value = line.strip_prefix("# ").filter(|rest| {
             let key = rest.split(" = ").next().unwrap_or_default();
-            rest.contains(" = ") && !key.is_empty() && !key.contains(' ')
+            // The number of workers follows from the machine's cores.
+            let is_default = key != "workers";
+            rest.contains(" = ") && !key.is_empty() && !key.contains(' ') && is_default
         });
         key_value.unwrap_or(line).to_owned() + "\n"
     };
