@@ -31,11 +31,21 @@ enum Action {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Ask for objects over HTTP/3: `compare` starts this program again on the generator's core.
+    #[command(hide = true)]
+    Http3Load(compare::Http3Load),
 }
 
 fn main() -> ExitCode {
     match Command::parse().action {
         Action::Compare(arguments) => match compare::run(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let _gone = writeln!(io::stderr(), "benches: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        Action::Http3Load(arguments) => match compare::load_http3(&arguments) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 let _gone = writeln!(io::stderr(), "benches: {error}");

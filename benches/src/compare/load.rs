@@ -1,4 +1,4 @@
-//! The load: h2load, which speaks both protocols, on its own core.
+//! The load on its own core: h2load over TCP, and a client of our own over QUIC.
 
 use tokio::process::Command;
 
@@ -10,7 +10,7 @@ use super::{
 
 const CIPHER: &str = "TLS_AES_128_GCM_SHA256";
 
-/// Connections, and requests in flight on each of them over HTTP/2. HTTP/1.1 is not pipelined, as
+/// Connections, and requests in flight on each of them over HTTP/2 and 3. HTTP/1.1 is not pipelined, as
 /// no player does that.
 const CONNECTIONS: &str = "16";
 const STREAMS: &str = "4";
@@ -36,7 +36,7 @@ impl Generator {
     /// How it is used, for the report.
     pub(crate) fn settings() -> String {
         format!(
-            "{CONNECTIONS} connections, {STREAMS} streams on each over H2, no pipelining over H1, \
+            "{CONNECTIONS} connections, {STREAMS} streams on each over H2 and H3, no pipelining over H1, \
              {CIPHER}"
         )
     }
@@ -51,29 +51,65 @@ impl Generator {
     ) -> Result<Sample, Error> {
         let length = shape.length() as u64;
         let requests = body_bytes.div_ceil(length);
-        let mut h2load = on_core(self.core, "h2load");
-        h2load.arg("-i").arg(world.urls(target, shape)?);
-        h2load.args(["-t", "1", "-c", CONNECTIONS, "--tls13-ciphers", CIPHER]);
-        match shape.protocol {
-            Protocol::Http1 => h2load.args(["--h1", "-m", "1"]),
-            Protocol::Http2 => h2load.args(["--npn-list", "h2", "-m", STREAMS]),
-        };
-        h2load.arg("-n").arg(requests.to_string());
-
         let before_s = cpu::used_s(&target.pids)?;
-        h2load.stdout(std::process::Stdio::piped());
-        let output = h2load.output().await.map_err(Error::io("h2load"))?;
-        let cpu_s = cpu::used_s(&target.pids)? - before_s;
-
-        let text = String::from_utf8_lossy(&output.stdout);
-        let wall_s = agreed(&text, shape.protocol, requests, requests * length)
-            .ok_or_else(|| Error::Broken(format!("{} under h2load:\n{text}", target.label)))?;
+        let wall_s = match shape.protocol {
+            Protocol::Http1 | Protocol::Http2 => {
+                self.h2load(world, shape, target, requests).await?
+            }
+            Protocol::Http3 => self.http3(world, shape, target, requests).await?,
+        };
         Ok(Sample {
-            cpu_s,
+            cpu_s: cpu::used_s(&target.pids)? - before_s,
             wall_s,
             requests,
             body_bytes: requests * length,
         })
+    }
+
+    async fn h2load(
+        &self,
+        world: &World,
+        shape: Shape,
+        target: &Target,
+        requests: u64,
+    ) -> Result<f64, Error> {
+        let mut h2load = on_core(self.core, "h2load");
+        h2load.arg("-i").arg(world.urls(target, shape)?);
+        h2load.args(["-t", "1", "-c", CONNECTIONS, "--tls13-ciphers", CIPHER]);
+        if shape.protocol == Protocol::Http1 {
+            h2load.args(["--h1", "-m", "1"]);
+        } else {
+            h2load.args(["--npn-list", "h2", "-m", STREAMS]);
+        }
+        h2load.arg("-n").arg(requests.to_string());
+
+        h2load.stdout(std::process::Stdio::piped());
+        let output = h2load.output().await.map_err(Error::io("h2load"))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let body_bytes = requests * shape.length() as u64;
+        agreed(&text, shape.protocol, requests, body_bytes)
+            .ok_or_else(|| Error::Broken(format!("{} under h2load:\n{text}", target.label)))
+    }
+
+    async fn http3(
+        &self,
+        world: &World,
+        shape: Shape,
+        target: &Target,
+        requests: u64,
+    ) -> Result<f64, Error> {
+        let program = std::env::current_exe().map_err(Error::io("the path of this program"))?;
+        let mut load = on_core(self.core, program);
+        load.arg("http3-load").arg("--ca").arg(world.ca());
+        load.arg("--urls").arg(world.urls(target, shape)?);
+        load.args(["--connections", CONNECTIONS, "--streams", STREAMS]);
+        load.arg("--length").arg(shape.length().to_string());
+        load.arg("--requests").arg(requests.to_string());
+        load.stdout(std::process::Stdio::piped());
+        let output = load.output().await.map_err(Error::io("the HTTP/3 load"))?;
+        let told: Option<serde_json::Value> = serde_json::from_slice(&output.stdout).ok();
+        let wall_s = told.as_ref().and_then(|told| told["wall_s"].as_f64());
+        wall_s.ok_or_else(|| Error::Broken(format!("{} under the HTTP/3 load", target.label)))
     }
 }
 

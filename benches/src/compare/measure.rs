@@ -10,27 +10,30 @@ use super::target::{Kind, Target};
 pub(crate) enum Protocol {
     Http1,
     Http2,
+    /// Ours alone: Debian's nginx has none.
+    Http3,
 }
 
 impl Protocol {
-    pub(crate) const ALL: [Self; 2] = [Self::Http1, Self::Http2];
+    pub(crate) const ALL: [Self; 3] = [Self::Http1, Self::Http2, Self::Http3];
 
     pub(crate) fn alpn(self) -> &'static str {
         match self {
             Self::Http1 => "http/1.1",
             Self::Http2 => "h2",
+            Self::Http3 => "h3",
         }
     }
 }
 
 /// A protocol and the objects that are asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) protocol: Protocol,
     size: Size,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Size {
     Small,
     Large,
@@ -41,6 +44,11 @@ impl Shape {
         Protocol::ALL.into_iter().flat_map(|protocol| {
             [Size::Small, Size::Large].map(move |size| Self { protocol, size })
         })
+    }
+
+    /// Objects of the same size over another protocol.
+    pub(crate) fn over(self, protocol: Protocol) -> Self {
+        Self { protocol, ..self }
     }
 
     pub(crate) fn length(self) -> usize {
@@ -56,6 +64,7 @@ impl fmt::Display for Shape {
         let protocol = match self.protocol {
             Protocol::Http1 => "H1",
             Protocol::Http2 => "H2",
+            Protocol::Http3 => "H3",
         };
         let size = match self.size {
             Size::Small => "64 KiB",

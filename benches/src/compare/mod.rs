@@ -2,6 +2,7 @@
 
 mod cpu;
 mod error;
+mod http3;
 mod load;
 mod machine;
 mod measure;
@@ -19,7 +20,8 @@ use std::{fs, io::Write, path::PathBuf};
 use tokio::runtime::Runtime;
 
 use error::Error;
-use measure::{Plan, Row, Sample, Shape, Spread};
+pub(crate) use http3::load::{Arguments as Http3Load, run as load_http3};
+use measure::{Plan, Protocol, Row, Sample, Shape, Spread};
 use nginx::Nginx;
 use ours::Ours;
 use pinned::Cores;
@@ -130,7 +132,7 @@ async fn row(
     nginx: Option<&Nginx>,
 ) -> Result<Row, Error> {
     let mut contestants = vec![ours.signed(), ours.open()];
-    let tried = match nginx {
+    let tried = match nginx.filter(|_| shape.protocol != Protocol::Http3) {
         Some(nginx) => try_out(generator, world, shape, plan, nginx).await?,
         None => Vec::new(),
     };

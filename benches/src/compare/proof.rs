@@ -1,13 +1,13 @@
-//! Before anything is measured: every body of every server is read over both protocols with the
+//! Before anything is measured: every body of every server is read over its protocols with the
 //! one cipher, and compared byte for byte. It warms the caches as well.
 
-use std::{io::ErrorKind, sync::Arc, time::Duration};
+use std::{io::ErrorKind, path::Path, sync::Arc, time::Duration};
 
 use benches::bodies::{self, LARGE_BYTES, SMALL_BYTES};
-use bytes::Bytes;
-use http::Request;
+use bytes::{Bytes, BytesMut};
+use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty};
-use hyper::{body::Incoming, client::conn};
+use hyper::client::conn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -17,7 +17,7 @@ use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio::{net::TcpStream, time};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Error, Target, measure::Protocol, world::World};
+use super::{Error, Target, http3, measure::Protocol, target::Kind, world::World};
 
 /// How long a server may take to come up: recovery of an empty disk takes milliseconds.
 const START: Duration = Duration::from_secs(20);
@@ -56,9 +56,11 @@ pub(crate) async fn listening(port: u16) -> Result<(), Error> {
 
 /// Reads and compares all of it.
 pub(crate) async fn warm_and_check(world: &World, targets: &[Target]) -> Result<(), Error> {
-    let tls = client_config(world)?;
+    let tls = client_config(&world.ca())?;
     for target in targets {
-        for protocol in Protocol::ALL {
+        let served =
+            |protocol: &Protocol| *protocol != Protocol::Http3 || target.kind != Kind::Nginx;
+        for protocol in Protocol::ALL.into_iter().filter(served) {
             let mut client = Client::open(&tls, target, protocol).await?;
             for length in [SMALL_BYTES, LARGE_BYTES] {
                 for number in 0..World::objects(length) {
@@ -70,11 +72,11 @@ pub(crate) async fn warm_and_check(world: &World, targets: &[Target]) -> Result<
     Ok(())
 }
 
-fn client_config(world: &World) -> Result<Arc<ClientConfig>, Error> {
-    let file = world.root().join("ca.pem");
+/// Trusts one authority and offers one cipher.
+pub(crate) fn client_config(ca: &Path) -> Result<Arc<ClientConfig>, Error> {
     let refused = |error: rustls_pki_types::pem::Error| Error::Broken(error.to_string());
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(file).map_err(refused)?)?;
+    roots.add(CertificateDer::from_pem_file(ca).map_err(refused)?)?;
     let provider = CryptoProvider {
         cipher_suites: vec![aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256],
         ..aws_lc_rs::default_provider()
@@ -89,6 +91,7 @@ fn client_config(world: &World) -> Result<Arc<ClientConfig>, Error> {
 enum Client {
     Http1(conn::http1::SendRequest<Empty<Bytes>>),
     Http2(conn::http2::SendRequest<Empty<Bytes>>),
+    Http3(http3::Client),
 }
 
 impl Client {
@@ -97,16 +100,17 @@ impl Client {
         target: &Target,
         protocol: Protocol,
     ) -> Result<Self, Error> {
-        let stream = TokioIo::new(connect(tls, target, protocol).await?);
         let refused = |error: hyper::Error| broken(target, "no HTTP", &error);
         // The connections' tasks end with their streams, when the clients are dropped.
         match protocol {
             Protocol::Http1 => {
+                let stream = TokioIo::new(connect(tls, target, protocol).await?);
                 let (client, connection) = conn::http1::handshake(stream).await.map_err(refused)?;
                 tokio::spawn(connection);
                 Ok(Self::Http1(client))
             }
             Protocol::Http2 => {
+                let stream = TokioIo::new(connect(tls, target, protocol).await?);
                 let executor = TokioExecutor::new();
                 let (client, connection) = conn::http2::handshake(executor, stream)
                     .await
@@ -114,51 +118,54 @@ impl Client {
                 tokio::spawn(connection);
                 Ok(Self::Http2(client))
             }
+            Protocol::Http3 => {
+                let tls = ClientConfig::clone(tls);
+                let client = http3::Client::open(tls, target.host, target.port).await?;
+                Ok(Self::Http3(client))
+            }
         }
     }
 
     async fn check(&mut self, target: &Target, number: u32, length: usize) -> Result<(), Error> {
         let path = bodies::path(number, length);
-        let failed = |error: hyper::Error| broken(target, &path, &error);
-        let response = self.get(target, &path).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await.map_err(failed)?;
-        if status != 200 || body.to_bytes() != bodies::body(number, length) {
+        let (status, body) = self.get(target, &path).await?;
+        if status != 200 || body != bodies::body(number, length) {
             return Err(broken(target, &path, &format!("{status}, wrong bytes")));
         }
         Ok(())
     }
 
-    async fn get(
-        &mut self,
-        target: &Target,
-        path: &str,
-    ) -> Result<http::Response<Incoming>, Error> {
+    async fn get(&mut self, target: &Target, path: &str) -> Result<(StatusCode, Bytes), Error> {
         let failed = |error: hyper::Error| broken(target, path, &error);
-        let (uri, authority) = match self {
-            Self::Http1(_) => (
-                target.target(path),
-                format!("{}:{}", target.host, target.port),
-            ),
-            Self::Http2(_) => (target.url(path), String::new()),
+        let url = target.url(path);
+        let request = |uri: String| {
+            Request::get(uri)
+                .header(header::HOST, format!("{}:{}", target.host, target.port))
+                .body(Empty::<Bytes>::new())
+                .map_err(|error| broken(target, path, &error))
         };
-        let mut request = Request::builder().uri(uri);
-        if !authority.is_empty() {
-            request = request.header(http::header::HOST, authority);
-        }
-        let request = request
-            .body(Empty::new())
-            .map_err(|error| broken(target, path, &error))?;
-        match self {
+        let response = match self {
             Self::Http1(client) => {
                 client.ready().await.map_err(failed)?;
-                client.send_request(request).await.map_err(failed)
+                client.send_request(request(target.target(path))?).await
             }
             Self::Http2(client) => {
                 client.ready().await.map_err(failed)?;
-                client.send_request(request).await.map_err(failed)
+                let mut request = request(url)?;
+                request.headers_mut().remove(header::HOST);
+                client.send_request(request).await
             }
-        }
+            Self::Http3(client) => {
+                let mut body = BytesMut::new();
+                let status = client
+                    .get(&url, |piece| body.extend_from_slice(&piece))
+                    .await?;
+                return Ok((status, body.freeze()));
+            }
+        };
+        let (head, body) = response.map_err(failed)?.into_parts();
+        let body = body.collect().await.map_err(failed)?;
+        Ok((head.status, body.to_bytes()))
     }
 }
 

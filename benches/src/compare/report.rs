@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{
-    measure::{Entry, Plan, Row, Sample, Spread},
+    measure::{Entry, Plan, Protocol, Row, Sample, Spread},
     target::Kind,
 };
 
 /// The most that we want to spend of what nginx spends.
 const AIM: f64 = 0.5;
+
+/// The most that HTTP/3 may cost of what our own HTTP/2 costs.
+const AIM_HTTP3: f64 = 2.5;
 
 /// A whole comparison.
 pub(crate) struct Report {
@@ -48,6 +51,11 @@ impl Report {
         line_to(&mut text, "");
         for row in &self.rows {
             line_to(&mut text, &verdict(row));
+        }
+        for row in &self.rows {
+            if let Some(line) = against_http2(row, &self.rows) {
+                line_to(&mut text, &line);
+            }
         }
         tried(&mut text, &self.rows);
         text
@@ -108,6 +116,28 @@ fn verdict(row: &Row) -> String {
         format!("; signed URLs cost {more:+.1} %")
     });
     format!("- {}: {standing}{signing}", row.shape)
+}
+
+/// What a row of HTTP/3 costs beside our own HTTP/2 of the same size, if both were run.
+fn against_http2(row: &Row, rows: &[Row]) -> Option<String> {
+    if row.shape.protocol != Protocol::Http3 {
+        return None;
+    }
+    let other = row.shape.over(Protocol::Http2);
+    let other = rows.iter().find(|row| row.shape == other)?;
+    let cost = |row: &Row| Some(row.entry(Kind::Signed)?.over(Sample::cpu_s_per_gb));
+    let (one, two) = (cost(row)?, cost(other)?);
+    let ratio = one.median / two.median;
+    let (least, most) = (one.least / two.most, one.most / two.least);
+    let standing = if ratio <= AIM_HTTP3 {
+        "the aim holds"
+    } else {
+        "MISSES the aim"
+    };
+    Some(format!(
+        "- {}: {ratio:.2}x ({least:.2}-{most:.2}) of our own HTTP/2: {standing} of {AIM_HTTP3}x",
+        row.shape
+    ))
 }
 
 /// The settings of nginx in short runs, from which the best went into the table.

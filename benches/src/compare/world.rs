@@ -1,6 +1,9 @@
 //! The folder of a comparison: certificates, keys, and the bodies that both servers are filled from.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use benches::bodies::{self, LARGE_BYTES, SMALL_BYTES};
 use signing::{Algorithm, Carriers, Claims, KeySet, Label, Scope, SigningKey};
@@ -50,6 +53,11 @@ impl World {
         self.folder.path()
     }
 
+    /// The authority that signed the servers' certificates.
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.root().join("ca.pem")
+    }
+
     /// What stands before the paths of the signed site: one token for all of a session's segments,
     /// as players inherit it from the playlist's URL.
     pub(crate) fn signed_prefix(&self) -> Result<String, Error> {
@@ -73,7 +81,7 @@ impl World {
     }
 
     /// Writes the list of URLs of one shape for the generator, and says where.
-    pub(crate) fn urls(&self, target: &Target, shape: Shape) -> Result<std::path::PathBuf, Error> {
+    pub(crate) fn urls(&self, target: &Target, shape: Shape) -> Result<PathBuf, Error> {
         let length = shape.length();
         let urls: String = (0..Self::objects(length))
             .map(|number| target.url(&bodies::path(number, length)) + "\n")
