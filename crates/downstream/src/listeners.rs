@@ -12,9 +12,6 @@ use crate::Error;
 /// Connections waiting to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// Kernel buffers of a UDP socket, which carries every HTTP/3 connection: a burst of 4 MiB.
-const UDP_BUFFER_BYTES: usize = 4 << 20;
-
 /// The sockets that a server listens on; bound here or handed over by systemd.
 #[derive(Debug, Default)]
 pub struct Listeners {
@@ -50,12 +47,10 @@ impl Listeners {
         bind().map_err(|source| Error::Bind { address, source })
     }
 
-    /// Binds a UDP socket. The kernel may grant less buffer than asked for.
+    /// Binds a UDP socket.
     pub fn bind_udp(address: SocketAddr, share: Share) -> Result<UdpSocket, Error> {
         let bind = || {
             let socket = open(address, Type::DGRAM, Protocol::UDP, share)?;
-            socket.set_recv_buffer_size(UDP_BUFFER_BYTES)?;
-            socket.set_send_buffer_size(UDP_BUFFER_BYTES)?;
             socket.bind(&address.into())?;
             Ok(socket.into())
         };
