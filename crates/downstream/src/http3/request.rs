@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{
     serve::Connection,
-    transport::{self, Stopped},
+    transport::{self, Accepted, Lane},
 };
 use crate::{
     body::{InFlight, Outgoing, Turn},
@@ -23,7 +23,8 @@ use crate::{
 pub(crate) type Resolver = RequestResolver<transport::Connection, Bytes>;
 type Stream = RequestStream<transport::BidiStream, Bytes>;
 
-/// Pieces of a body, each one DATA frame. quinn copies them into its send buffer.
+/// Pieces of a body, handed over by reference; quinn lets go of each when all of it was
+/// acknowledged.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// Serves one request to its end: acknowledged in full, stopped by the client, or reset by us.
@@ -31,13 +32,14 @@ const PIECE_BYTES: usize = 64 << 10;
 pub(crate) async fn serve(
     connection: Arc<Connection>,
     resolver: Resolver,
-    mut stopped: Stopped,
+    accepted: Accepted,
     in_flight: InFlight,
 ) {
+    let Accepted { mut stopped, lane } = accepted;
     let front = &connection.shared.front;
     let turn = Arc::new(Turn::default());
     let sent = || connection.quic.stats().udp_tx.bytes;
-    let respond = respond(&connection, resolver, Arc::clone(&turn), in_flight);
+    let respond = respond(&connection, resolver, lane, Arc::clone(&turn), in_flight);
     tokio::select! {
         biased;
         () = connection.shared.cut.cancelled() => return,
@@ -63,6 +65,7 @@ pub(crate) async fn serve(
 async fn respond(
     connection: &Connection,
     resolver: Resolver,
+    lane: Lane,
     turn: Arc<Turn>,
     in_flight: InFlight,
 ) -> bool {
@@ -84,7 +87,7 @@ async fn respond(
     let sent = front.metrics.body_bytes(connection.client.protocol);
     let response = response
         .map(|body| Outgoing::new(body, sent, in_flight).watched(PIECE_BYTES, Arc::clone(&turn)));
-    send(&mut stream, response, &turn).await
+    send(&mut stream, &lane, response, &turn).await
 }
 
 async fn has_body(stream: &mut Stream) -> bool {
@@ -92,19 +95,24 @@ async fn has_body(stream: &mut Stream) -> bool {
     stream.recv_data().await.map_or(true, |data| data.is_some())
 }
 
-async fn send(stream: &mut Stream, response: Response<Outgoing>, turn: &Turn) -> bool {
+async fn send(stream: &mut Stream, lane: &Lane, response: Response<Outgoing>, turn: &Turn) -> bool {
     let (head, body) = response.into_parts();
     turn.clients();
     if let Err(error) = stream.send_response(Response::from_parts(head, ())).await {
         tracing::debug!(%error, "a response head was not sent");
         return false;
     }
+    let mut frames = Frames::of(&body);
     tokio::pin!(body);
     loop {
         let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
         match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
             Some(Ok(Ok(piece))) => {
-                if stream.send_data(piece).await.is_err() {
+                let written = match frames.header(piece.len()) {
+                    Some(header) => lane.write(&mut [header, piece]).await,
+                    None => lane.write(&mut [piece]).await,
+                };
+                if written.is_err() {
                     return false;
                 }
             }
@@ -117,4 +125,39 @@ async fn send(stream: &mut Stream, response: Response<Outgoing>, turn: &Turn) ->
             None => return stream.finish().await.is_ok(),
         }
     }
+}
+
+/// The DATA frames of a body (RFC 9114 section 7.2.1): one for all of it, if its length is known.
+/// A body that ends short of its length is an error and resets the stream, so that the frame is
+/// never left half full at a clean end.
+enum Frames {
+    Whole(u64),
+    Announced,
+    Pieces,
+}
+
+impl Frames {
+    fn of(body: &Outgoing) -> Self {
+        body.size_hint().exact().map_or(Self::Pieces, Self::Whole)
+    }
+
+    /// What stands before the next piece.
+    fn header(&mut self, piece: usize) -> Option<Bytes> {
+        match *self {
+            Self::Whole(length) => {
+                *self = Self::Announced;
+                Some(data_header(length))
+            }
+            Self::Announced => None,
+            Self::Pieces => Some(data_header(piece as u64)),
+        }
+    }
+}
+
+/// Type 0 and the length as a variable-length integer of eight bytes (RFC 9000 section 16).
+fn data_header(length: u64) -> Bytes {
+    const EIGHT_BYTES: u64 = 0b11 << 62;
+    let mut header = [0; 9];
+    header[1..].copy_from_slice(&(EIGHT_BYTES | length).to_be_bytes());
+    Bytes::copy_from_slice(&header)
 }

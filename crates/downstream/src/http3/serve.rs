@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     request,
-    transport::{self, LastStopped},
+    transport::{self, LastAccepted},
 };
 use crate::{
     body::Activity,
@@ -63,7 +63,7 @@ pub(crate) async fn serve(connection: Connection) {
 }
 
 async fn run(connection: &Arc<Connection>, requests: &TaskTracker) {
-    let (transport, last_stopped) = transport::Connection::new(connection.quic.clone());
+    let (transport, last_accepted) = transport::Connection::new(connection.quic.clone());
     let mut builder = h3::server::builder();
     builder
         .max_field_section_size(FIELD_SECTION_BYTES)
@@ -90,7 +90,7 @@ async fn run(connection: &Arc<Connection>, requests: &TaskTracker) {
             () = requests.wait(), if winding_up => return,
             accepted = h3.accept() => match accepted {
                 Ok(Some(resolver)) => {
-                    spawn(connection, requests, resolver, &last_stopped);
+                    spawn(connection, requests, resolver, &last_accepted);
                     continue;
                 }
                 Ok(None) => return,
@@ -112,13 +112,13 @@ fn spawn(
     connection: &Arc<Connection>,
     requests: &TaskTracker,
     resolver: request::Resolver,
-    last_stopped: &LastStopped,
+    last_accepted: &LastAccepted,
 ) {
-    let stopped = last_stopped
+    let accepted = last_accepted
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .take();
-    let Some(stopped) = stopped else { return };
+    let Some(accepted) = accepted else { return };
     let in_flight = connection.activity.begin();
     let most = connection
         .shared
@@ -132,7 +132,7 @@ fn spawn(
     requests.spawn(request::serve(
         Arc::clone(connection),
         resolver,
-        stopped,
+        accepted,
         in_flight,
     ));
 }
