@@ -381,13 +381,7 @@ async fn malformed_http2_requests_are_refused() {
             taken.push(format!("{what}: {outcome:?}"));
         }
     }
-    // RFC 9114 section 4.3 has these malformed in HTTP/3 as well. The h3 library sorts the fields
-    // before anybody else sees them (and takes the last of two pseudo fields), so that there the
-    // request that results is judged.
-    let [method, scheme, authority, path] = good();
-    let behind = [method, scheme, authority, ("x-a", "1"), path];
-    let twice = [method, scheme, authority, path, (":path", "/v/b.m4s")];
-    for fields in [behind, twice] {
+    for fields in disordered() {
         let mut raw = Http2::connect(&world.client).await;
         raw.request(1, &fields).await;
         assert!(raw.outcome(1).await.is_refusal(), "{fields:?}");
@@ -410,6 +404,14 @@ async fn malformed_http3_requests_are_refused() {
             taken.push(format!("{what}: {outcome:?}"));
         }
     }
+    for fields in disordered() {
+        let raw = Http3::connect(&world.client).await;
+        assert!(raw.request(&fields).await.is_refusal(), "{fields:?}");
+    }
+    let [method, scheme, authority, _] = good();
+    let fragment = [method, scheme, authority, (":path", "/v/a.m4s#b")];
+    let raw = Http3::connect(&world.client).await;
+    assert_eq!(raw.request(&fragment).await, Outcome::Status(400));
     let raw = Http3::connect(&world.client).await;
     assert!(
         raw.request_with_body(&good(), b"body").await.is_refusal(),
@@ -417,6 +419,15 @@ async fn malformed_http3_requests_are_refused() {
     );
     assert!(taken.is_empty(), "{taken:#?}");
     is_unharmed(&world).await;
+}
+
+/// Pseudo fields that come late or twice (RFC 9113 section 8.3, RFC 9114 section 4.3).
+fn disordered() -> [[(&'static str, &'static str); 5]; 2] {
+    let [method, scheme, authority, path] = good();
+    [
+        [method, scheme, authority, ("x-a", "1"), path],
+        [method, scheme, authority, path, (":path", "/v/b.m4s")],
+    ]
 }
 
 /// A request that is right, to show that the refusals above are not the harness's doing.

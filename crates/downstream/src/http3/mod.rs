@@ -1,6 +1,7 @@
 //! HTTP/3: quinn below, h3 above, and our own transport between them.
 
 mod endpoint;
+mod fields;
 mod request;
 mod serve;
 mod transport;

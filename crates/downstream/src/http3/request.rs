@@ -1,17 +1,20 @@
 //! One HTTP/3 request: its head, its response, and the certainty that it arrived or broke.
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc};
 
 use bytes::Bytes;
 use h3::{
     error::Code,
+    proto::frame::Frame,
     server::{RequestResolver, RequestStream},
 };
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body as _;
+use message::Error;
 use tokio::time::timeout;
 
 use super::{
+    fields::{self, Malformed},
     serve::Connection,
     transport::{self, Accepted, Lane},
 };
@@ -19,6 +22,9 @@ use crate::{
     body::{InFlight, Outgoing, Turn},
     metrics::Rejected,
 };
+
+/// A playlist, a key or an initialisation: what a player waits for before the next segment.
+const SMALL_BYTES: u64 = 64 << 10;
 
 pub(crate) type Resolver = RequestResolver<transport::Connection, Bytes>;
 type Stream = RequestStream<transport::BidiStream, Bytes>;
@@ -71,9 +77,14 @@ async fn respond(
 ) -> bool {
     let front = &connection.shared.front;
     let patience = front.config.limits.head_timeout;
-    let Ok(Ok((request, mut stream))) = timeout(patience, resolver.resolve_request()).await else {
+    let Ok(Some(head)) = timeout(patience, resolve(resolver)).await else {
         return false;
     };
+    let Head {
+        request,
+        mut stream,
+        verdict,
+    } = head;
     let has_body = timeout(patience, has_body(&mut stream))
         .await
         .unwrap_or(true);
@@ -81,13 +92,42 @@ async fn respond(
         stream.stop_sending(Code::H3_NO_ERROR);
     }
     let (head, ()) = Request::into_parts(request);
-    let response = front
-        .answer(head, has_body, connection.client.clone())
-        .await;
+    let client = &connection.client;
+    let response = match verdict {
+        Ok(()) => front.answer(head, has_body, client.clone()).await,
+        Err(malformed) => {
+            let error = Error::request(StatusCode::BAD_REQUEST, malformed.to_string());
+            front.refuse(error, client)
+        }
+    };
     let sent = front.metrics.body_bytes(connection.client.protocol);
     let response = response
         .map(|body| Outgoing::new(body, sent, in_flight).watched(PIECE_BYTES, Arc::clone(&turn)));
     send(&mut stream, &lane, response, &turn).await
+}
+
+/// A request as h3 understands it, and what it may have overlooked.
+struct Head {
+    request: Request<()>,
+    stream: Stream,
+    verdict: Result<(), Malformed>,
+}
+
+/// `None` for what is no request; h3 has ended the stream or the connection.
+async fn resolve(mut resolver: Resolver) -> Option<Head> {
+    let frame = poll_fn(|cx| resolver.frame_stream.poll_next(cx)).await;
+    let verdict = match &frame {
+        Ok(Some(Frame::Headers(section))) => fields::check(section),
+        // Not for us to judge: h3 does next.
+        Ok(_) | Err(_) => Ok(()),
+    };
+    let resolved = resolver.accept_with_frame(frame).ok()?;
+    let (request, stream) = resolved.resolve().await.ok()?;
+    Some(Head {
+        request,
+        stream,
+        verdict,
+    })
 }
 
 async fn has_body(stream: &mut Stream) -> bool {
@@ -103,9 +143,16 @@ async fn send(stream: &mut Stream, lane: &Lane, response: Response<Outgoing>, tu
         return false;
     }
     let mut frames = Frames::of(&body);
+    if body
+        .size_hint()
+        .upper()
+        .is_some_and(|most| most <= SMALL_BYTES)
+    {
+        lane.overtake();
+    }
     tokio::pin!(body);
     loop {
-        let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
+        let frame = poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
         match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
             Some(Ok(Ok(piece))) => {
                 let written = match frames.header(piece.len()) {
