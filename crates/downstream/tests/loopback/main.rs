@@ -9,6 +9,8 @@ mod foreign;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod hostile_http3;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod liveness;
