@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     /// `:method` GET, `:scheme` https, `:authority` "a", as indexes and a literal.
-    const GOOD: &[u8] = &[0, 0, 0xc0 | 17, 0xc0 | 23, 0x50, 1, b'a'];
+    const GOOD: &[u8] = &[0, 0, 0xc0 | 0x11, 0xc0 | 0x17, 0x50, 1, b'a'];
     const PATH: &[u8] = &[0x51, 2, b'/', b'x'];
     const REGULAR: &[u8] = &[0x21, b'x', 1, b'1'];
 
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(judged(&[PATH, REGULAR, REGULAR]), Ok(()));
         assert_eq!(judged(&[REGULAR, PATH]), Err(Malformed::Late));
         assert_eq!(judged(&[PATH, PATH]), Err(Malformed::Twice));
-        assert_eq!(judged(&[PATH, &[0xc0 | 15]]), Err(Malformed::Twice));
+        assert_eq!(judged(&[PATH, &[0xc0 | 0x0f]]), Err(Malformed::Twice));
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
             assert_eq!(judged(&[PATH, &path]), Err(Malformed::Twice), "{path:?}");
         }
         let status = b"\x2d\xb8\x84\x8d\x36\xa3\x03200";
-        for foreign in [&[0xc0 | 25][..], b"\x27\x00:status\x03200", status] {
+        for foreign in [&[0xc0 | 0x19][..], b"\x27\x00:status\x03200", status] {
             assert_eq!(judged(&[PATH, foreign]), Err(Malformed::Foreign));
         }
     }
