@@ -18,6 +18,8 @@ pub(crate) const DISK_BYTES_MAX: u64 = (1 << START_BITS) * GRANULE;
 const START_BITS: u32 = 38;
 const SEQUENCE_BITS: u32 = 20;
 const USES_BITS: u32 = 2;
+/// More uses are not counted.
+pub(crate) const USES_MAX: u64 = mask(USES_BITS);
 
 /// Where a record starts: the disk's number and the offset on it, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +83,12 @@ impl Entry {
     }
 
     fn used(&mut self) {
-        if self.uses() < mask(USES_BITS) {
-            self.place = halves(whole(self.place) + 1);
-        }
+        self.add_uses(1);
+    }
+
+    fn add_uses(&mut self, uses: u64) {
+        let uses = uses.min(USES_MAX - self.uses());
+        self.place = halves(whole(self.place) + uses);
     }
 
     fn sequence_bits(&self) -> u64 {
@@ -160,6 +165,17 @@ impl Index {
         }
     }
 
+    /// Counts what an earlier run counted.
+    pub(crate) fn recall_uses(&mut self, tag: u64, uses: u64) {
+        if let Some(entry) = self.0.find_mut(tag, |entry| entry.tag() == tag) {
+            entry.add_uses(uses);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.0.iter()
+    }
+
     /// Drops what `goes`, telling each.
     pub(crate) fn drop_if(&mut self, mut goes: impl FnMut(&Entry) -> bool) {
         self.0.retain(|entry| !goes(entry));
@@ -194,6 +210,9 @@ mod tests {
             prop_assert!(entry.is_of(sequence));
             prop_assert!(!entry.is_of(sequence.wrapping_add(1)));
             prop_assert_eq!(entry.uses(), uses.min(3) as u64);
+            entry.add_uses(sequence);
+            prop_assert!(entry.uses() <= USES_MAX);
+            prop_assert_eq!(entry.place(), place);
         }
     }
 

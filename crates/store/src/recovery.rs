@@ -28,6 +28,7 @@ use crate::{
         writer::{Ended, Writer},
     },
     metrics::Metrics,
+    recency::Recency,
     store::Slot,
 };
 
@@ -50,6 +51,7 @@ pub(crate) struct Crew {
     pub(crate) directory: Arc<Directory>,
     pub(crate) keeper: Keeper,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) recency: Recency,
     pub(crate) batch_bytes: u64,
 }
 
@@ -150,15 +152,18 @@ async fn recover_disk(finder: Arc<Finder>) -> Vec<Found> {
     while let Some(looked) = looking.join_next().await {
         learnt.add(looked.unwrap_or_default());
     }
-    if disk.queue.is_abandoned() {
-        return Vec::new();
-    }
     let Crew {
         directory,
         keeper,
         metrics,
+        recency,
         batch_bytes,
     } = finder.crew.clone();
+    // Before anything is turned over.
+    recency.recall(&disk, &directory).await;
+    if disk.queue.is_abandoned() {
+        return Vec::new();
+    }
     metrics.skipped_segments.inc_by(learnt.failed);
     let newest = learnt.newest.map(|(_, segment)| segment);
     let writer = Writer::new(disk, directory, keeper, metrics, batch_bytes, newest);
@@ -265,7 +270,10 @@ async fn settle(disks: &[Arc<Disk>], line: Found, crew: &Crew) {
         }
         crew.directory.evict(&line.key, at);
     }
-    if let Some(disk) = of(line.place.disk) {
+    // Its disk's writer may have used the segment for something else by now.
+    let disk = of(line.place.disk);
+    if let Some(disk) = disk.filter(|disk| disk.generation_at(line.place.start) == line.generation)
+    {
         enter(disk, &[line], crew);
     }
 }

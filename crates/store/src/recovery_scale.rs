@@ -134,6 +134,7 @@ async fn find(disk: Arc<Disk>, slices: u64) {
         directory: Arc::clone(&directory),
         keeper: Keeper::volatile(16),
         metrics: Arc::new(Metrics::new(&Registry::new()).unwrap()),
+        recency: Recency::new(None),
         batch_bytes: 1 << 20,
     };
     let (before, begun) = (resident_bytes(), Instant::now());

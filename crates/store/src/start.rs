@@ -24,6 +24,7 @@ use crate::{
     metrics::Metrics,
     placement::Tags,
     random,
+    recency::Recency,
     recovery::{self, Crew},
     store::{Inner, Slot, longest_payload},
 };
@@ -47,6 +48,7 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
     let directory = Directory::new(ram, tags, session << SESSION_SHIFT);
     let directory = Arc::new(directory.with_records_max(config.disk_records_max));
     let disks = open_disks(&config, past.as_ref()).await;
+    let recency = Recency::new(config.state_dir.clone());
     let forgotten = past.map(|past| past.forgotten).unwrap_or_default();
     let recovery = recovery::start(
         &disks,
@@ -55,9 +57,11 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
             directory: Arc::clone(&directory),
             keeper: keeper.clone(),
             metrics: Arc::clone(&metrics),
+            recency: recency.clone(),
             batch_bytes: config.write_batch_bytes,
         },
     );
+    let saving = recency.keep_saving(&open_ones(&disks), &directory, recovery.clone());
     // What takes longer goes on in the background.
     let _ = tokio::time::timeout(config.recovery_wait, recovery.done()).await;
     let budget = Budget::new(config.slices_bytes_max(), config.held_bytes / 2);
@@ -82,6 +86,8 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
         metrics,
         fetcher,
         recovery,
+        recency,
+        _saving: saving,
     })
 }
 
@@ -137,6 +143,14 @@ async fn open_disks(config: &Config, past: Option<&Past>) -> Vec<Slot> {
         });
     }
     slots
+}
+
+fn open_ones(slots: &[Slot]) -> Vec<Arc<Disk>> {
+    let disks = slots.iter().filter_map(|slot| match slot {
+        Slot::Open(disk) => Some(Arc::clone(disk)),
+        Slot::LeftOut { .. } => None,
+    });
+    disks.collect()
 }
 
 fn left_out(path: PathBuf, state: DiskState) -> Slot {

@@ -12,6 +12,7 @@ use crate::{
     journal::keeper::Keeper,
     log::{Disk, batch::payload_bytes_max, queue::Why},
     metrics::{Metrics, Unadmitted},
+    recency::{Recency, Routine},
     recovery::Recovered,
     start,
 };
@@ -35,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) fetcher: Fetcher,
     pub(crate) recovery: Recovered,
+    pub(crate) recency: Recency,
+    pub(crate) _saving: Option<Routine>,
 }
 
 /// A configured disk.
@@ -141,6 +144,10 @@ impl Store {
     pub async fn close(&self) {
         for disk in self.0.open_disks() {
             disk.queue.close().await;
+            // What is not found yet is not recalled either.
+            if !self.0.recovery.is_running() {
+                self.0.recency.save(disk, &self.0.directory).await;
+            }
         }
         self.0.keeper.close().await;
     }

@@ -9,6 +9,7 @@
 //!   written, the read under way. What then lands or ends finds itself unhooked and changes nothing.
 
 pub(crate) mod found;
+mod uses;
 
 use std::{
     collections::HashMap,

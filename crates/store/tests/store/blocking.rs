@@ -16,6 +16,7 @@ mod memory;
 mod oracle;
 mod powercut;
 mod purge;
+mod recency;
 mod recovery;
 mod removal;
 mod tiers;

@@ -101,17 +101,18 @@ impl Place {
         open(self.config.clone()).await
     }
 
-    /// What a crash at this moment would leave: a copy of the disk and the journal.
+    /// What a crash at this moment would leave: a copy of the disk and the state folder.
     pub(crate) fn crashed(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("state")).unwrap();
         let faults = Faults::new();
         let mut config = self.config.clone();
         config.state_dir = Some(folder.path().join("state"));
-        copy(
-            &self.path("state/purges"),
-            &folder.path().join("state/purges"),
-        );
+        for file in std::fs::read_dir(self.path("state")).unwrap() {
+            let file = file.unwrap();
+            let to = folder.path().join("state").join(file.file_name());
+            copy(&file.path(), &to);
+        }
         for disk in &mut config.disks {
             let to = folder.path().join(disk.path.file_name().unwrap());
             copy(&disk.path, &to);
