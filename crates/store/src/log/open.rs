@@ -18,7 +18,8 @@ use crate::{
     random,
 };
 
-/// Unused buffers that a disk keeps: enough for its reads in flight at 1 MiB and a write batch.
+/// Unused buffers that a disk keeps: those of a write batch and of thirty reads of 1 MiB. More are
+/// in flight at a peak only, and go when it is over.
 const POOL_BYTES: usize = 32 << 20;
 /// How long a disk may take to answer at start before it is left out.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
