@@ -95,88 +95,61 @@ pub struct Split {
 /// What does not fit, with the sum and the largest parts.
 pub(crate) fn split(budget: u64, wishes: &Wishes) -> Result<Split, String> {
     let disks = wishes.disks.len() as u64;
-    let connection = if wishes.own_records {
+    let connection = connection_bytes(wishes);
+    let files = wishes.open_files.map_or(u64::MAX, |files| files / 5 * 4);
+    let fits = (budget / 4 / connection).min(CONNECTIONS_MAX).min(files);
+    let heads = (budget / 64).clamp(4 * MIB, GIB);
+    let ciphertext = (budget / 16).min(256 * MIB);
+    let write_queue = (budget / 32 / disks.max(1)).clamp(MIB, 64 * MIB);
+    let in_flight = (budget / 8).max(16 * MIB);
+    let mut split = Split {
+        budget_bytes: budget,
+        parts: Vec::new(),
+        ram_bytes: 0,
+        heads_bytes: wishes.heads.unwrap_or(heads),
+        write_queue_bytes: wishes.write_queue.unwrap_or(write_queue),
+        in_flight_bytes: wishes.in_flight.unwrap_or(in_flight),
+        ciphertext_bytes: if wishes.own_records {
+            wishes.ciphertext.unwrap_or(ciphertext)
+        } else {
+            0
+        },
+        connections: wishes.connections.unwrap_or(fits.max(16)),
+        index_records: match slices(wishes) {
+            0 => 0,
+            some => some
+                .saturating_mul(RECORDS_PER_SLICE)
+                .max(INDEX_RECORDS_MIN),
+        },
+    };
+    split.parts = split.parts_beside_ram(wishes);
+    // Slices that were read from disk lie in buffers up to a sixteenth larger.
+    let left = budget.saturating_sub(sum(&split.parts)) / 17 * 16;
+    let ram = wishes.ram.unwrap_or_else(|| left.max(RAM_BYTES_MIN));
+    split.ram_bytes = ram;
+    split.parts.push(part(
+        "ram",
+        ram.saturating_add(ram / 16),
+        format!("[cache] ram of {}, and what rounding costs", show(ram)),
+    ));
+    split
+        .parts
+        .sort_by_key(|part| std::cmp::Reverse(part.bytes_max));
+    split.check()
+}
+
+fn connection_bytes(wishes: &Wishes) -> u64 {
+    if wishes.own_records {
         CONNECTION_BYTES
     } else {
         CONNECTION_BYTES + RUSTLS_BYTES
-    };
-    let files = wishes.open_files.map_or(u64::MAX, |files| files / 5 * 4);
-    let fits = (budget / 4 / connection).min(CONNECTIONS_MAX).min(files);
-    let connections = wishes.connections.unwrap_or(fits.max(16));
-    let heads_bytes = wishes.heads.unwrap_or((budget / 64).clamp(4 * MIB, GIB));
-    let ciphertext_bytes = match (wishes.own_records, wishes.ciphertext) {
-        (true, set) => set.unwrap_or((budget / 16).min(256 * MIB)),
-        (false, _) => 0,
-    };
-    let write_queue_bytes = wishes
-        .write_queue
-        .unwrap_or((budget / 32 / disks.max(1)).clamp(MIB, 64 * MIB));
-    let in_flight_bytes = wishes.in_flight.unwrap_or((budget / 8).max(16 * MIB));
-    let slices: u64 = wishes
-        .disks
-        .iter()
-        .map(|bytes| bytes / wishes.slice.max(1))
-        .sum();
-    let index_records = match slices {
-        0 => 0,
-        slices => slices
-            .saturating_mul(RECORDS_PER_SLICE)
-            .max(INDEX_RECORDS_MIN),
-    };
-    let mut parts = vec![
-        part("process", PROCESS_BYTES, "code, threads, logs"),
-        part(
-            "disk_buffers",
-            disks * DISK_BUFFER_BYTES,
-            format!("{disks} disks of {}", show(DISK_BUFFER_BYTES)),
-        ),
-        part(
-            "index",
-            index_records.saturating_mul(INDEX_RECORD_BYTES),
-            format!(
-                "{slices} slices on disk of {} on average",
-                show(wishes.slice)
-            ),
-        ),
-        part("heads", heads_bytes, "[cache] heads"),
-        part(
-            "connections",
-            connections.saturating_mul(connection),
-            format!("{connections} of {}", show(connection)),
-        ),
-        part("ciphertext", ciphertext_bytes, "[tls] record_buffers"),
-        part(
-            "write_queue",
-            disks.saturating_mul(write_queue_bytes),
-            format!("{disks} disks of {}", show(write_queue_bytes)),
-        ),
-        part("in_flight", in_flight_bytes, "[memory] in_flight"),
-    ];
-    let others = sum(&parts);
-    // Slices that were read from disk lie in buffers up to a sixteenth larger.
-    let left = budget.saturating_sub(others) / 17 * 16;
-    let ram_bytes = wishes.ram.unwrap_or(left.max(RAM_BYTES_MIN));
-    parts.push(part(
-        "ram",
-        ram_bytes.saturating_add(ram_bytes / 16),
-        format!(
-            "[cache] ram of {}, and what rounding costs",
-            show(ram_bytes)
-        ),
-    ));
-    parts.sort_by_key(|part| std::cmp::Reverse(part.bytes_max));
-    let split = Split {
-        budget_bytes: budget,
-        parts,
-        ram_bytes,
-        heads_bytes,
-        write_queue_bytes,
-        in_flight_bytes,
-        ciphertext_bytes,
-        connections,
-        index_records,
-    };
-    split.check()
+    }
+}
+
+/// How many slices the disks can hold.
+fn slices(wishes: &Wishes) -> u64 {
+    let disks = wishes.disks.iter();
+    disks.map(|bytes| bytes / wishes.slice.max(1)).sum()
 }
 
 fn part(name: &'static str, bytes_max: u64, how: impl Into<String>) -> Part {
@@ -193,6 +166,41 @@ fn sum(parts: &[Part]) -> u64 {
 }
 
 impl Split {
+    fn parts_beside_ram(&self, wishes: &Wishes) -> Vec<Part> {
+        let (disks, connection) = (wishes.disks.len() as u64, connection_bytes(wishes));
+        let per_disk = |bytes| format!("{disks} disks of {}", show(bytes));
+        vec![
+            part("process", PROCESS_BYTES, "code, threads, logs"),
+            part(
+                "disk_buffers",
+                disks * DISK_BUFFER_BYTES,
+                per_disk(DISK_BUFFER_BYTES),
+            ),
+            part(
+                "index",
+                self.index_records.saturating_mul(INDEX_RECORD_BYTES),
+                format!(
+                    "{} slices on disk of {} on average",
+                    slices(wishes),
+                    show(wishes.slice)
+                ),
+            ),
+            part("heads", self.heads_bytes, "[cache] heads"),
+            part(
+                "connections",
+                self.connections.saturating_mul(connection),
+                format!("{} of {}", self.connections, show(connection)),
+            ),
+            part("ciphertext", self.ciphertext_bytes, "[tls] record_buffers"),
+            part(
+                "write_queue",
+                disks.saturating_mul(self.write_queue_bytes),
+                per_disk(self.write_queue_bytes),
+            ),
+            part("in_flight", self.in_flight_bytes, "[memory] in_flight"),
+        ]
+    }
+
     fn check(self) -> Result<Self, String> {
         let needed = sum(&self.parts);
         if needed <= self.budget_bytes {

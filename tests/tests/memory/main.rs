@@ -3,6 +3,11 @@
 //! These measure a child process, so they run one after the other, apart from the scenarios.
 
 #![expect(clippy::unwrap_used, reason = "a helper fails its test by panicking")]
+#![expect(clippy::print_stdout, reason = "what was measured is told")]
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "counts of connections are small"
+)]
 
 mod bounded;
 mod idle;
