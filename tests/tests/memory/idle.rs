@@ -64,7 +64,6 @@ async fn served(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "35,233 bytes where rustls makes the records, without optimisation"]
 async fn an_idle_http1_connection_costs_32_kib_at_most() {
     idle_connections_cost(Protocol::Http1, "rustls", 32 * KIB).await;
 }
