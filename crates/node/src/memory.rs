@@ -97,7 +97,8 @@ pub(crate) fn split(budget: u64, wishes: &Wishes) -> Result<Split, String> {
     let disks = wishes.disks.len() as u64;
     let connection = connection_bytes(wishes);
     let files = wishes.open_files.map_or(u64::MAX, |files| files / 5 * 4);
-    let fits = (budget / 4 / connection).min(CONNECTIONS_MAX).min(files);
+    let fits = (budget / 4 / connection).min(CONNECTIONS_MAX);
+    let connections = fits.min(files).max(16);
     let heads = (budget / 64).clamp(4 * MIB, GIB);
     let ciphertext = (budget / 16).min(256 * MIB);
     let write_queue = (budget / 32 / disks.max(1)).clamp(MIB, 64 * MIB);
@@ -114,7 +115,7 @@ pub(crate) fn split(budget: u64, wishes: &Wishes) -> Result<Split, String> {
         } else {
             0
         },
-        connections: wishes.connections.unwrap_or(fits.max(16)),
+        connections: wishes.connections.unwrap_or(connections),
         index_records: match slices(wishes) {
             0 => 0,
             some => some
