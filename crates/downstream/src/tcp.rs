@@ -221,8 +221,8 @@ pub(crate) fn classify(error: &io::Error) -> Failure {
     }
 }
 
-/// A TCP connection after its handshake.
-#[derive(Clone)]
+/// A TCP connection after its handshake. Its requests share it: a clone of all that it has would
+/// cost each of them a dozen counts and four locks.
 pub(crate) struct Connection {
     pub(crate) front: Arc<Front>,
     pub(crate) client: Client,

@@ -35,9 +35,10 @@ where
         .keep_alive(true)
         .half_close(false)
         .pipeline_flush(false);
-    let this = connection.clone();
+    let connection = Arc::new(connection);
+    let this = Arc::clone(&connection);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (this, verdict) = (this.clone(), verdicts.next());
+        let (this, verdict) = (Arc::clone(&this), verdicts.next());
         async move { Ok::<_, Infallible>(respond(&this, request, verdict).await) }
     });
     let hyper = builder.serve_connection(TokioIo::new(gate), service);

@@ -54,7 +54,8 @@ where
     if connection.own_records {
         cork = cork.pulled();
     }
-    let mut builder = http2::Builder::new(Streams::new(&connection));
+    let connection = Arc::new(connection);
+    let mut builder = http2::Builder::new(Streams::of(Arc::clone(&connection)));
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(connection.front.config.limits.http2_streams)
@@ -68,9 +69,9 @@ where
         .max_local_error_reset_streams(LOCAL_RESETS)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    let this = connection.clone();
+    let this = Arc::clone(&connection);
     let service = service_fn(move |request: Request<Incoming>| {
-        let this = this.clone();
+        let this = Arc::clone(&this);
         async move { Ok::<_, Infallible>(respond(&this, request).await) }
     });
     let hyper = builder.serve_connection(TokioIo::new(cork), service);

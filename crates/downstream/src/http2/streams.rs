@@ -1,14 +1,10 @@
 //! Where HTTP/2 streams run: each in its own task, owned, watched and cut.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use hyper::rt::Executor;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{body::Turn, front::Front, metrics::Rejected, stall::Outlet, tcp::Connection};
+use crate::{body::Turn, metrics::Rejected, tcp::Connection};
 
 tokio::task_local! {
     /// The turn of the stream that the current task is for. hyper makes a task of the service's
@@ -24,40 +20,29 @@ pub(crate) fn turn() -> Arc<Turn> {
 
 /// hyper's executor for one connection.
 #[derive(Clone)]
-pub(crate) struct Streams {
-    front: Arc<Front>,
-    outlet: Arc<Outlet>,
-    cut: CancellationToken,
-    tasks: TaskTracker,
-    timeout: Duration,
-}
+pub(crate) struct Streams(Arc<Connection>);
 
 impl Streams {
-    pub(crate) fn new(connection: &Connection) -> Self {
-        Self {
-            front: Arc::clone(&connection.front),
-            outlet: Arc::clone(&connection.outlet),
-            cut: connection.cut.clone(),
-            tasks: connection.tasks.clone(),
-            timeout: connection.front.config.limits.stall_timeout,
-        }
+    pub(crate) fn of(connection: Arc<Connection>) -> Self {
+        Self(connection)
     }
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let this = self.clone();
-        self.tasks.spawn(async move {
+        let connection = Arc::clone(&self.0);
+        self.0.tasks.spawn(async move {
             let turn = Arc::new(Turn::default());
-            let written = || this.outlet.written.load(Ordering::Relaxed);
+            let written = || connection.outlet.written.load(Ordering::Relaxed);
+            let limits = &connection.front.config.limits;
             // Dropping the stream's future half-way resets the stream.
             tokio::select! {
                 biased;
                 () = TURN.scope(Arc::clone(&turn), stream) => {}
-                () = turn.missed(this.timeout, written) => {
-                    this.front.metrics.rejected(Rejected::Stalled);
+                () = turn.missed(limits.stall_timeout, written) => {
+                    connection.front.metrics.rejected(Rejected::Stalled);
                 }
-                () = this.cut.cancelled() => {}
+                () = connection.cut.cancelled() => {}
             }
         });
     }
