@@ -100,7 +100,13 @@ impl Inner {
             Entry::Object(head) => head.name == *name,
             Entry::Absent { .. } | Entry::Pass { .. } => true,
         };
-        (own && entry.stamp() >= self.purged_at(id, name)).then_some(entry)
+        (own && !self.is_purged(entry.stamp(), id, name)).then_some(entry)
+    }
+
+    /// Whether a purge that reaches an object came after `stamp`. No scope was purged later than
+    /// the last purge of all, so that mostly one number tells.
+    fn is_purged(&self, stamp: Epoch, id: ObjectId, name: &ObjectName) -> bool {
+        stamp < self.store.epoch() && stamp < self.purged_at(id, name)
     }
 
     /// The last purge that reaches an object.

@@ -5,7 +5,10 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use parking_lot::RwLock;
@@ -22,12 +25,38 @@ const WAITING_MAX: usize = 1024;
 /// Purges that share a sync.
 const BATCH_MAX: usize = 256;
 
-type Published = Arc<RwLock<Scopes>>;
+/// What all handles see.
+struct Published {
+    scopes: RwLock<Scopes>,
+    /// The scopes' epoch: the first thing that every hit compares, without a lock that all cores
+    /// share. Raised once the scopes are, so that nobody takes a stamp that hides their purge.
+    epoch: AtomicU64,
+}
+
+impl Published {
+    fn new(scopes: Scopes) -> Arc<Self> {
+        Arc::new(Self {
+            epoch: AtomicU64::new(scopes.epoch().as_u64()),
+            scopes: RwLock::new(scopes),
+        })
+    }
+
+    fn epoch(&self) -> Epoch {
+        Epoch::new(self.epoch.load(Ordering::Acquire))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Scopes) -> T) -> T {
+        let mut scopes = self.scopes.write();
+        let changed = change(&mut scopes);
+        self.epoch.store(scopes.epoch().as_u64(), Ordering::Release);
+        changed
+    }
+}
 
 /// The handle. A clone is the same journal.
 #[derive(Clone)]
 pub(crate) struct Keeper {
-    published: Published,
+    published: Arc<Published>,
     mode: Mode,
 }
 
@@ -68,7 +97,7 @@ impl Keeper {
     /// A keeper without a journal.
     pub(crate) fn volatile(scopes_max: usize) -> Self {
         Self {
-            published: published(Scopes::new(scopes_max)),
+            published: Published::new(Scopes::new(scopes_max)),
             mode: Mode::Volatile,
         }
     }
@@ -80,7 +109,7 @@ impl Keeper {
             why: why.to_string().into(),
         };
         Self {
-            published: published(Scopes::new(scopes_max)),
+            published: Published::new(Scopes::new(scopes_max)),
             mode,
         }
     }
@@ -101,7 +130,7 @@ impl Keeper {
             forgotten: memory.forgotten.clone(),
             found,
         };
-        let published = published(memory.scopes.clone());
+        let published = Published::new(memory.scopes.clone());
         let (orders, inbox) = mpsc::channel(WAITING_MAX);
         let desk = Desk {
             path,
@@ -119,11 +148,11 @@ impl Keeper {
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
-        self.published.read().epoch()
+        self.published.epoch()
     }
 
     pub(crate) fn purged_at(&self, scope: u64) -> Epoch {
-        self.published.read().purged_at(scope)
+        self.published.scopes.read().purged_at(scope)
     }
 
     /// Cancel safety: a dropped purge may be done all the same, or not.
@@ -169,15 +198,12 @@ impl Keeper {
     }
 }
 
-fn published(scopes: Scopes) -> Published {
-    Arc::new(RwLock::new(scopes))
-}
-
 fn publish(published: &Published, scope: u64) -> Epoch {
-    let mut scopes = published.write();
-    let at = scopes.epoch().next();
-    scopes.purge(scope, at);
-    at
+    published.change(|scopes| {
+        let at = scopes.epoch().next();
+        scopes.purge(scope, at);
+        at
+    })
 }
 
 async fn ask(
@@ -194,7 +220,7 @@ async fn ask(
 /// The task's belongings.
 struct Desk {
     path: PathBuf,
-    published: Published,
+    published: Arc<Published>,
     /// Away while a thread writes.
     state: Option<(Journal, Memory)>,
 }
@@ -243,7 +269,7 @@ impl Desk {
     }
 
     fn next_epoch(&self) -> Epoch {
-        self.published.read().epoch().next()
+        self.published.epoch().next()
     }
 
     /// Durable first, published then: an epoch that a crash could take back is never given out.
@@ -266,12 +292,13 @@ impl Desk {
         let (journal, memory, entries, done) = work.await.map_err(|error| failed(&error))?;
         self.state = Some((journal, memory));
         done.map_err(|error| (error.kind(), error.to_string()))?;
-        let mut published = self.published.write();
-        for entry in entries {
-            if let Entry::Purge { scope, at } = entry {
-                published.purge(scope, at);
+        self.published.change(|scopes| {
+            for entry in entries {
+                if let Entry::Purge { scope, at } = entry {
+                    scopes.purge(scope, at);
+                }
             }
-        }
+        });
         Ok(())
     }
 }
