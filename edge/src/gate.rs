@@ -3,7 +3,7 @@
 //! The token is taken out here. What goes on is the object's name; of the request itself, the
 //! cache reads ranges and preconditions and nothing else.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use cache::{Cache, SiteRules};
@@ -149,10 +149,14 @@ impl Site {
         let grant = self.verify(found.token, &path, request)?;
         let key = key::canonical(path.as_str(), found.query.as_deref(), &self.key)
             .map_err(|what| malformed(what.to_string()))?;
+        let key = match key {
+            Cow::Borrowed(_) => path.to_arc(),
+            Cow::Owned(key) => key.into(),
+        };
         let session = grant.and_then(|grant| grant.claims.session.as_ref().map(Label::to_arc));
         let name = ObjectName {
             site: Arc::clone(&self.name),
-            path: key.into(),
+            path: key,
         };
         Ok(Admitted { name, session })
     }

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode, header};
 use message::{Body, ByteRange, Condition, Error, Fetch, Kind, Response};
-use semantics::{fields, freshness, media};
+use semantics::{cache_status, fields, freshness, media};
 use store::{Epoch, Reservation};
 use tokio::time::timeout;
 
@@ -202,6 +202,7 @@ impl Inner {
         stamp: Epoch,
     ) -> Option<Arc<Head>> {
         let mut fields = fields::stored(headers);
+        cache_status::settle(&mut fields);
         fields.remove(header::CONTENT_RANGE);
         fields.remove(header::CONTENT_LENGTH);
         media::correct(&mut fields, &question.name.path);

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use message::{ObjectName, Timestamp};
 use semantics::{
-    fields,
+    cache_status, fields,
     freshness::{self, Freshness, TtlRules},
 };
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,8 @@ pub(crate) struct Head {
     pub(crate) name: ObjectName,
     pub(crate) version: VersionId,
     pub(crate) geometry: Geometry,
-    /// The fields that every answer carries; hop-by-hop and upstream's own are gone.
+    /// The fields that every answer carries; hop-by-hop and upstream's own are gone, and
+    /// `Cache-Status` is settled.
     pub(crate) fields: HeaderMap,
     pub(crate) freshness: Freshness,
     /// When these fields were received or last confirmed, since the Unix epoch.
@@ -171,6 +172,7 @@ impl Head {
                 HeaderValue::from_bytes(value).ok()?,
             );
         }
+        cache_status::settle(&mut fields);
         let received = Duration::from_millis(stored.received_ms);
         Some(Self {
             name: name.clone(),
@@ -198,6 +200,7 @@ impl Head {
     ) -> Self {
         let mut fields = self.fields.clone();
         fields::refresh(&mut fields, update);
+        cache_status::settle(&mut fields);
         let freshness =
             freshness::assess_refreshed(StatusCode::OK, &fields, update, now.wall, rules);
         Self {

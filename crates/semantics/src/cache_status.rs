@@ -1,6 +1,6 @@
 //! `Cache-Status` (RFC 9211): what this cache did, after what the caches behind it did.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -11,6 +11,9 @@ pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// How much of the list that came from upstream is kept.
 pub const BYTES_MAX: usize = 1024;
+
+/// Room for the members of an edge and a shield.
+const LIST_BYTES: usize = 128;
 
 /// RFC 9651 section 3.3.1: an integer has at most 15 digits.
 const INTEGER_MAX: i64 = 999_999_999_999_999;
@@ -124,7 +127,6 @@ impl fmt::Display for Forward {
 /// RFC 9211 section 2: a token where it is one, else a string. What no string may hold becomes
 /// `?`.
 fn write_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
-    use fmt::Write;
     if structured::is_token(name.as_bytes()) {
         return f.write_str(name);
     }
@@ -143,11 +145,33 @@ fn write_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
 ///
 /// A list that is no list, or one longer than [`BYTES_MAX`], is dropped: it would spoil ours.
 pub fn append(headers: &mut HeaderMap, member: &Member<'_>) {
-    // RFC 9211 section 2: the cache closest to the user agent comes last.
-    let text = match existing(headers) {
-        Some(list) => format!("{list}, {member}"),
-        None => member.to_string(),
+    settle(headers);
+    append_to_settled(headers, member);
+}
+
+/// Puts what is there into one line that [`append_to_settled`] can add to: once for a response
+/// that is stored, instead of on every hit.
+pub fn settle(headers: &mut HeaderMap) {
+    let Some(list) = existing(headers) else {
+        headers.remove(CACHE_STATUS);
+        return;
     };
+    if let Ok(value) = HeaderValue::try_from(list) {
+        headers.insert(CACHE_STATUS, value);
+    }
+}
+
+/// Adds this cache's member after those that are there, which were settled.
+pub fn append_to_settled(headers: &mut HeaderMap, member: &Member<'_>) {
+    let mut text = String::with_capacity(LIST_BYTES);
+    let list = headers.get(CACHE_STATUS);
+    // RFC 9211 section 2: the cache closest to the user agent comes last.
+    if let Some(list) = list.and_then(|list| list.to_str().ok()) {
+        text.push_str(list);
+        text.push_str(", ");
+    }
+    // Writing into memory has no way to fail.
+    let _ = write!(text, "{member}");
     if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(CACHE_STATUS, value);
     }

@@ -20,6 +20,17 @@ pub enum Verdict {
     Failed,
 }
 
+/// Whether a request has any precondition that [`evaluate`] judges.
+pub fn is_conditional(headers: &HeaderMap) -> bool {
+    let fields = [
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+        header::IF_MATCH,
+        header::IF_UNMODIFIED_SINCE,
+    ];
+    fields.iter().any(|name| headers.contains_key(name))
+}
+
 /// Evaluates `If-Match`, `If-Unmodified-Since`, `If-None-Match` and `If-Modified-Since`.
 ///
 /// `etag` (with quotes, weak or strong) and `last_modified` (an HTTP date) are those of the stored
