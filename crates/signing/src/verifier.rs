@@ -1,9 +1,11 @@
 //! Verifies tokens for one site: cheap checks first, then the signature, once for each token.
 
 use std::sync::{
-    Arc, PoisonError, RwLock,
+    Arc,
     atomic::{AtomicU64, Ordering},
 };
+
+use arc_swap::ArcSwap;
 
 use crate::{
     Denied, Facts, Grant, KeySet, Label, Policy, TOKEN_CHARS_MAX, TokenDigest, recent::Recent,
@@ -25,7 +27,7 @@ pub struct Verifier {
     site: Label,
     policy: Policy,
     floor: Floor,
-    current: RwLock<Arc<Current>>,
+    current: ArcSwap<Current>,
 }
 
 /// A key set and what was learned under it.
@@ -39,7 +41,7 @@ struct Current {
 impl Verifier {
     /// A verifier for `site`, which signers name in [`crate::Claims::site`].
     pub fn new(site: Label, keys: KeySet, policy: Policy) -> Self {
-        let current = RwLock::new(Arc::new(Current::new(keys, &policy)));
+        let current = ArcSwap::from_pointee(Current::new(keys, &policy));
         Self {
             site,
             policy,
@@ -73,7 +75,7 @@ impl Verifier {
         if token.len() > TOKEN_CHARS_MAX {
             return Err(Denied::TooLong { chars: token.len() });
         }
-        let current = self.current();
+        let current = self.current.load();
         let digest = TokenDigest::of(token);
         let grant = match current.verified.recall(&digest) {
             Some(grant) => self.check_again(&current, grant, facts, now_s)?,
@@ -88,11 +90,8 @@ impl Verifier {
     /// Replaces all keys at once. Requests under way finish with the keys that they began with;
     /// what was remembered under the old keys is forgotten.
     pub fn replace_keys(&self, keys: KeySet) {
-        let next = Arc::new(Current::new(keys, &self.policy));
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let last = std::mem::replace(&mut *current, next);
-        drop(current);
-        drop(last);
+        let next = Current::new(keys, &self.policy);
+        self.current.store(Arc::new(next));
     }
 
     /// The site.
@@ -121,10 +120,6 @@ impl Verifier {
     /// run ahead. Tokens that expired meanwhile become valid again.
     pub fn reset_floor(&self, now_s: u64) {
         self.floor.0.store(now_s, Ordering::Relaxed);
-    }
-
-    fn current(&self) -> Arc<Current> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn check_again(

@@ -1,11 +1,15 @@
 //! Metrics of requests, with labels from short closed lists.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use arc_swap::ArcSwap;
 use http::StatusCode;
-use parking_lot::RwLock;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
 
 use super::record::End;
@@ -13,7 +17,8 @@ use super::record::End;
 /// Names that become labels, at most; a site beyond them counts as `other`.
 const SITES_MAX: usize = 10_000;
 
-const OUTCOMES: [&str; 7] = [
+/// The last of each list is for what is in none of the others' places.
+const OUTCOMES: [&str; 9] = [
     "hit",
     "miss",
     "collapsed",
@@ -21,9 +26,14 @@ const OUTCOMES: [&str; 7] = [
     "revalidated",
     "negative",
     "pass",
+    NONE,
+    OTHER,
 ];
+const SOURCES: [&str; 5] = ["ram", "disk", "upstream", NONE, OTHER];
+const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", NONE];
 
-const SOURCES: [&str; 3] = ["ram", "disk", "upstream"];
+const NONE: &str = "none";
+const OTHER: &str = "other";
 
 /// From a RAM hit, well under a millisecond, to a client on a slow line.
 const SECONDS: [f64; 14] = [
@@ -36,13 +46,31 @@ pub struct RequestMetrics(Arc<Metrics>);
 
 #[derive(Debug)]
 struct Metrics {
-    sites: RwLock<HashSet<Arc<str>>>,
+    /// Replaced as a whole, so that a request looks its site up without a lock.
+    sites: ArcSwap<HashMap<Arc<str>, Arc<Site>>>,
+    no_site: Site,
+    other_site: Site,
     requests: IntCounterVec,
     active: IntGauge,
-    bytes: IntCounterVec,
+    bytes: BySource<IntCounter>,
     broken: IntCounterVec,
-    first_byte: HistogramVec,
-    duration: HistogramVec,
+    first_byte: BySource<Histogram>,
+    duration: BySource<Histogram>,
+}
+
+/// The counters of one site's requests by class of status and outcome, each made when it is first
+/// needed: a look into the vector hashes three labels under a lock that all cores share.
+#[derive(Debug, Default)]
+struct Site([[OnceLock<IntCounter>; OUTCOMES.len()]; CLASSES.len()]);
+
+/// A metric for each source; they are few, and made at once.
+#[derive(Debug)]
+struct BySource<M>([M; SOURCES.len()]);
+
+impl<M> BySource<M> {
+    fn of(&self, source: Option<&str>) -> &M {
+        &self.0[place(source, &SOURCES)]
+    }
 }
 
 impl RequestMetrics {
@@ -64,83 +92,102 @@ impl RequestMetrics {
             "Requests whose response is not yet at its end.",
         )?;
         registry.register(Box::new(active.clone()))?;
+        let requests = counters(
+            "millpond_daemon_requests_total",
+            "Finished requests by site, class of status and cache outcome.",
+            &["site", "status", "outcome"],
+        )?;
+        let bytes = counters(
+            "millpond_daemon_body_bytes_total",
+            "Body bytes handed to clients, by where the first byte of the body came from.",
+            &["source"],
+        )?;
+        let broken = counters(
+            "millpond_daemon_responses_broken_total",
+            "Responses without a clean end: cancelled, aborted (client) or failed (ours).",
+            &["end"],
+        )?;
+        let first_byte = histograms(
+            "millpond_daemon_first_byte_seconds",
+            "From the arrival of a request to the first byte of the body, by its source.",
+        )?;
+        let duration = histograms(
+            "millpond_daemon_duration_seconds",
+            "From the arrival of a request to the end of its response, by source.",
+        )?;
         Ok(Self(Arc::new(Metrics {
-            sites: RwLock::default(),
-            requests: counters(
-                "millpond_daemon_requests_total",
-                "Finished requests by site, class of status and cache outcome.",
-                &["site", "status", "outcome"],
-            )?,
+            sites: ArcSwap::default(),
+            no_site: Site::default(),
+            other_site: Site::default(),
+            requests,
             active,
-            bytes: counters(
-                "millpond_daemon_body_bytes_total",
-                "Body bytes handed to clients, by where the first byte of the body came from.",
-                &["source"],
-            )?,
-            broken: counters(
-                "millpond_daemon_responses_broken_total",
-                "Responses without a clean end: cancelled, aborted (client) or failed (ours).",
-                &["end"],
-            )?,
-            first_byte: histograms(
-                "millpond_daemon_first_byte_seconds",
-                "From the arrival of a request to the first byte of the body, by its source.",
-            )?,
-            duration: histograms(
-                "millpond_daemon_duration_seconds",
-                "From the arrival of a request to the end of its response, by source.",
-            )?,
+            bytes: BySource(SOURCES.map(|source| bytes.with_label_values(&[source]))),
+            broken,
+            first_byte: BySource(SOURCES.map(|source| first_byte.with_label_values(&[source]))),
+            duration: BySource(SOURCES.map(|source| duration.with_label_values(&[source]))),
         })))
     }
 
     /// Makes configured names known as labels. Requests of any other site count as `other`.
     pub fn know_sites(&self, names: impl IntoIterator<Item = Arc<str>>) {
-        let mut sites = self.0.sites.write();
-        for name in names {
-            if sites.len() < SITES_MAX {
-                sites.insert(name);
+        let names: Vec<_> = names.into_iter().collect();
+        self.0.sites.rcu(|known| {
+            let mut sites = HashMap::clone(known);
+            for name in &names {
+                if sites.len() < SITES_MAX {
+                    sites.entry(Arc::clone(name)).or_default();
+                }
             }
-        }
+            sites
+        });
     }
 
     pub(super) fn begin(&self) {
         self.0.active.inc();
     }
 
-    pub(super) fn bytes_from(&self, source: Option<&'static str>) -> IntCounter {
-        self.0.bytes.with_label_values(&[label(source, &SOURCES)])
+    pub(super) fn sent(&self, source: Option<&str>, bytes: u64) {
+        self.0.bytes.of(source).inc_by(bytes);
     }
 
     pub(super) fn end(&self, finished: &Finished<'_>) {
         let metrics = &*self.0;
         metrics.active.dec();
-        let site = match finished.site {
-            None => "none",
-            Some(site) if metrics.sites.read().contains(site) => site,
-            Some(_) => "other",
-        };
-        let outcome = label(finished.outcome, &OUTCOMES);
-        metrics
-            .requests
-            .with_label_values(&[site, class(finished.status), outcome])
-            .inc();
+        metrics.count(finished.site, finished.status, finished.outcome);
         if finished.end != End::Complete {
             metrics
                 .broken
                 .with_label_values(&[finished.end.word()])
                 .inc();
         }
-        let source = label(finished.source, &SOURCES);
         if let Some(first_byte) = finished.first_byte {
             metrics
                 .first_byte
-                .with_label_values(&[source])
+                .of(finished.source)
                 .observe(first_byte.as_secs_f64());
         }
         metrics
             .duration
-            .with_label_values(&[source])
+            .of(finished.source)
             .observe(finished.duration.as_secs_f64());
+    }
+}
+
+impl Metrics {
+    fn count(&self, site: Option<&str>, status: Option<StatusCode>, outcome: Option<&str>) {
+        let sites = self.sites.load();
+        let (name, counters) = match site {
+            None => (NONE, &self.no_site),
+            Some(site) => match sites.get(site) {
+                Some(counters) => (site, &**counters),
+                None => (OTHER, &self.other_site),
+            },
+        };
+        let (class, outcome) = (class(status), place(outcome, &OUTCOMES));
+        let labels = [name, CLASSES[class], OUTCOMES[outcome]];
+        counters.0[class][outcome]
+            .get_or_init(|| self.requests.with_label_values(&labels))
+            .inc();
     }
 }
 
@@ -155,22 +202,18 @@ pub(super) struct Finished<'r> {
     pub(super) duration: Duration,
 }
 
-/// A label from its closed list.
-fn label(value: Option<&'static str>, known: &[&'static str]) -> &'static str {
-    match value {
-        None => "none",
-        Some(value) if known.contains(&value) => value,
-        Some(_) => "other",
-    }
+/// Where a label stands in its closed list, whose last is for all that are not in it.
+fn place(value: Option<&str>, labels: &[&str]) -> usize {
+    let value = value.unwrap_or(NONE);
+    let found = labels.iter().position(|label| *label == value);
+    found.unwrap_or(labels.len() - 1)
 }
 
-fn class(status: Option<StatusCode>) -> &'static str {
-    match status.map(|status| status.as_u16() / 100) {
-        Some(1) => "1xx",
-        Some(2) => "2xx",
-        Some(3) => "3xx",
-        Some(4) => "4xx",
-        Some(5) => "5xx",
-        Some(_) | None => "none",
+/// Where the class of a status stands in [`CLASSES`].
+fn class(status: Option<StatusCode>) -> usize {
+    let class = status.map(|status| usize::from(status.as_u16() / 100));
+    match class {
+        Some(class @ 1..=5) => class - 1,
+        Some(_) | None => CLASSES.len() - 1,
     }
 }

@@ -59,12 +59,10 @@ impl<H: Handler> Handler for AccessLog<H> {
     fn handle(&self, request: Request) -> Answer<'_> {
         let mut record = Record::begin(&request, &self.metrics, self.lines.as_ref());
         Box::pin(async move {
-            let response = self.inner.handle(request).await;
-            let trail = response
-                .extensions()
-                .get::<Trail>()
-                .cloned()
-                .unwrap_or_default();
+            let mut response = self.inner.handle(request).await;
+            // It ends here: nobody further out asks for it.
+            let trail = response.extensions_mut().remove::<Trail>();
+            let trail = trail.unwrap_or_default();
             record.respond(response.status(), trail, response.body().length());
             watch(response, record)
         })

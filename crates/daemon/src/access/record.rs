@@ -4,7 +4,6 @@ use std::{net::SocketAddr, time::Duration};
 
 use http::{HeaderMap, StatusCode, header};
 use message::{Request, Trail};
-use prometheus::IntCounter;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -47,7 +46,6 @@ pub(super) struct Record {
     arrived: Instant,
     status: Option<StatusCode>,
     trail: Trail,
-    from_source: Option<IntCounter>,
     bytes: u64,
     length: Option<u64>,
     first_byte: Option<Duration>,
@@ -67,7 +65,6 @@ impl Record {
             arrived: request.at.mono,
             status: None,
             trail: Trail::default(),
-            from_source: None,
             bytes: 0,
             length: None,
             first_byte: None,
@@ -78,7 +75,6 @@ impl Record {
     /// There is a response, with a body of that length.
     pub(super) fn respond(&mut self, status: StatusCode, trail: Trail, length: Option<u64>) {
         self.status = Some(status);
-        self.from_source = Some(self.metrics.bytes_from(trail.source));
         self.trail = trail;
         self.length = length;
     }
@@ -89,9 +85,7 @@ impl Record {
             self.first_byte = Some(self.arrived.elapsed());
         }
         self.bytes += bytes as u64;
-        if let Some(counter) = &self.from_source {
-            counter.inc_by(bytes as u64);
-        }
+        self.metrics.sent(self.trail.source, bytes as u64);
     }
 
     /// The body came to its end.
