@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, request::Parts};
-use message::{Client, Error, Handler, Request, Response};
+use message::{Client, Error, Handler, Refused, Request, Response, Timestamp};
 
 use crate::{
     admission::{Facts, admit},
@@ -46,7 +46,7 @@ impl Front {
         let (protocol, method) = (client.protocol, head.method.clone());
         let response = match self.admit(&mut head, has_body, &client) {
             Ok(()) => self.handler.handle(Request { head, client, at }).await,
-            Err(error) => self.refusal(error),
+            Err(error) => self.refusal(error, Some(&head), &client, at),
         };
         let answered = Answered {
             method: &method,
@@ -77,21 +77,35 @@ impl Front {
 
     /// The response to a request that never became one.
     pub(crate) fn refuse(&self, error: Error, client: &Client) -> Response {
+        let at = message::now();
         let answered = Answered {
             method: &http::Method::GET,
             protocol: client.protocol,
-            at: message::now(),
+            at,
             node: &self.config.node,
             alt_svc: None,
         };
-        let response = finish(self.refusal(error), &answered);
+        let response = finish(self.refusal(error, None, client, at), &answered);
         self.metrics.responded(client.protocol, response.status());
         response
     }
 
-    fn refusal(&self, error: Error) -> Response {
+    fn refusal(
+        &self,
+        error: Error,
+        head: Option<&Parts>,
+        client: &Client,
+        at: Timestamp,
+    ) -> Response {
         self.metrics.rejected(Rejected::Request);
         tracing::debug!(%error, "refused a request");
-        error.into_response(&self.config.node)
+        let response = error.into_response(&self.config.node);
+        self.handler.refused(&Refused {
+            head,
+            client,
+            at,
+            response: &response,
+        });
+        response
     }
 }

@@ -19,11 +19,21 @@ pub type Answer<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. Cancel safe: dropping the future abandons only this answer.
     fn handle(&self, request: Request) -> Answer<'_>;
+
+    /// Is told of a request that a listener refused before it became one; its answer is made
+    /// already. Whoever keeps no log has nothing to do.
+    fn refused(&self, refused: &Refused<'_>) {
+        let _ = refused;
+    }
 }
 
 impl<H: Handler + ?Sized> Handler for Arc<H> {
     fn handle(&self, request: Request) -> Answer<'_> {
         (**self).handle(request)
+    }
+
+    fn refused(&self, refused: &Refused<'_>) {
+        (**self).refused(refused);
     }
 }
 
@@ -55,6 +65,19 @@ impl Request {
     pub fn host(&self) -> &str {
         self.head.uri.host().unwrap_or_default()
     }
+}
+
+/// A request that a listener refused.
+#[derive(Debug)]
+pub struct Refused<'a> {
+    /// Its head as it came, if it could be read at all.
+    pub head: Option<&'a Parts>,
+    /// Who asked.
+    pub client: &'a Client,
+    /// When it arrived.
+    pub at: Timestamp,
+    /// What it is answered, with the reason in its [`Trail`].
+    pub response: &'a Response,
 }
 
 /// The peer at the other end of the connection.

@@ -23,6 +23,10 @@ use crate::memory::{BUDGET_UNKNOWN, SHARE, Split, Wishes, split};
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 
+/// A slice of 4 MiB, its record's head and the segment's own must fit; in 8 MiB one slice wastes no
+/// more than the half.
+const SEGMENT_BYTES_MIN: u64 = 8 * MIB;
+
 /// What every node is told about itself.
 #[derive(Debug, Clone)]
 pub struct Sections {
@@ -200,7 +204,7 @@ fn read_store(section: &mut Section, wishes: &mut Wishes) -> store::Config {
     wishes.heads = section.bytes("heads", MIB..=64 << 30).optional();
     let state = section.path("state").or(PathBuf::from("/var/lib/millpond"));
     let segment_bytes = section
-        .bytes("segment", MIB..=1 << 30)
+        .bytes("segment", SEGMENT_BYTES_MIN..=1 << 30)
         .or(default.segment_bytes);
     wishes.write_queue = section.bytes("write_queue", MIB..=16 << 30).optional();
     wishes.slice = section

@@ -8,6 +8,9 @@
 //!  "session":"s-17"}
 //! ```
 //!
+//! What a listener refused has `"end":"refused"`, and no method, host or path where its head could
+//! not be read.
+//!
 //! Tokens have no place in it: no query (but CMCD), no `Cookie`, no `Authorization`, no `Referer`,
 //! and a path segment that starts with `~` is written `~-`.
 
@@ -26,7 +29,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::Stream;
 use hyper::body::Body as _;
-use message::{Answer, Body, Error, Handler, Request, Response, Trail};
+use message::{Answer, Body, Error, Handler, Refused, Request, Response, Trail};
 
 pub use metrics::RequestMetrics;
 use record::Record;
@@ -66,6 +69,12 @@ impl<H: Handler> Handler for AccessLog<H> {
             record.respond(response.status(), trail, response.body().length());
             watch(response, record)
         })
+    }
+
+    fn refused(&self, refused: &Refused<'_>) {
+        if let Some(lines) = &self.lines {
+            record::tell_refused(refused, lines);
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use http::{HeaderMap, StatusCode, header};
-use message::{Request, Trail};
+use http::{HeaderMap, StatusCode, header, request::Parts};
+use message::{Client, Refused, Request, Timestamp, Trail};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -60,7 +60,12 @@ impl Record {
     ) -> Self {
         metrics.begin();
         Self {
-            line: lines.map(|lines| (lines.clone(), first_half(request))),
+            line: lines.map(|lines| {
+                (
+                    lines.clone(),
+                    begun(Some(&request.head), &request.client, request.at),
+                )
+            }),
             metrics: metrics.clone(),
             arrived: request.at.mono,
             status: None,
@@ -135,26 +140,56 @@ impl Drop for Record {
             duration_us: microseconds(duration),
             outcome: self.trail.outcome,
             source: self.trail.source,
-            reason: self
-                .trail
-                .reason
-                .as_deref()
-                .map(|reason| start_of(reason, FIELD_BYTES_MAX)),
+            reason: reason(&self.trail),
             session: self
                 .trail
                 .session
                 .as_deref()
                 .map(|name| start_of(name, FIELD_BYTES_MAX)),
         };
-        // Two objects become one: `{"a":1}` and `{"b":2}`.
-        let joint = line.len();
-        if serde_json::to_writer(&mut line, &outgoing).is_ok() && joint > 0 {
-            line[joint - 1] = b',';
-            line.remove(joint);
-            line.push(b'\n');
+        if complete(&mut line, &outgoing) {
             lines.push(&line);
         }
     }
+}
+
+/// Logs the line of a request that a listener refused.
+pub(super) fn tell_refused(refused: &Refused<'_>, lines: &Lines) {
+    let mut line = begun(refused.head, refused.client, refused.at);
+    let trail = refused.response.extensions().get::<Trail>();
+    let outgoing = Outgoing {
+        site: None,
+        status: Some(refused.response.status().as_u16()),
+        bytes: refused.response.body().length().unwrap_or_default(),
+        end: "refused",
+        first_byte_us: None,
+        duration_us: microseconds(refused.at.mono.elapsed()),
+        outcome: None,
+        source: None,
+        reason: trail.and_then(reason),
+        session: None,
+    };
+    if complete(&mut line, &outgoing) {
+        lines.push(&line);
+    }
+}
+
+fn reason(trail: &Trail) -> Option<&str> {
+    let reason = trail.reason.as_deref();
+    reason.map(|reason| start_of(reason, FIELD_BYTES_MAX))
+}
+
+/// Adds the second half of a line to its first: two objects, `{"a":1}` and `{"b":2}`, become one.
+/// `false` where there is no first half.
+fn complete(line: &mut Vec<u8>, outgoing: &Outgoing<'_>) -> bool {
+    let joint = line.len();
+    if serde_json::to_writer(&mut *line, outgoing).is_err() || joint == 0 {
+        return false;
+    }
+    line[joint - 1] = b',';
+    line.remove(joint);
+    line.push(b'\n');
+    true
 }
 
 /// What is known when a request arrives.
@@ -163,9 +198,12 @@ struct Incoming<'r> {
     time: String,
     client: SocketAddr,
     protocol: &'static str,
-    method: &'r str,
-    host: &'r str,
-    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     range: Option<std::borrow::Cow<'r, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -233,24 +271,27 @@ impl Cmcd {
     }
 }
 
-fn first_half(request: &Request) -> Vec<u8> {
-    let headers = &request.head.headers;
+/// The first half of a line. Without a head there is not much to tell.
+fn begun(head: Option<&Parts>, client: &Client, at: Timestamp) -> Vec<u8> {
     let field = |name| {
-        headers
-            .get(name)
-            .map(|value| redact::field(value.as_bytes(), FIELD_BYTES_MAX))
+        let value = head.and_then(|head| head.headers.get(name));
+        value.map(|value| redact::field(value.as_bytes(), FIELD_BYTES_MAX))
     };
     let incoming = Incoming {
-        time: rfc3339(request.at.wall),
-        client: request.client.address,
-        protocol: request.client.protocol.alpn(),
-        method: start_of(request.head.method.as_str(), 16),
-        host: start_of(request.host(), FIELD_BYTES_MAX),
-        path: redact::path(request.path()),
+        time: rfc3339(at.wall),
+        client: client.address,
+        protocol: client.protocol.alpn(),
+        method: head.map(|head| start_of(head.method.as_str(), 16)),
+        host: head
+            .and_then(|head| head.uri.host())
+            .map(|host| start_of(host, FIELD_BYTES_MAX)),
+        path: head.map(|head| redact::path(head.uri.path())),
         range: field(header::RANGE),
         agent: field(header::USER_AGENT),
-        identity: request.client.identity.as_deref(),
-        cmcd: Cmcd::of(headers, request.query()),
+        identity: client.identity.as_deref(),
+        cmcd: head.map_or_else(Cmcd::default, |head| {
+            Cmcd::of(&head.headers, head.uri.query())
+        }),
     };
     let mut line = Vec::with_capacity(512 + CMCD_BYTES_MAX / 4);
     // Serialising texts and numbers into memory has no way to fail; an empty line is not logged.

@@ -345,3 +345,46 @@ async fn without_lines_requests_are_still_counted() {
             .contains("requests_total{outcome=\"hit\",site=\"vod\",status=\"2xx\"} 1")
     );
 }
+
+#[test]
+fn a_request_that_a_listener_refused_is_in_the_log() {
+    let bench = Bench::new();
+    let log = bench.log(Never);
+    let client = request("https://h/", &[]).client;
+    let error = Error::request(http::StatusCode::BAD_REQUEST, "bare cr");
+    let response = error.into_response("edge1");
+    let refused = Refused {
+        head: None,
+        client: &client,
+        at: message::now(),
+        response: &response,
+    };
+    log.refused(&refused);
+    let line = bench.line();
+    assert_eq!(
+        (&line["status"], &line["end"]),
+        (&400.into(), &"refused".into())
+    );
+    assert_eq!(line["reason"], "bare cr");
+    assert_eq!(line["client"], "198.51.100.7:52110");
+    assert!(line.get("path").is_none(), "{line}");
+}
+
+#[test]
+fn a_refused_head_is_logged_without_its_token() {
+    let bench = Bench::new();
+    let log = bench.log(Never);
+    let Request { head, client, at } = request("https://h/~canary/a?mp=canary", &[]);
+    let error = Error::request(http::StatusCode::BAD_REQUEST, "two range fields");
+    let response = error.into_response("edge1");
+    let refused = Refused {
+        head: Some(&head),
+        client: &client,
+        at,
+        response: &response,
+    };
+    log.refused(&refused);
+    let line = bench.line();
+    assert_eq!(line["path"], "/~-/a");
+    assert!(!line.to_string().contains("canary"), "{line}");
+}

@@ -178,7 +178,8 @@ fn check_target(uri: &Uri) -> Result<PathAndQuery, Error> {
     match uri.path_and_query() {
         Some(path) if path.as_str().starts_with('/') => Ok(path.clone()),
         Some(path) if path.as_str() == "*" => Err(bad("asterisk-form target".to_owned())),
-        Some(path) => Err(bad(format!("target {:?}", path.as_str()))),
+        // What it is may hold a token, and the reason is logged.
+        Some(_) => Err(bad("target does not start with a slash".to_owned())),
         None => Err(bad("authority-form target".to_owned())),
     }
 }
