@@ -1,21 +1,32 @@
 //! A bounded queue of lines with one writing thread.
+//!
+//! The queue is in shards, so that threads of different cores do not meet on one lock for each
+//! line: a thread pushes into its own shard, and the writer collects from all. Lines of one thread
+//! stay in order; those of different threads may swap places within a batch.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     os::{fd::AsFd, unix::fs::OpenOptionsExt},
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
 use parking_lot::{Condvar, Mutex};
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
-/// Bytes that wait to be written, at most: some ten thousand lines.
+/// Bytes that wait to be written in one shard, at most: some ten thousand lines, 32 MiB in all.
 const PENDING_BYTES_MAX: usize = 4 << 20;
 
-/// With so much at hand the writer does not wait for more.
+/// A shard for each core, up to so many.
+const SHARDS_MAX: usize = 8;
+
+/// With so much at hand in a shard the writer does not wait for more.
 const BATCH_BYTES: usize = 64 << 10;
 
 /// How long the first line of a batch waits for others: one wake and one write for all of them.
@@ -70,26 +81,49 @@ struct Owner(Arc<Queue>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.pending.lock().haste = Haste::Close;
+        self.0.state.lock().haste = Haste::Close;
         self.0.wake.notify_one();
     }
 }
 
 #[derive(Debug)]
 struct Queue {
-    pending: Mutex<Pending>,
+    shards: Box<[Shard]>,
+    state: Mutex<State>,
     wake: Condvar,
     idle: Condvar,
     dropped: IntCounter,
     failures: IntCounter,
 }
 
+/// Lines of some threads. On a cache line of its own, or its lock would be shared all the same.
 #[derive(Debug, Default)]
-struct Pending {
-    bytes: Vec<u8>,
+#[repr(align(128))]
+struct Shard(Mutex<Vec<u8>>);
+
+#[derive(Debug, Default)]
+struct State {
+    load: Load,
     reopen: bool,
     writing: bool,
     haste: Haste,
+}
+
+/// What there is in the shards, all together.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Load {
+    #[default]
+    Nothing,
+    /// Lines, which wait for others.
+    Lines,
+    /// A batch.
+    Batch,
+}
+
+impl State {
+    fn is_busy(&self) -> bool {
+        self.load > Load::Nothing || self.writing || self.reopen
+    }
 }
 
 /// How the writer treats what is pending.
@@ -108,15 +142,19 @@ impl Lines {
     /// Opens the target and starts its writer. `log` names it in metrics.
     pub fn start(log: &'static str, target: Target, metrics: &LogMetrics) -> io::Result<Self> {
         let sink = Sink::open(target)?;
+        let cores = thread::available_parallelism().map_or(1, usize::from);
         let queue = Arc::new(Queue {
-            pending: Mutex::default(),
+            shards: (0..cores.min(SHARDS_MAX))
+                .map(|_| Shard::default())
+                .collect(),
+            state: Mutex::default(),
             wake: Condvar::new(),
             idle: Condvar::new(),
             dropped: metrics.dropped.with_label_values(&[log]),
             failures: metrics.failures.with_label_values(&[log]),
         });
         let owner = Owner(queue.clone());
-        let thread = std::thread::Builder::new().name(format!("log-{log}"));
+        let thread = thread::Builder::new().name(format!("log-{log}"));
         thread.spawn(move || write_lines(&queue, sink))?;
         Ok(Self(Arc::new(owner)))
     }
@@ -124,24 +162,28 @@ impl Lines {
     /// Queues a line, which ends in its newline; never waits for the sink.
     pub fn push(&self, line: &[u8]) {
         let queue = &self.0.0;
-        let mut pending = queue.pending.lock();
-        let before = pending.bytes.len();
+        let mut pending = queue.shard().lock();
+        let before = pending.len();
         if before + line.len() > PENDING_BYTES_MAX {
             drop(pending);
             queue.dropped.inc();
             return;
         }
-        pending.bytes.extend_from_slice(line);
-        let full = pending.bytes.len() >= BATCH_BYTES && before < BATCH_BYTES;
+        pending.extend_from_slice(line);
+        let full = pending.len() >= BATCH_BYTES && before < BATCH_BYTES;
         drop(pending);
         if before == 0 || full {
+            let load = if full { Load::Batch } else { Load::Lines };
+            let mut state = queue.state.lock();
+            state.load = state.load.max(load);
+            drop(state);
             queue.wake.notify_one();
         }
     }
 
     /// Opens a file again, so that a rotated one is let go. Done by the writer, soon.
     pub fn reopen(&self) {
-        self.0.0.pending.lock().reopen = true;
+        self.0.0.state.lock().reopen = true;
         self.0.0.wake.notify_one();
     }
 
@@ -150,15 +192,40 @@ impl Lines {
     /// Returns whether all is written: a blocked sink is not waited for any longer.
     pub fn flush(&self, patience: Duration) -> bool {
         let queue = &self.0.0;
-        let mut pending = queue.pending.lock();
-        pending.haste = Haste::Flush;
+        let mut state = queue.state.lock();
+        state.haste = Haste::Flush;
+        // Whoever pushed last may not have come to say so yet.
+        state.load = Load::Batch;
         queue.wake.notify_one();
-        let busy =
-            |pending: &mut Pending| !pending.bytes.is_empty() || pending.writing || pending.reopen;
         !queue
             .idle
-            .wait_while_for(&mut pending, busy, patience)
+            .wait_while_for(&mut state, |state| state.is_busy(), patience)
             .timed_out()
+    }
+}
+
+impl Queue {
+    /// The shard of this thread.
+    fn shard(&self) -> &Mutex<Vec<u8>> {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed);
+        }
+        // A thread that logs while it ends shares the first one's.
+        let number = NUMBER.try_with(|number| *number).unwrap_or_default();
+        &self.shards[number % self.shards.len()].0
+    }
+
+    fn collect(&self, batch: &mut Vec<u8>) {
+        for Shard(pending) in &self.shards {
+            let mut pending = pending.lock();
+            if batch.is_empty() {
+                std::mem::swap(batch, &mut pending);
+            } else {
+                batch.append(&mut pending);
+                pending.shrink_to(BATCH_BYTES);
+            }
+        }
     }
 }
 
@@ -166,27 +233,29 @@ impl Lines {
 fn write_lines(queue: &Queue, mut sink: Sink) {
     let mut batch = Vec::new();
     loop {
-        let mut pending = queue.pending.lock();
-        pending.writing = false;
-        if pending.bytes.is_empty() {
-            if pending.haste == Haste::Flush {
-                pending.haste = Haste::None;
+        let mut state = queue.state.lock();
+        state.writing = false;
+        if state.load == Load::Nothing {
+            if state.haste == Haste::Flush {
+                state.haste = Haste::None;
             }
             queue.idle.notify_all();
         }
-        queue.wake.wait_while(&mut pending, |pending| {
-            pending.bytes.is_empty() && !pending.reopen && pending.haste != Haste::Close
+        queue.wake.wait_while(&mut state, |state| {
+            state.load == Load::Nothing && !state.reopen && state.haste != Haste::Close
         });
-        let gathers = |pending: &mut Pending| {
-            pending.bytes.len() < BATCH_BYTES && !pending.reopen && pending.haste == Haste::None
+        let gathers = |state: &mut State| {
+            state.load < Load::Batch && !state.reopen && state.haste == Haste::None
         };
-        queue.wake.wait_while_for(&mut pending, gathers, GATHER);
+        queue.wake.wait_while_for(&mut state, gathers, GATHER);
+        state.writing = true;
+        // Before the shards are emptied: what comes into an emptied one sets it again.
+        state.load = Load::Nothing;
+        let (haste, reopen) = (state.haste, std::mem::take(&mut state.reopen));
+        drop(state);
         batch.clear();
         batch.shrink_to(BATCH_BYTES);
-        std::mem::swap(&mut batch, &mut pending.bytes);
-        pending.writing = true;
-        let (haste, reopen) = (pending.haste, std::mem::take(&mut pending.reopen));
-        drop(pending);
+        queue.collect(&mut batch);
 
         // What came before the request to open again belongs to the old file.
         sink.write(&batch, queue);
