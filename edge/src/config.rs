@@ -118,7 +118,7 @@ fn read_shields(section: &mut Section) -> Option<Shields> {
     let default = upstream::Limits::default();
     let ca = section.file("ca").required();
     let cert = section.file("certificate").required();
-    let key = section.file("key").required();
+    let key = section.private_file("key").required();
     let limits = node::read_upstream_limits(section, default);
     let members = section.sections("member", 1..=64, |member| {
         let name = member.text("name").required();

@@ -131,7 +131,7 @@ fn read_tls(section: &mut Section, clients: Clients) -> Option<ServerConfig> {
         &[("own", RecordLayer::Own), ("rustls", RecordLayer::Rustls)];
     let certificates = section.sections("certificates", 1..=256, |pair| {
         let cert = pair.file("certificate").required();
-        let key = pair.file("key").required();
+        let key = pair.private_file("key").required();
         Some(Identity {
             cert: cert?,
             key: key?,
