@@ -30,13 +30,14 @@ pub fn path(number: u32, length: usize) -> String {
     format!("/vod/{length}/{number}.m4s")
 }
 
-/// The body that a path names, if it names one.
-pub fn at(path: &str) -> Option<Bytes> {
+/// The number and the body that a path names, if it names one.
+pub fn at(path: &str) -> Option<(u32, Bytes)> {
     let (length, number) = path
         .strip_prefix("/vod/")?
         .strip_suffix(".m4s")?
         .split_once('/')?;
-    Some(body(number.parse().ok()?, length.parse().ok()?))
+    let (number, length) = (number.parse().ok()?, length.parse().ok()?);
+    Some((number, body(number, length)))
 }
 
 #[cfg(test)]
@@ -45,8 +46,8 @@ mod tests {
 
     #[test]
     fn a_path_names_its_body_and_no_other() {
-        let own = at(&path(7, 1000)).unwrap();
-        assert_eq!(own, body(7, 1000));
+        let (number, own) = at(&path(7, 1000)).unwrap();
+        assert_eq!((number, &own), (7, &body(7, 1000)));
         assert_eq!(own.len(), 1000);
         assert_ne!(own, body(8, 1000));
         assert_eq!(at("/vod/10/x.m4s"), None);

@@ -1,5 +1,5 @@
-//! `benches compare`: the edge beside Debian's nginx, on the same core, the same bodies, the same
-//! cipher.
+//! `benches compare`: the edge beside the servers that Debian packages, on the same core, the same
+//! bodies, the same cipher.
 
 mod compare;
 
@@ -22,8 +22,10 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Measure CPU per byte of warm hits over TLS, against nginx where there is one.
-    Compare(compare::Arguments),
+    /// Measure the edge beside nginx, Varnish, Traffic Server, `HAProxy` and h2o, where they are.
+    Compare(compare::Compare),
+    /// Measure the same on one core, on two and on all.
+    Scaling(compare::Scaling),
     /// Run an edge: `compare` starts this program again, so that the edge is its own process.
     #[command(hide = true)]
     Edge {
@@ -34,27 +36,30 @@ enum Action {
     /// Ask for objects over HTTP/3: `compare` starts this program again on the generator's core.
     #[command(hide = true)]
     Http3Load(compare::Http3Load),
+    /// Seal and write, and nothing else: `compare` starts this program again for its floor.
+    #[command(hide = true)]
+    Floor(compare::floor::Arguments),
 }
 
 fn main() -> ExitCode {
     match Command::parse().action {
-        Action::Compare(arguments) => match compare::run(&arguments) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                let _gone = writeln!(io::stderr(), "benches: {error}");
-                ExitCode::FAILURE
-            }
-        },
-        Action::Http3Load(arguments) => match compare::load_http3(&arguments) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                let _gone = writeln!(io::stderr(), "benches: {error}");
-                ExitCode::FAILURE
-            }
-        },
+        Action::Compare(arguments) => exit(compare::run(&arguments)),
+        Action::Scaling(arguments) => exit(compare::run_scaling(&arguments)),
+        Action::Http3Load(arguments) => exit(compare::load_http3(&arguments)),
+        Action::Floor(arguments) => exit(compare::floor::run(&arguments)),
         Action::Edge { config } => {
             let words = ["millpond-edge", "run"].map(OsString::from);
             edge::command(words.into_iter().chain([config.into_os_string()]))
+        }
+    }
+}
+
+fn exit(outcome: Result<(), impl std::fmt::Display>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _gone = writeln!(io::stderr(), "benches: {error}");
+            ExitCode::FAILURE
         }
     }
 }

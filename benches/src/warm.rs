@@ -99,7 +99,7 @@ struct Bodies;
 
 impl Bodies {
     fn read(fetch: &Fetch) -> Result<Response, Error> {
-        let Some(body) = bodies::at(&fetch.object.path) else {
+        let Some((_, body)) = bodies::at(&fetch.object.path) else {
             return Err(Error::new(Kind::DestinationNotFound, "no such body"));
         };
         let total = body.len();

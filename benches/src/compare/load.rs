@@ -1,34 +1,116 @@
 //! The load on its own core: h2load over TCP, and a client of our own over QUIC.
 
-use tokio::process::Command;
+use std::{collections::BTreeSet, path::PathBuf};
+
+use benches::bodies;
+use tokio::process::{Child, Command};
 
 use super::{
-    Cores, Error, Target, World, cpu,
-    measure::{Protocol, Sample, Shape},
-    pinned::on_core,
+    Error,
+    cpu::Usage,
+    measure::Sample,
+    select::{Protocol, Shape, Size},
+    target::Target,
+    world::{World, write},
 };
+
+/// The objects of 1 MiB for hits from disk: sixteen times what memory may hold then.
+pub(crate) const DISK_FROM: u32 = 100_000;
+pub(crate) const DISK_OBJECTS: u32 = 1024;
 
 const CIPHER: &str = "TLS_AES_128_GCM_SHA256";
 
-/// Connections, and requests in flight on each of them over HTTP/2 and 3. HTTP/1.1 is not pipelined, as
-/// no player does that.
-const CONNECTIONS: &str = "16";
+/// Requests in flight on a connection over HTTP/2 and 3. HTTP/1.1 is not pipelined, as no player does that.
 const STREAMS: &str = "4";
 
-/// h2load on its core.
+/// Who asks for what.
+#[derive(Debug, Clone)]
+pub(crate) struct Load {
+    pub(crate) protocol: Protocol,
+    /// Of every body, in bytes.
+    pub(crate) length: usize,
+    /// One generator for each, with the objects that it goes through, again and again.
+    lists: Vec<Vec<u32>>,
+    /// Of each generator.
+    connections: u32,
+    /// Of each generator.
+    pub(crate) requests: u64,
+    /// Whether the page cache is dropped before.
+    pub(crate) from_disk: bool,
+}
+
+impl Load {
+    /// Four generators of four connections. Each goes through the objects from another place on:
+    /// connections of one h2load ask for the same object at the same time, which would then lie in
+    /// the CPU's caches for all but the first.
+    pub(crate) fn ram(shape: Shape) -> Self {
+        const GENERATORS: u32 = 4;
+        let count = shape.size.objects();
+        let list = |place| {
+            let first = place * count / GENERATORS;
+            (first..count).chain(0..first).collect()
+        };
+        Self {
+            protocol: shape.protocol,
+            length: shape.size.bytes(),
+            lists: (0..GENERATORS).map(list).collect(),
+            connections: 4,
+            requests: shape.size.requests() / u64::from(GENERATORS),
+            from_disk: false,
+        }
+    }
+
+    /// Sixteen generators of one connection that ask for each object once.
+    pub(crate) fn disk(protocol: Protocol) -> Self {
+        const GENERATORS: u32 = 16;
+        let each = DISK_OBJECTS / GENERATORS;
+        let list = |place| {
+            let first = DISK_FROM + place * each;
+            (first..first + each).collect()
+        };
+        Self {
+            protocol,
+            length: Size::Mib1.bytes(),
+            lists: (0..GENERATORS).map(list).collect(),
+            connections: 1,
+            requests: u64::from(each),
+            from_disk: true,
+        }
+    }
+
+    /// A shorter one.
+    pub(crate) fn part(&self, of: u64) -> Self {
+        Self {
+            requests: (self.requests / of).max(1),
+            ..self.clone()
+        }
+    }
+
+    /// How many different objects are asked for.
+    pub(crate) fn objects(&self) -> usize {
+        let all: BTreeSet<u32> = self.lists.iter().flatten().copied().collect();
+        all.len()
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.requests * self.lists.len() as u64
+    }
+}
+
+/// h2load on its cores.
 pub(crate) struct Generator {
-    core: usize,
+    pub(crate) cores: String,
     pub(crate) version: String,
 }
 
 impl Generator {
-    pub(crate) async fn find(cores: &Cores) -> Result<Self, Error> {
+    pub(crate) async fn find(cores: &str) -> Result<Self, Error> {
         let what = "h2load, which makes the load (Debian: nghttp2-client)";
         let mut command = Command::new("h2load");
         let output = command.arg("--version").output().await;
         let output = output.map_err(Error::io(what))?;
         Ok(Self {
-            core: cores.client,
+            cores: cores.to_owned(),
             version: String::from_utf8_lossy(&output.stdout).trim().to_owned(),
         })
     }
@@ -36,86 +118,109 @@ impl Generator {
     /// How it is used, for the report.
     pub(crate) fn settings() -> String {
         format!(
-            "{CONNECTIONS} connections, {STREAMS} streams on each over H2 and H3, no pipelining over H1, \
-             {CIPHER}"
+            "4 at once with 4 connections each (from disk: 16 with 1), {STREAMS} streams on each \
+             over H2 and H3, no pipelining over H1, {CIPHER}"
         )
     }
 
-    /// Lets a server send about `body_bytes` in one shape, and takes its CPU time.
+    /// Lets a server answer a load, and takes its CPU time.
     pub(crate) async fn measure(
         &self,
         world: &World,
-        shape: Shape,
+        load: &Load,
         target: &Target,
-        body_bytes: u64,
+        pids: &BTreeSet<u32>,
     ) -> Result<Sample, Error> {
-        let length = shape.length() as u64;
-        let requests = body_bytes.div_ceil(length);
-        let before_s = cpu::used_s(&target.pids)?;
-        let wall_s = match shape.protocol {
-            Protocol::Http1 | Protocol::Http2 => {
-                self.h2load(world, shape, target, requests).await?
-            }
-            Protocol::Http3 => self.http3(world, shape, target, requests).await?,
-        };
-        Ok(Sample {
-            cpu_s: cpu::used_s(&target.pids)? - before_s,
-            wall_s,
-            requests,
-            body_bytes: requests * length,
-        })
-    }
-
-    async fn h2load(
-        &self,
-        world: &World,
-        shape: Shape,
-        target: &Target,
-        requests: u64,
-    ) -> Result<f64, Error> {
-        let mut h2load = on_core(self.core, "h2load");
-        h2load.arg("-i").arg(world.urls(target, shape)?);
-        h2load.args(["-t", "1", "-c", CONNECTIONS, "--tls13-ciphers", CIPHER]);
-        if shape.protocol == Protocol::Http1 {
-            h2load.args(["--h1", "-m", "1"]);
-        } else {
-            h2load.args(["--npn-list", "h2", "-m", STREAMS]);
+        let mut files = Vec::new();
+        for (place, list) in load.lists.iter().enumerate() {
+            files.push(urls(world, target, load.length, list, place)?);
         }
-        h2load.arg("-n").arg(requests.to_string());
-
-        h2load.stdout(std::process::Stdio::piped());
-        let output = h2load.output().await.map_err(Error::io("h2load"))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let body_bytes = requests * shape.length() as u64;
-        agreed(&text, shape.protocol, requests, body_bytes)
-            .ok_or_else(|| Error::Broken(format!("{} under h2load:\n{text}", target.label)))
+        let before = Usage::now(pids);
+        let mut running = Vec::new();
+        for file in files {
+            running.push(self.start(world, load, file)?);
+        }
+        let mut sample = Sample::default();
+        let body_bytes = load.requests * load.length as u64;
+        for child in running {
+            let output = child.wait_with_output().await;
+            let output = output.map_err(Error::io("the generator"))?;
+            let text = String::from_utf8_lossy(&output.stdout);
+            let told = match load.protocol {
+                Protocol::Http1 | Protocol::Http2 => {
+                    agreed(&text, load.protocol, load.requests, body_bytes)
+                }
+                // It checks every answer itself, and does not count fields.
+                Protocol::Http3 => http3_seconds(&text).map(|wall_s| (wall_s, 0)),
+            };
+            let (wall_s, header_bytes) =
+                told.ok_or_else(|| Error::Broken(format!("{} under load:\n{text}", target.label)))?;
+            sample.wall_s = sample.wall_s.max(wall_s);
+            sample.requests += load.requests;
+            sample.body_bytes += body_bytes;
+            sample.header_bytes += header_bytes;
+        }
+        sample.cpu_s = Usage::now(pids).since_s(&before);
+        Ok(sample)
     }
 
-    async fn http3(
-        &self,
-        world: &World,
-        shape: Shape,
-        target: &Target,
-        requests: u64,
-    ) -> Result<f64, Error> {
-        let program = std::env::current_exe().map_err(Error::io("the path of this program"))?;
-        let mut load = on_core(self.core, program);
-        load.arg("http3-load").arg("--ca").arg(world.ca());
-        load.arg("--urls").arg(world.urls(target, shape)?);
-        load.args(["--connections", CONNECTIONS, "--streams", STREAMS]);
-        load.arg("--length").arg(shape.length().to_string());
-        load.arg("--requests").arg(requests.to_string());
-        load.stdout(std::process::Stdio::piped());
-        let output = load.output().await.map_err(Error::io("the HTTP/3 load"))?;
-        let told: Option<serde_json::Value> = serde_json::from_slice(&output.stdout).ok();
-        let wall_s = told.as_ref().and_then(|told| told["wall_s"].as_f64());
-        wall_s.ok_or_else(|| Error::Broken(format!("{} under the HTTP/3 load", target.label)))
+    fn start(&self, world: &World, load: &Load, list: PathBuf) -> Result<Child, Error> {
+        let mut command = Command::new("taskset");
+        command.args(["-c", &self.cores]);
+        let (connections, requests) = (load.connections.to_string(), load.requests.to_string());
+        if load.protocol == Protocol::Http3 {
+            let program = std::env::current_exe().map_err(Error::io("the path of this program"))?;
+            command
+                .arg(program)
+                .arg("http3-load")
+                .arg("--ca")
+                .arg(world.ca());
+            command.arg("--urls").arg(list).args(["--streams", STREAMS]);
+            command.args(["--connections", &connections, "--requests", &requests]);
+            command.args(["--length", &load.length.to_string()]);
+        } else {
+            command.args(["h2load", "-t", "1", "-c", &connections, "-n", &requests]);
+            command.args(["--tls13-ciphers", CIPHER, "-i"]).arg(list);
+            if load.protocol == Protocol::Http1 {
+                command.args(["--h1", "-m", "1"]);
+            } else {
+                command.args(["--npn-list", "h2", "-m", STREAMS]);
+            }
+        }
+        command
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::inherit())
+            .kill_on_drop(true);
+        command.spawn().map_err(Error::io("the generator"))
     }
 }
 
-/// The seconds that it took, if every request was answered with 2xx, by the right protocol and
-/// cipher, with as many bytes as were asked for.
-fn agreed(text: &str, protocol: Protocol, requests: u64, body_bytes: u64) -> Option<f64> {
+fn http3_seconds(text: &str) -> Option<f64> {
+    let told: serde_json::Value = serde_json::from_str(text).ok()?;
+    told["wall_s"].as_f64()
+}
+
+/// Writes the list of URLs for one generator, and says where.
+fn urls(
+    world: &World,
+    target: &Target,
+    length: usize,
+    list: &[u32],
+    place: usize,
+) -> Result<PathBuf, Error> {
+    let urls: String = list
+        .iter()
+        .map(|number| target.url(&bodies::path(*number, length)) + "\n")
+        .collect();
+    let file = world.root().join(format!("urls-{place}.txt"));
+    write(&file, urls.as_bytes())?;
+    Ok(file)
+}
+
+/// The seconds that it took and the bytes of headers, if every request was answered with 2xx, by the
+/// right protocol and cipher, with as many bytes as were asked for.
+fn agreed(text: &str, protocol: Protocol, requests: u64, body_bytes: u64) -> Option<(f64, u64)> {
     let has = |line: &str| text.lines().any(|found| found.trim() == line);
     let all = format!(
         "requests: {requests} total, {requests} started, {requests} done, {requests} succeeded, \
@@ -129,7 +234,8 @@ fn agreed(text: &str, protocol: Protocol, requests: u64, body_bytes: u64) -> Opt
         .lines()
         .find_map(|line| line.strip_prefix("finished in ")?.split_once(','))
         .and_then(|(took, _)| seconds(took));
-    seconds.filter(|_| fine)
+    let headers = text.split_once(") headers")?.0.rsplit_once('(')?.1;
+    seconds.zip(headers.parse().ok()).filter(|_| fine)
 }
 
 /// h2load writes "1.55s", "803.20ms" or "1m 3.10s" the way it suits it.
@@ -159,7 +265,7 @@ mod tests {
 
     #[test]
     fn only_a_run_without_a_flaw_counts() {
-        assert_eq!(agreed(FINE, Protocol::Http2, 3, 30), Some(1.5));
+        assert_eq!(agreed(FINE, Protocol::Http2, 3, 30), Some((1.5, 20)));
         assert_eq!(agreed(FINE, Protocol::Http1, 3, 30), None);
         assert_eq!(agreed(FINE, Protocol::Http2, 3, 31), None);
         let failed = FINE.replace("0 failed", "1 failed");

@@ -2,35 +2,38 @@
 
 use std::fs;
 
-use super::{Cores, load::Generator, nginx};
+use super::{load::Generator, select::Peer, servers};
 
-/// Lines for the report.
-pub(crate) async fn describe(cores: &Cores, nginx: bool, generator: &Generator) -> Vec<String> {
-    let other = match (nginx, nginx::version().await) {
-        (true, Some(version)) => version,
-        (false, Some(version)) => format!("{version}, left out"),
-        (_, None) => "no nginx on this machine: our own rows only".to_owned(),
-    };
-    vec![
+/// Lines for the report. `cores` counts the machine's, before this process went to one of them.
+pub(crate) fn describe(
+    cores: usize,
+    server_cores: &str,
+    generator: &Generator,
+    peers: &[Peer],
+) -> Vec<String> {
+    let mut lines = vec![
         format!(
-            "{}, {} cores, Linux {}; servers on core {}, generator on core {}",
+            "{}, {cores} cores, Linux {}; servers on {server_cores}, generator and origin on {}",
             cpu_name(),
-            std::thread::available_parallelism().map_or(1, usize::from),
             read("/proc/sys/kernel/osrelease"),
-            cores.server,
-            cores.client
+            generator.cores
         ),
         format!(
-            "load average before the end: {} (the generator and one server make up to 2)",
+            "load average at the end: {} (the generator and one server make up to 2)",
             read("/proc/loadavg")
         ),
         format!(
-            "millpond {}, defaults but for limits of requests and new connections; access log off",
+            "millpond {}, defaults but for limits of requests and new connections; access log off, \
+             as everybody's",
             env!("CARGO_PKG_VERSION")
         ),
-        other,
-        format!("{}: {}", generator.version, Generator::settings()),
-    ]
+    ];
+    for peer in peers {
+        let version = servers::version(*peer);
+        lines.push(version.unwrap_or_else(|| format!("no {} on this machine", peer.name())));
+    }
+    lines.push(format!("{}: {}", generator.version, Generator::settings()));
+    lines
 }
 
 fn cpu_name() -> String {

@@ -1,180 +1,135 @@
-//! The comparison: two servers on one core, a load generator on another, runs that take turns.
+//! The comparison: servers on the same core, a load generator on another, runs that take turns.
 
+mod arguments;
+mod client;
+mod courses;
 mod cpu;
 mod error;
+pub(crate) mod floor;
 mod http3;
 mod load;
 mod machine;
 mod measure;
-mod nginx;
-mod ours;
-mod pinned;
+mod origin;
+mod page_cache;
 mod pki;
+mod processes;
 mod proof;
 mod report;
+mod rows;
+mod scaling;
+mod select;
+mod servers;
+mod stage;
 mod target;
 mod world;
 
-use std::{fs, io::Write, path::PathBuf};
+use std::{fs, io::Write, process::Stdio};
 
-use tokio::runtime::Runtime;
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
 
+use arguments::Common;
+pub(crate) use arguments::{Compare, Scaling};
+use courses::Courses;
 use error::Error;
+use floor::Sink;
 pub(crate) use http3::load::{Arguments as Http3Load, run as load_http3};
-use measure::{Plan, Protocol, Row, Sample, Shape, Spread};
-use nginx::Nginx;
-use ours::Ours;
-use pinned::Cores;
+use load::Generator;
 use report::Report;
-use target::Target;
+use select::Peer;
+use stage::Tools;
 use world::World;
 
-/// Tries of each setting of nginx, and their length as a part of a run's.
-const TRIES: usize = 3;
-const TRY_PART: u64 = 4;
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
-    /// Fewer and shorter runs: for a first look, not for a claim.
-    #[arg(long)]
-    quick: bool,
-    /// Runs of each server in each row; the median counts.
-    #[arg(long, value_name = "N")]
-    runs: Option<usize>,
-    /// Body bytes of one run, in MB.
-    #[arg(long, value_name = "MB")]
-    megabytes: Option<u64>,
-    /// The core that both servers share.
-    #[arg(long, default_value_t = 0)]
-    server_core: usize,
-    /// The core of the load generator.
-    #[arg(long, default_value_t = 1)]
-    client_core: usize,
-    /// Only rows whose name contains this, such as "H2" or "1 MiB".
-    #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
-    /// Leave nginx out.
-    #[arg(long)]
-    alone: bool,
-    /// Write every run here as well.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-}
-
-impl Arguments {
-    fn plan(&self) -> Plan {
-        let (runs, megabytes) = if self.quick { (3, 500) } else { (5, 1000) };
-        Plan {
-            runs: self.runs.unwrap_or(runs).max(1),
-            body_bytes: self.megabytes.unwrap_or(megabytes).max(1) * 1_000_000,
-        }
-    }
-}
-
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+/// Measures what `compare` was asked for, and prints it.
+pub(crate) fn run(arguments: &Compare) -> Result<(), Error> {
+    let cores = cores();
+    stay_on(&arguments.client_core.to_string())?;
     let runtime = Runtime::new().map_err(Error::io("starting a runtime"))?;
-    let report = runtime.block_on(compare(arguments))?;
+    let report = runtime.block_on(unless_ended(compare(arguments, cores)))?;
+    print(&report.markdown(), &report.json(), &arguments.common)
+}
+
+/// The same for `scaling`.
+pub(crate) fn run_scaling(arguments: &Scaling) -> Result<(), Error> {
+    let cores = cores();
+    let runtime = Runtime::new().map_err(Error::io("starting a runtime"))?;
+    let (text, json) = runtime.block_on(unless_ended(scaling::measure(arguments, cores)))?;
+    print(&text, &json, &arguments.common)
+}
+
+/// Work that a signal ends as an error would: with no server and no folder left behind.
+async fn unless_ended<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let mut asked = signal(SignalKind::terminate()).map_err(Error::io("waiting for signals"))?;
+    let mut broken = signal(SignalKind::interrupt()).map_err(Error::io("waiting for signals"))?;
+    tokio::select! {
+        done = work => done,
+        _ = asked.recv() => Err(Error::Broken("it was asked to end".to_owned())),
+        _ = broken.recv() => Err(Error::Broken("it was interrupted".to_owned())),
+    }
+}
+
+/// Before this process goes to some of them.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn print(text: &str, json: &serde_json::Value, common: &Common) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
-    let _gone = write!(out, "{}", report.markdown());
-    if let Some(file) = &arguments.json {
-        let text = format!("{:#}\n", report.json());
-        fs::write(file, text).map_err(Error::io(file.display()))?;
+    let _gone = write!(out, "{text}");
+    match &common.json {
+        Some(file) => fs::write(file, format!("{json:#}\n")).map_err(Error::io(file.display())),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-async fn compare(arguments: &Arguments) -> Result<Report, Error> {
-    let cores = Cores {
-        server: arguments.server_core,
-        client: arguments.client_core,
-    };
-    let generator = load::Generator::find(&cores).await?;
-    let world = World::make()?;
-    let ours = Ours::start(&world, &cores).await?;
-    let nginx = if arguments.alone {
-        None
-    } else {
-        Nginx::start(&world, &cores).await?
-    };
-    let mut targets = vec![ours.signed(), ours.open()];
-    targets.extend(nginx.iter().flat_map(Nginx::targets));
-    proof::warm_and_check(&world, &targets).await?;
+/// Origin, shield and checks live in this process: they keep off the servers' core.
+fn stay_on(cores: &str) -> Result<(), Error> {
+    let mut taskset = std::process::Command::new("taskset");
+    taskset.args(["-acp", cores, &std::process::id().to_string()]);
+    let status = taskset.stdout(Stdio::null()).status();
+    let status = status.map_err(Error::io("taskset (Debian: util-linux)"))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::Broken(format!("this machine has no cores {cores}")))
+}
 
-    let plan = arguments.plan();
-    let mut rows = Vec::new();
-    for shape in Shape::all() {
-        let named = |only: &String| shape.to_string().contains(only.as_str());
-        if arguments.only.as_ref().is_none_or(named) {
-            let (ours, nginx) = (&ours, nginx.as_ref());
-            rows.push(row(&generator, &world, shape, &plan, ours, nginx).await?);
-        }
-    }
-    let machine = machine::describe(&cores, nginx.is_some(), &generator).await;
-    let report = Report {
-        machine,
-        plan,
-        rows,
+/// A line of progress, beside the tables on the other channel.
+fn say(line: &str) {
+    let _gone = writeln!(std::io::stderr(), "{line}");
+}
+
+async fn compare(arguments: &Compare, cores: usize) -> Result<Report, Error> {
+    let common = &arguments.common;
+    let rows = common.rows(&[])?;
+    let peers = common.peers(&Peer::ALL);
+    let rounds = common.rounds();
+    let setup = common.setup(arguments.server_core.to_string(), 1);
+    let generator = Generator::find(&arguments.client_core.to_string()).await?;
+    let world = World::make().await?;
+    let sink = Sink::start()?;
+    let mut report = Report {
+        rounds,
+        ..Report::default()
     };
-    if let Some(nginx) = nginx {
-        nginx.stop().await?;
-    }
-    ours.stop().await?;
+    let tools = Tools {
+        world: &world,
+        generator: &generator,
+        sink: &sink,
+        rounds,
+    };
+    let courses = Courses {
+        tools,
+        setup,
+        peers: &peers,
+        rows: &rows,
+    };
+    courses.run(&mut report).await?;
+    let on = format!("core {}", arguments.server_core);
+    report.machine = machine::describe(cores, &on, &generator, &peers);
+    world.close().await;
     Ok(report)
-}
-
-/// Finds nginx's best settings for the shape, then lets the servers take turns.
-async fn row(
-    generator: &load::Generator,
-    world: &World,
-    shape: Shape,
-    plan: &Plan,
-    ours: &Ours,
-    nginx: Option<&Nginx>,
-) -> Result<Row, Error> {
-    let mut contestants = vec![ours.signed(), ours.open()];
-    let tried = match nginx.filter(|_| shape.protocol != Protocol::Http3) {
-        Some(nginx) => try_out(generator, world, shape, plan, nginx).await?,
-        None => Vec::new(),
-    };
-    let best = tried
-        .iter()
-        .min_by(|(_, one), (_, other)| one.total_cmp(other));
-    contestants.extend(best.map(|(target, _)| target.clone()));
-    let mut row = Row::new(shape, &contestants, &tried);
-    for turn in 0..plan.runs {
-        for place in 0..contestants.len() {
-            // Whoever goes first in one round goes last in the next.
-            let at = (place + turn) % contestants.len();
-            let target = &contestants[at];
-            let sample = generator
-                .measure(world, shape, target, plan.body_bytes)
-                .await?;
-            row.add(at, sample);
-        }
-    }
-    Ok(row)
-}
-
-/// What each setting of nginx costs per GB in the shape: the median of short runs that take turns,
-/// so that a moment's noise does not choose.
-async fn try_out(
-    generator: &load::Generator,
-    world: &World,
-    shape: Shape,
-    plan: &Plan,
-    nginx: &Nginx,
-) -> Result<Vec<(Target, f64)>, Error> {
-    let targets = nginx.targets();
-    let mut samples = vec![Vec::new(); targets.len()];
-    for _ in 0..TRIES {
-        for (target, samples) in targets.iter().zip(&mut samples) {
-            let short = plan.body_bytes / TRY_PART;
-            samples.push(generator.measure(world, shape, target, short).await?);
-        }
-    }
-    let cost = |samples: Vec<Sample>| Spread::of(samples.iter().map(Sample::cpu_s_per_gb)).median;
-    Ok(targets
-        .into_iter()
-        .zip(samples.into_iter().map(cost))
-        .collect())
 }

@@ -1,25 +1,28 @@
-//! The table, for people and for programs.
+//! The tables, for people and for programs.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use super::{
-    measure::{Entry, Plan, Protocol, Row, Sample, Spread},
+    measure::{Entry, Sample},
+    rows::{
+        herd::{self, Herd},
+        hits, memory, restart,
+    },
+    select::{Peer, Size},
     target::Kind,
 };
 
-/// The most that we want to spend of what nginx spends.
-const AIM: f64 = 0.5;
-
-/// The most that HTTP/3 may cost of what our own HTTP/2 costs.
-const AIM_HTTP3: f64 = 2.5;
-
 /// A whole comparison.
+#[derive(Default)]
 pub(crate) struct Report {
     pub(crate) machine: Vec<String>,
-    pub(crate) plan: Plan,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rounds: usize,
+    pub(crate) hits: Vec<hits::Row>,
+    pub(crate) herds: Vec<(Herd, Vec<herd::Row>)>,
+    pub(crate) restarts: Vec<restart::Row>,
+    pub(crate) memory: Vec<memory::Row>,
 }
 
 impl Report {
@@ -28,174 +31,220 @@ impl Report {
         for line in &self.machine {
             line_to(&mut text, &format!("- {line}"));
         }
-        let Plan { runs, body_bytes } = self.plan;
-        let megabytes = body_bytes / 1_000_000;
+        let rounds = self.rounds;
         line_to(
             &mut text,
             &format!(
-                "- medians (least-most) of {runs} runs that took turns, {megabytes} MB of warm \
-                 bodies each; TLS 1.3; CPU is user and system time of all the server's processes"
+                "- medians (least-most) of {rounds} rounds in which the servers took turns; TLS \
+                 1.3; CPU is user and system time of all the server's processes"
             ),
         );
-        line_to(&mut text, "");
-        line_to(
-            &mut text,
-            "| | server | CPU-s per GB | requests per CPU-s | GB/s | CPU to nginx's |",
-        );
-        line_to(&mut text, "|---|---|---|---|---|---|");
-        for row in &self.rows {
-            for entry in &row.entries {
-                line_to(&mut text, &line(row, entry));
-            }
+        if !self.hits.is_empty() {
+            summary(&mut text, &self.hits);
+            verdicts(&mut text, &self.hits);
+            details(&mut text, &self.hits);
+            tried(&mut text, &self.hits);
         }
-        line_to(&mut text, "");
-        for row in &self.rows {
-            line_to(&mut text, &verdict(row));
+        for (herd, rows) in &self.herds {
+            let rows = rows.iter().map(|row| (&row.label, row.line()));
+            table(&mut text, &herd.title(), herd::Row::HEADINGS, rows);
         }
-        for row in &self.rows {
-            if let Some(line) = against_http2(row, &self.rows) {
-                line_to(&mut text, &line);
-            }
-        }
-        tried(&mut text, &self.rows);
+        let rows = self.restarts.iter().map(|row| (&row.label, row.line()));
+        table(&mut text, "after kill -9", restart::Row::HEADINGS, rows);
+        let rows = self.memory.iter().map(|row| (&row.label, row.line()));
+        table(&mut text, "memory", memory::Row::HEADINGS, rows);
         text
     }
 
     pub(crate) fn json(&self) -> Value {
-        let rows: Vec<Value> = self.rows.iter().map(row_json).collect();
-        json!({ "machine": self.machine, "aim": AIM, "rows": rows })
+        let hits: Vec<Value> = self.hits.iter().map(hits::Row::json).collect();
+        let herds = self.herds.iter().map(|(herd, rows)| {
+            let rows: Vec<Value> = rows.iter().map(herd::Row::json).collect();
+            json!({ "row": herd.title(), "servers": rows })
+        });
+        let herds: Vec<Value> = herds.collect();
+        let restarts: Vec<Value> = self.restarts.iter().map(restart::Row::json).collect();
+        let memory: Vec<Value> = self.memory.iter().map(memory::Row::json).collect();
+        json!({
+            "machine": self.machine,
+            "rounds": self.rounds,
+            "hits": hits,
+            "herds": herds,
+            "restarts": restarts,
+            "memory": memory,
+        })
     }
 }
 
-fn line_to(text: &mut String, line: &str) {
+pub(crate) fn line_to(text: &mut String, line: &str) {
     // Writing into memory has no way to fail.
     let _never = writeln!(text, "{line}");
 }
 
-fn line(row: &Row, entry: &Entry) -> String {
-    let cost = entry.over(Sample::cpu_s_per_gb);
-    let rate = entry.over(Sample::requests_per_cpu_s);
-    let speed = entry.over(Sample::gb_per_s);
-    let ratio = match (entry.kind, ratio(row, entry)) {
-        (Kind::Signed | Kind::Open, Some(ratio)) => format!("{ratio:.2}x"),
-        (Kind::Signed | Kind::Open, None) => "no nginx".to_owned(),
-        (Kind::Nginx, _) => "1".to_owned(),
-    };
-    format!(
-        "| {} | {} | {:.3} ({:.3}-{:.3}) | {:.0} ({:.0}-{:.0}) | {:.2} | {ratio} |",
-        row.shape,
-        entry.label,
-        cost.median,
-        cost.least,
-        cost.most,
-        rate.median,
-        rate.least,
-        rate.most,
-        speed.median,
-    )
-}
-
-fn ratio(row: &Row, entry: &Entry) -> Option<f64> {
-    let cost = |entry: &Entry| entry.over(Sample::cpu_s_per_gb).median;
-    row.entry(Kind::Nginx)
-        .map(|nginx| cost(entry) / cost(nginx))
-}
-
-/// What the row comes to, in words; a lost row says so.
-fn verdict(row: &Row) -> String {
-    let cost = |entry: &Entry| entry.over(Sample::cpu_s_per_gb).median;
-    let (signed, open) = (row.entry(Kind::Signed), row.entry(Kind::Open));
-    let standing = match signed.and_then(|entry| ratio(row, entry)) {
-        Some(ratio) if ratio <= AIM => format!("{ratio:.2}x of nginx, the aim holds"),
-        Some(ratio) if ratio < 1.0 => format!("{ratio:.2}x of nginx: MISSES the aim of {AIM}x"),
-        Some(ratio) => format!("{ratio:.2}x of nginx: LOSES"),
-        None => "no nginx to compare with".to_owned(),
-    };
-    let signing = signed.zip(open).map_or_else(String::new, |(signed, open)| {
-        let more = (cost(signed) / cost(open) - 1.0) * 100.0;
-        format!("; signed URLs cost {more:+.1} %")
-    });
-    format!("- {}: {standing}{signing}", row.shape)
-}
-
-/// What a row of HTTP/3 costs beside our own HTTP/2 of the same size, if both were run.
-fn against_http2(row: &Row, rows: &[Row]) -> Option<String> {
-    if row.shape.protocol != Protocol::Http3 {
-        return None;
+/// A table with a row for each server, if there is one.
+fn table<'a>(
+    text: &mut String,
+    title: &str,
+    headings: &str,
+    rows: impl Iterator<Item = (&'a String, String)>,
+) {
+    for (at, (label, line)) in rows.enumerate() {
+        if at == 0 {
+            line_to(text, &format!("\n| {title} | {headings} |"));
+            line_to(
+                text,
+                &("|---".repeat(headings.matches('|').count() + 2) + "|"),
+            );
+        }
+        line_to(text, &format!("| {label} | {line} |"));
     }
-    let other = row.shape.over(Protocol::Http2);
-    let other = rows.iter().find(|row| row.shape == other)?;
-    let cost = |row: &Row| Some(row.entry(Kind::Signed)?.over(Sample::cpu_s_per_gb));
-    let (one, two) = (cost(row)?, cost(other)?);
-    let ratio = one.median / two.median;
-    let (least, most) = (one.least / two.most, one.most / two.least);
-    let standing = if ratio <= AIM_HTTP3 {
-        "the aim holds"
-    } else {
-        "MISSES the aim"
-    };
-    Some(format!(
-        "- {}: {ratio:.2}x ({least:.2}-{most:.2}) of our own HTTP/2: {standing} of {AIM_HTTP3}x",
-        row.shape
-    ))
 }
 
-/// The settings of nginx in short runs, from which the best went into the table.
-fn tried(text: &mut String, rows: &[Row]) {
+/// The table of the README: medians, a row a line.
+fn summary(text: &mut String, rows: &[hits::Row]) {
+    let mut kinds = vec![Kind::Floor, Kind::Signed];
+    kinds.extend(Peer::ALL.map(Kind::Peer));
+    kinds.retain(|kind| rows.iter().any(|row| row.entry(*kind).is_some()));
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+    line_to(text, "\nCPU-seconds per GB (4 KiB: CPU-µs per request):\n");
+    let names = names.join(" | ");
+    line_to(
+        text,
+        &format!("| hits | {names} | to nginx | to the floor |"),
+    );
+    line_to(text, &("|---".repeat(kinds.len() + 3) + "|"));
+    for row in rows {
+        let figure = |kind: &Kind| {
+            row.entry(*kind)
+                .map_or_else(|| "-".to_owned(), |entry| figure(row, entry))
+        };
+        let figures: Vec<String> = kinds.iter().map(figure).collect();
+        let ratio = |to| {
+            let ratio = row.ratio(Kind::Signed, to);
+            ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}x"))
+        };
+        line_to(
+            text,
+            &format!(
+                "| {} | {} | {} | {} |",
+                row.title,
+                figures.join(" | "),
+                ratio(Kind::Peer(Peer::Nginx)),
+                ratio(Kind::Floor)
+            ),
+        );
+    }
+}
+
+/// What a row is to cost at most, as a part of what another costs.
+struct Aim {
+    row: &'static str,
+    of: Of,
+    most: f64,
+}
+
+enum Of {
+    Kind(Kind),
+    /// Our own row of this name.
+    Row(&'static str),
+}
+
+const NGINX: Of = Of::Kind(Kind::Peer(Peer::Nginx));
+const FLOOR: Of = Of::Kind(Kind::Floor);
+
+const AIMS: [Aim; 9] = [
+    aim("h1-4k", NGINX, 0.7),
+    aim("h2-4k", NGINX, 0.7),
+    aim("h1-64k", NGINX, 0.4),
+    aim("h2-64k", NGINX, 0.4),
+    aim("h1-1m", NGINX, 0.33),
+    aim("h2-1m", NGINX, 0.33),
+    aim("h1-1m", FLOOR, 1.25),
+    aim("h2-1m", FLOOR, 1.25),
+    aim("h3-1m", Of::Row("h2-1m"), 2.5),
+];
+
+const fn aim(row: &'static str, of: Of, most: f64) -> Aim {
+    Aim { row, of, most }
+}
+
+/// What the rows come to beside what they should; one that misses says so.
+fn verdicts(text: &mut String, rows: &[hits::Row]) {
+    line_to(text, "");
+    let named = |name: &str| rows.iter().find(|row| row.name == name);
+    let cost = |row: &hits::Row| {
+        let entry = row.entry(Kind::Signed)?;
+        Some(entry.over(Sample::cpu_s_per_gb).median)
+    };
+    for Aim { row, of, most } in &AIMS {
+        let Some(row) = named(row) else { continue };
+        let (ratio, of) = match of {
+            Of::Kind(kind) => (row.ratio(Kind::Signed, *kind), kind.name()),
+            Of::Row(other) => {
+                let costs = cost(row).zip(named(other).and_then(cost));
+                (costs.map(|(own, other)| own / other), *other)
+            }
+        };
+        let Some(ratio) = ratio else { continue };
+        let standing = if ratio <= *most { "holds" } else { "MISSES" };
+        let title = &row.title;
+        line_to(
+            text,
+            &format!("- {title}: {ratio:.2}x of {of}; the aim of {most}x: {standing}"),
+        );
+    }
+}
+
+fn figure(row: &hits::Row, entry: &Entry) -> String {
+    match row.size {
+        Size::Kib4 => format!("{:.1}", entry.over(Sample::cpu_us_per_request).median),
+        Size::Kib64 | Size::Mib1 | Size::Mib4 => {
+            format!("{:.3}", entry.over(Sample::cpu_s_per_gb).median)
+        }
+    }
+}
+
+fn details(text: &mut String, rows: &[hits::Row]) {
+    line_to(
+        text,
+        "\n| | server | CPU-s per GB | CPU-µs per request | GB/s |",
+    );
+    line_to(text, "|---|---|---|---|---|");
+    for row in rows {
+        for entry in &row.entries {
+            line_to(
+                text,
+                &format!(
+                    "| {} | {} | {} | {} | {:.2} |",
+                    row.title,
+                    entry.label,
+                    entry.over(Sample::cpu_s_per_gb).text(3),
+                    entry.over(Sample::cpu_us_per_request).text(1),
+                    entry.over(Sample::gb_per_s).median,
+                ),
+            );
+        }
+    }
+}
+
+/// Settings in short runs, from which the best went into the table.
+fn tried(text: &mut String, rows: &[hits::Row]) {
     let Some(first) = rows.first().filter(|row| !row.tried.is_empty()) else {
         return;
     };
-    let shapes: Vec<String> = rows.iter().map(|row| row.shape.to_string()).collect();
-    let head = format!(
-        "| CPU-s per GB, tried beforehand | {} |",
-        shapes.join(" | ")
-    );
+    let shapes: Vec<String> = rows.iter().map(|row| row.title.clone()).collect();
+    let shapes = shapes.join(" | ");
     line_to(
         text,
-        &format!("\n{head}\n|---|{}", "---|".repeat(rows.len())),
+        &format!("\n| CPU-s per GB, tried beforehand | {shapes} |"),
     );
+    line_to(text, &("|---".repeat(rows.len() + 1) + "|"));
     for (at, (label, _)) in first.tried.iter().enumerate() {
-        let costs: Vec<String> = rows
-            .iter()
-            .filter_map(|row| row.tried.get(at))
-            .map(|(_, cost)| format!("{cost:.3}"))
-            .collect();
+        let costs = rows.iter().map(|row| {
+            let cost = row.tried.get(at);
+            cost.map_or_else(|| "-".to_owned(), |(_, cost)| format!("{cost:.3}"))
+        });
+        let costs: Vec<String> = costs.collect();
         line_to(text, &format!("| {label} | {} |", costs.join(" | ")));
     }
-}
-
-fn row_json(row: &Row) -> Value {
-    let entries: Vec<Value> = row
-        .entries
-        .iter()
-        .map(|entry| entry_json(row, entry))
-        .collect();
-    let tried: Vec<Value> = row
-        .tried
-        .iter()
-        .map(|(label, cost)| json!({ "server": label, "cpu_s_per_gb": cost }))
-        .collect();
-    json!({ "row": row.shape.to_string(), "servers": entries, "tried_beforehand": tried })
-}
-
-fn entry_json(row: &Row, entry: &Entry) -> Value {
-    let spread = |spread: Spread| json!({ "least": spread.least, "median": spread.median, "most": spread.most });
-    let runs: Vec<Value> = entry
-        .samples
-        .iter()
-        .map(|run| {
-            json!({
-                "cpu_s": run.cpu_s, "wall_s": run.wall_s,
-                "requests": run.requests, "body_bytes": run.body_bytes,
-            })
-        })
-        .collect();
-    json!({
-        "server": entry.label,
-        "cpu_s_per_gb": spread(entry.over(Sample::cpu_s_per_gb)),
-        "requests_per_cpu_s": spread(entry.over(Sample::requests_per_cpu_s)),
-        "gb_per_s": spread(entry.over(Sample::gb_per_s)),
-        "cpu_to_nginx": ratio(row, entry),
-        "runs": runs,
-    })
 }

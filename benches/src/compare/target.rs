@@ -1,6 +1,32 @@
-//! A server to measure.
+//! A server under one of its settings, as clients see it.
 
-/// A server under one of its settings.
+use super::select::Peer;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The edge as in production: every URL carries a token.
+    Signed,
+    /// The same edge, on a site whose URLs are not signed.
+    Open,
+    Peer(Peer),
+    /// No server at all: ciphers and socket writes, which no server can do without.
+    Floor,
+}
+
+impl Kind {
+    /// The name at the head of a table.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Signed => "millpond",
+            Self::Open => "millpond, unsigned",
+            Self::Peer(Peer::Varnish) => "varnish + hitch",
+            Self::Peer(Peer::H2o) => "h2o, static files",
+            Self::Peer(peer) => peer.name(),
+            Self::Floor => "floor",
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     /// What the table calls it.
@@ -10,17 +36,6 @@ pub(crate) struct Target {
     pub(crate) port: u16,
     /// Stands before every path: a token, or nothing.
     pub(crate) prefix: String,
-    /// All its processes.
-    pub(crate) pids: Vec<u32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The edge as in production.
-    Signed,
-    /// The edge without signed URLs.
-    Open,
-    Nginx,
 }
 
 impl Target {
@@ -28,8 +43,11 @@ impl Target {
         format!("{}{path}", self.prefix)
     }
 
+    pub(crate) fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
-        let (host, port) = (self.host, self.port);
-        format!("https://{host}:{port}{}", self.target(path))
+        format!("https://{}{}", self.authority(), self.target(path))
     }
 }

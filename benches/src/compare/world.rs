@@ -1,44 +1,38 @@
-//! The folder of a comparison: certificates, keys, and the bodies that both servers are filled from.
+//! The folder of a comparison, the origin, and the shield that stands between it and the edge.
 
 use std::{
     fs,
+    net::TcpListener,
     path::{Path, PathBuf},
 };
 
-use benches::bodies::{self, LARGE_BYTES, SMALL_BYTES};
+use shield::Shield;
 use signing::{Algorithm, Carriers, Claims, KeySet, Label, Scope, SigningKey};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
-use super::{Error, measure::Shape, pki, target::Target};
+use super::{Error, origin::Origin, pki};
 
 /// The edge's site with signed URLs, and its site without.
 pub(crate) const SIGNED: &str = "signed";
 pub(crate) const OPEN: &str = "open";
 
-/// How many objects there are of each length. All of one length are more than the last-level cache
-/// holds, because what a node serves does not lie there either.
-const SMALLS: u32 = 768;
-const LARGES: u32 = 128;
-
-/// A temporary folder with all that both servers need.
+/// What all servers stand on.
 pub(crate) struct World {
     folder: TempDir,
     token: String,
+    pub(crate) origin: Origin,
+    shield: Mutex<Option<Shield>>,
+    shield_address: String,
 }
 
 impl World {
-    pub(crate) fn make() -> Result<Self, Error> {
+    /// Below the folder for temporary files, which `TMPDIR` moves.
+    pub(crate) async fn make() -> Result<Self, Error> {
         let folder =
             TempDir::with_prefix("millpond-bench-").map_err(Error::io("a temporary folder"))?;
         let root = folder.path();
         pki::write(root)?;
-        for (length, count) in [(SMALL_BYTES, SMALLS), (LARGE_BYTES, LARGES)] {
-            for number in 0..count {
-                let path = bodies::path(number, length);
-                let path = root.join("origin").join(path.trim_start_matches('/'));
-                write(&path, &bodies::body(number, length))?;
-            }
-        }
         let key = SigningKey::generate(Algorithm::Ed25519, Label::parse("bench-1")?)?;
         let keys = KeySet::new(vec![key.verify_key()])?;
         write(&root.join("keys.json"), keys.to_json().as_bytes())?;
@@ -46,16 +40,49 @@ impl World {
         let scope = Scope::prefix("/vod")?;
         let claims = Claims::new(Label::parse(SIGNED)?, scope, now_s, now_s + 6 * 3600);
         let token = signing::sign(&key, &claims)?;
-        Ok(Self { folder, token })
+
+        let origin = Origin::start().await?;
+        let file = root.join("shield.toml");
+        let address = format!("127.0.0.1:{}", free_port()?);
+        write(&file, shield_config(&address, origin.port()).as_bytes())?;
+        let shield = Mutex::new(Some(start_shield(root).await?));
+        Ok(Self {
+            folder,
+            token,
+            origin,
+            shield,
+            shield_address: address,
+        })
     }
 
     pub(crate) fn root(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The authority that signed the servers' certificates.
+    /// The authority that signed the servers' certificate.
     pub(crate) fn ca(&self) -> PathBuf {
         self.root().join("ca.pem")
+    }
+
+    /// A folder of its own for one server.
+    pub(crate) fn own(&self, name: &str) -> Result<PathBuf, Error> {
+        let path = self.root().join(name);
+        fs::create_dir_all(&path).map_err(Error::io(path.display()))?;
+        Ok(path)
+    }
+
+    pub(crate) fn shield(&self) -> &str {
+        &self.shield_address
+    }
+
+    /// Starts the shield anew, with nothing in its memory.
+    pub(crate) async fn forget_shield(&self) -> Result<(), Error> {
+        let mut shield = self.shield.lock().await;
+        if let Some(old) = shield.take() {
+            old.drain().await;
+        }
+        *shield = Some(start_shield(self.root()).await?);
+        Ok(())
     }
 
     /// What stands before the paths of the signed site: one token for all of a session's segments,
@@ -71,24 +98,10 @@ impl World {
             .ok_or_else(|| Error::Broken(format!("a signed URL that reads {url}")))
     }
 
-    /// How many objects have that length.
-    pub(crate) fn objects(length: usize) -> u32 {
-        if length == SMALL_BYTES {
-            SMALLS
-        } else {
-            LARGES
+    pub(crate) async fn close(self) {
+        if let Some(shield) = self.shield.into_inner() {
+            shield.drain().await;
         }
-    }
-
-    /// Writes the list of URLs of one shape for the generator, and says where.
-    pub(crate) fn urls(&self, target: &Target, shape: Shape) -> Result<PathBuf, Error> {
-        let length = shape.length();
-        let urls: String = (0..Self::objects(length))
-            .map(|number| target.url(&bodies::path(number, length)) + "\n")
-            .collect();
-        let file = self.root().join("urls.txt");
-        write(&file, urls.as_bytes())?;
-        Ok(file)
     }
 }
 
@@ -102,8 +115,48 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> Result<u16, Error> {
-    let free = || std::net::TcpListener::bind("127.0.0.1:0")?.local_addr();
+    let free = || TcpListener::bind("127.0.0.1:0")?.local_addr();
     free()
         .map(|address| address.port())
         .map_err(Error::io("a free port"))
+}
+
+async fn start_shield(root: &Path) -> Result<Shield, Error> {
+    let config = shield::Config::load(&root.join("shield.toml")).map_err(Error::Config)?;
+    Ok(Shield::start(config).await?)
+}
+
+fn shield_config(address: &str, origin: u16) -> String {
+    let site = |name| {
+        format!(
+            r#"
+[[site]]
+name = "{name}"
+ttl_default = "6h"
+[site.origin]
+kind = "http"
+urls = ["http://127.0.0.1:{origin}"]
+"#
+        )
+    };
+    let (signed, open) = (site(SIGNED), site(OPEN));
+    format!(
+        r#"
+[node]
+name = "shield1"
+[listen]
+address = "{address}"
+[tls]
+certificates = [{{ certificate = "shield.pem", key = "shield.key" }}]
+client_ca = "ca.pem"
+[cache]
+ram = "64MiB"
+state = "shield-state"
+[admin]
+address = "127.0.0.1:0"
+[log]
+level = "error"
+access = "off"
+{signed}{open}"#
+    )
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{Client, broken};
-use crate::compare::{Error, proof};
+use crate::compare::{Error, client};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
 }
 
 async fn load(arguments: &Arguments) -> Result<f64, Error> {
-    let tls = proof::client_config(&arguments.ca)?;
+    let tls = client::client_config(&arguments.ca)?;
     let text = fs::read_to_string(&arguments.urls).map_err(Error::io(arguments.urls.display()))?;
     let urls: Vec<String> = text.lines().map(str::to_owned).collect();
     let first: Uri = urls
