@@ -10,7 +10,7 @@
 
 use std::{fmt, fmt::Write as _};
 
-use store::INDEX_RECORD_BYTES;
+use store::{INDEX_RECORD_BYTES, policy::Policy};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -153,6 +153,14 @@ fn slices(wishes: &Wishes) -> u64 {
     disks.map(|bytes| bytes / wishes.slice.max(1)).sum()
 }
 
+/// What the store takes to tell what is worth a disk.
+fn policy_bytes(wishes: &Wishes) -> u64 {
+    if wishes.disks.is_empty() {
+        return 0;
+    }
+    Policy::memory_bytes(wishes.disks.iter().sum())
+}
+
 fn part(name: &'static str, bytes_max: u64, how: impl Into<String>) -> Part {
     Part {
         name,
@@ -185,6 +193,11 @@ impl Split {
                     slices(wishes),
                     show(wishes.slice)
                 ),
+            ),
+            part(
+                "policy",
+                policy_bytes(wishes),
+                "how often was asked for what is on disk, and what is not",
             ),
             part("heads", self.heads_bytes, "[cache] heads"),
             part(

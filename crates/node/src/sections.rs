@@ -2,6 +2,7 @@
 //! and the times to live of a site.
 
 use std::{
+    fmt,
     fs::File,
     io::{Seek as _, SeekFrom},
     net::SocketAddr,
@@ -11,11 +12,11 @@ use std::{
 };
 
 use daemon::{
-    config::{Common, Section},
+    config::{Common, Section, parse_bytes, show_bytes},
     resources::Bounds,
 };
 use semantics::freshness::TtlRules;
-use store::DiskConfig;
+use store::{DiskConfig, WritesPerDay};
 use tls::{Identity, MinVersion, ServerConfig, record::RecordLayer};
 
 use crate::memory::{BUDGET_UNKNOWN, SHARE, Split, Wishes, split};
@@ -217,7 +218,12 @@ fn read_store(section: &mut Section, wishes: &mut Wishes) -> store::Config {
     let disks = section.sections("disk", 0..=store::DISKS_MAX, |disk| {
         let path = disk.path("path").required();
         let bytes = disk.bytes("size", 0..=1024 * TIB).required();
-        Some(DiskConfig::new(path?, bytes?))
+        let writes = disk.parsed("writes_per_day", Writes::EXPECTED, Writes::parse);
+        let writes_per_day = writes.or(Writes(WritesPerDay::Drives(1.0))).0;
+        Some(DiskConfig {
+            writes_per_day,
+            ..DiskConfig::new(path?, bytes?)
+        })
     });
     wishes.disks = disks.iter().map(bytes_of).collect();
     let config = store::Config {
@@ -269,6 +275,31 @@ fn read_memory(section: &mut Section, wishes: Wishes) -> Option<Split> {
             let hint = "raise it, or set the parts lower; the default is three quarters of memory";
             section.problem("budget", &what, Some(hint));
             None
+        }
+    }
+}
+
+/// A write budget as text: `500GB`, or `0.3 DWPD` as makers rate drives.
+struct Writes(WritesPerDay);
+
+impl Writes {
+    const EXPECTED: &str = "a size such as \"500GB\", or drive writes such as \"0.3 DWPD\"";
+
+    fn parse(text: &str) -> Option<Self> {
+        let Some(drives) = text.strip_suffix("DWPD") else {
+            return parse_bytes(text).map(|bytes| Self(WritesPerDay::Bytes(bytes)));
+        };
+        let drives: f64 = drives.trim_end().parse().ok()?;
+        let is_sane = (0.0..=100.0).contains(&drives);
+        is_sane.then_some(Self(WritesPerDay::Drives(drives)))
+    }
+}
+
+impl fmt::Display for Writes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            WritesPerDay::Bytes(bytes) => f.write_str(&show_bytes(bytes)),
+            WritesPerDay::Drives(drives) => write!(f, "{drives} DWPD"),
         }
     }
 }

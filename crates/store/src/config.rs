@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::Error;
+use crate::{Clock, Error};
 
 /// The largest number of disks: the index has four bits for them.
 pub const DISKS_MAX: usize = 16;
@@ -36,6 +36,10 @@ pub struct Config {
     /// Folder of the purge journal, created if absent. Needed as soon as there is a disk: without
     /// the journal what lies on a disk cannot be trusted. Default: none.
     pub state_dir: Option<PathBuf>,
+    /// What gets onto the disks. Default: what has proven itself.
+    pub admit: Admit,
+    /// The clock of those decisions. Default: the time since the store was configured.
+    pub clock: Clock,
     /// Size of a segment, the unit of eviction: a multiple of 4 KiB. Larger segments mean fewer
     /// syncs; smaller ones evict more finely. Changing it empties the disks. Default: 64 MiB.
     pub segment_bytes: u64,
@@ -79,6 +83,8 @@ impl Default for Config {
             disk_records_max: u64::MAX,
             disks: Vec::new(),
             state_dir: None,
+            admit: Admit::Proven,
+            clock: Clock::default(),
             segment_bytes: 64 << 20,
             write_queue_bytes: 64 << 20,
             write_batch_bytes: 2 << 20,
@@ -94,6 +100,41 @@ impl Default for Config {
     }
 }
 
+/// What gets onto the disks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admit {
+    /// What [`crate::policy`] admits, within the disks' write budgets.
+    Proven,
+    /// Whatever is put, and what was read from disk stays: for tests of the log, and where wear is
+    /// nobody's concern.
+    Everything,
+}
+
+/// How much may be written to a disk on a day; a week of it may be written at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum WritesPerDay {
+    /// So many bytes.
+    Bytes(u64),
+    /// So many times what it holds: as makers rate it, in drive writes per day.
+    Drives(f64),
+}
+
+impl WritesPerDay {
+    /// In bytes, for a disk that holds so many.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a budget to the nearest kilobyte is near enough; what is negative counts as none"
+    )]
+    pub fn bytes(self, capacity_bytes: u64) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Drives(drives) => (capacity_bytes as f64 * drives) as u64,
+        }
+    }
+}
+
 /// One disk: a file, or a whole partition.
 #[derive(Debug, Clone)]
 pub struct DiskConfig {
@@ -103,6 +144,9 @@ pub struct DiskConfig {
     /// How much of it to use, rounded down to whole segments; changing it empties the disk. For a
     /// block device zero means all of it.
     pub bytes: u64,
+    /// How much may be written to it. Default: one drive write per day, which read-intensive flash
+    /// is rated for.
+    pub writes_per_day: WritesPerDay,
     /// Faults to inject, for tests of how a node lives with a bad disk. Default: none.
     pub faults: Option<disk::Faults>,
 }
@@ -113,6 +157,7 @@ impl DiskConfig {
         Self {
             path: path.into(),
             bytes,
+            writes_per_day: WritesPerDay::Drives(1.0),
             faults: None,
         }
     }

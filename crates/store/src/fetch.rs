@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::{
     Budget, Exhausted, Key, Record, Tier,
+    admission::Admission,
     config::DISKS_MAX,
     directory::{Directory, Outcome, Route, Told},
     ejection::Ejections,
@@ -26,6 +27,7 @@ use crate::{
 
 /// Reads from disk, a bounded number at a time.
 pub(crate) struct Fetcher {
+    pub(crate) admission: Arc<Admission>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) budget: Budget,
     pub(crate) memory_wait: Duration,
@@ -40,6 +42,7 @@ pub(crate) struct Fetcher {
 
 /// A read under way. Whatever becomes of it, it is unhooked and its waiters are told.
 struct Read {
+    admission: Arc<Admission>,
     directory: Arc<Directory>,
     metrics: Arc<Metrics>,
     key: Key,
@@ -89,6 +92,7 @@ impl Fetcher {
     fn lead(&self, key: Key, entry: Entry, tell: watch::Sender<Told>) {
         let busy = self.reads.fetch_add(1, Ordering::Relaxed) >= self.reads_max;
         let read = Read {
+            admission: Arc::clone(&self.admission),
             directory: Arc::clone(&self.directory),
             metrics: Arc::clone(&self.metrics),
             key,
@@ -186,8 +190,12 @@ impl Read {
 
     fn finish(&mut self, outcome: Outcome) -> Option<Record> {
         self.ended = true;
-        self.directory
-            .end_read(&self.key, &self.entry, &self.tell, outcome)
+        let ended = self
+            .directory
+            .end_read(&self.key, &self.entry, &self.tell, outcome);
+        let (record, evicted) = ended?;
+        self.admission.left_ram(evicted);
+        Some(record)
     }
 }
 

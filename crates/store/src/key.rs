@@ -26,6 +26,11 @@ impl Key {
         }
     }
 
+    /// Whether it is the key of an object's head.
+    pub const fn is_head(&self) -> bool {
+        self.part == Self::HEAD
+    }
+
     /// The key of slice `part` of a version.
     pub const fn slice(id: [u8; 16], part: u32) -> Self {
         Self { id, part }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! put ──▶ RAM (foyer, S3-FIFO) ───────────────▶ get_ram, get
-//!   └───▶ queue ▶ writer ▶ segments on disk ──▶ get ▶ checked ▶ RAM
-//!                            └▶ oldest segment: used records are written again, the rest goes
+//!   │      └▶ leaves RAM ─┐
+//!   └─ worth a write? ────┴▶ queue ▶ writer ▶ segments on disk ──▶ get ▶ checked ▶ RAM
+//!                                 └▶ oldest segment: what is hot is written again, the rest goes
 //! purge ▶ journal (synced) ▶ epoch ─────────▶ purged_at: the caller compares on every hit
 //! ```
 //!
@@ -21,7 +22,8 @@
 //! - **A disk that holds something else is never written to.** Only what is blank, or bears our
 //!   own store's mark, is taken into use.
 //!
-//! What it does not know: HTTP, which scopes a record belongs to, what is worth keeping. It does
+//! What it does not know: HTTP, which scopes a record belongs to, who wants it (told by
+//! [`Store::reference`]; [`policy`] makes of it what gets onto the disks and stays). It does
 //! not repair: what is damaged is filled again from upstream.
 //!
 //! A removal while a disk is absent is not learnt by that disk: use a purge where that matters.
@@ -29,6 +31,7 @@
 //! Read `format` for how it lies on a disk, `directory` for what happens when things race, and
 //! `log` for the life of a segment.
 
+mod admission;
 mod budget;
 mod config;
 mod directory;
@@ -38,8 +41,10 @@ mod fetch;
 mod format;
 mod index;
 mod journal;
+mod judge;
 mod keepsake;
 mod key;
+mod leaving;
 mod log;
 mod memory;
 mod metrics;
@@ -54,11 +59,13 @@ mod store;
 
 pub use budget::{Budget, Exhausted, Reservation};
 pub use config::{
-    Config, DISKS_MAX, DiskConfig, INDEX_RECORD_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
-    SEGMENTS_MIN,
+    Admit, Config, DISKS_MAX, DiskConfig, INDEX_RECORD_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
+    SEGMENTS_MIN, WritesPerDay,
 };
 pub use error::Error;
+pub use judge::Clock;
 pub use key::{Epoch, Key, Record, Tier};
 pub use memory::Memory;
+pub use start::RAM_RECORD_BYTES;
 pub use stats::{DiskState, DiskStats, Stats};
 pub use store::Store;

@@ -1,8 +1,9 @@
 //! A typed cache in RAM, for what is parsed once and looked up often.
 
-use std::{fmt, hash::Hash};
+use std::{fmt, hash::Hash, marker::PhantomData, sync::Arc};
 
 use foyer::{Cache, CacheBuilder, EvictionConfig, S3FifoConfig};
+use foyer_common::event::{Event, EventListener};
 
 /// A shard is worth its lock from this size on.
 const SHARD_BYTES_MIN: u64 = 1 << 20;
@@ -29,14 +30,17 @@ where
         capacity_bytes: u64,
         weigher: impl Fn(&K, &V) -> usize + Clone + Send + Sync + 'static,
     ) -> Self {
-        Self::with_shard_bytes(capacity_bytes, SHARD_BYTES_MIN, weigher)
+        Self::telling(capacity_bytes, SHARD_BYTES_MIN, weigher, |_, _| {})
     }
 
     /// The same, with shards of at least `shard_bytes`: the largest value that is surely kept.
-    pub(crate) fn with_shard_bytes(
+    /// Whatever has to make room, or is not kept for its weight, is told to `leaves`, by the thread
+    /// that inserts and before [`Self::insert`] returns, without a lock.
+    pub fn telling(
         capacity_bytes: u64,
         shard_bytes: u64,
         weigher: impl Fn(&K, &V) -> usize + Clone + Send + Sync + 'static,
+        leaves: impl Fn(&K, &V) + Send + Sync + 'static,
     ) -> Self {
         let capacity = usize::try_from(capacity_bytes).unwrap_or(usize::MAX);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -48,6 +52,7 @@ where
             .with_eviction_config(EvictionConfig::from(S3FifoConfig::default()))
             .with_filter(move |key, value| weigh(key, value) <= largest)
             .with_weighter(weigher)
+            .with_event_listener(Arc::new(Leaves(leaves, PhantomData)))
             .build();
         Self { cache }
     }
@@ -80,6 +85,27 @@ where
     /// How many values there are.
     pub fn records(&self) -> u64 {
         self.cache.entries() as u64
+    }
+}
+
+/// Who is told what is evicted.
+struct Leaves<F, K, V>(F, PhantomData<fn(K, V)>);
+
+impl<F, K, V> EventListener for Leaves<F, K, V>
+where
+    F: Fn(&K, &V) + Send + Sync + 'static,
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    type Key = K;
+    type Value = V;
+
+    fn on_leave(&self, reason: Event, key: &K, value: &V) {
+        match reason {
+            Event::Evict => (self.0)(key, value),
+            // Whoever replaces or removes it knows.
+            Event::Replace | Event::Remove | Event::Clear => {}
+        }
     }
 }
 
@@ -143,6 +169,24 @@ mod tests {
         );
         assert_eq!(memory.get(&1), Some(vec![1; 100]));
         assert_eq!(memory.records(), 1);
+    }
+
+    #[test]
+    fn what_makes_room_is_told_and_what_is_removed_or_replaced_is_not() {
+        let told = Arc::new(parking_lot::Mutex::new(Vec::new()));
+        let memory = Memory::telling(1_000, 1_000, |_: &u32, value: &Vec<u8>| value.len(), {
+            let told = Arc::clone(&told);
+            move |key, _| told.lock().push(*key)
+        });
+        memory.insert(1, vec![0; 400]);
+        memory.insert(1, vec![1; 400]);
+        memory.insert(2, vec![0; 400]);
+        memory.remove(&2);
+        assert!(told.lock().is_empty());
+        memory.insert(3, vec![0; 700]);
+        assert_eq!(*told.lock(), [1]);
+        memory.insert(4, vec![0; 1_001]);
+        assert_eq!(*told.lock(), [1, 4], "what is not kept at all");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use prometheus::{
     core::{Collector, Desc},
     proto::MetricFamily,
 };
-use std::sync::Weak;
+use std::{sync::Weak, time::Duration};
 
 use crate::{DiskState, Stats, store::Inner};
 
@@ -15,6 +15,9 @@ pub(crate) struct Metrics {
     pub(crate) recovered_records: IntCounter,
     pub(crate) skipped_segments: IntCounter,
     pub(crate) purges: IntCounter,
+    pub(crate) admitted_records: IntCounter,
+    pub(crate) reinserted_records: IntCounter,
+    eviction_age: IntGaugeVec,
     reads: IntCounterVec,
     read_bytes: IntCounter,
     written_bytes: IntCounterVec,
@@ -55,6 +58,10 @@ pub(crate) enum Unadmitted {
     Closed,
     /// The disks hold as many records as the index may.
     Index,
+    /// Not asked for often enough, so far.
+    Unproven,
+    /// The disks' write budget is spent.
+    BudgetSpent,
 }
 
 impl Metrics {
@@ -70,6 +77,12 @@ impl Metrics {
             registry.register(Box::new(counters.clone()))?;
             Ok::<_, prometheus::Error>(counters)
         };
+        let options = Opts::new(
+            "millpond_store_eviction_age_seconds",
+            "How long ago the segment was begun that was emptied last.",
+        );
+        let eviction_age = IntGaugeVec::new(options, &["disk"])?;
+        registry.register(Box::new(eviction_age.clone()))?;
         Ok(Self {
             evicted_segments: counter("evicted_segments_total", "Segments emptied for new use.")?,
             recovered_records: counter("recovered_records_total", "Records found at start.")?,
@@ -78,6 +91,12 @@ impl Metrics {
                 "Segments that could not be read at start.",
             )?,
             purges: counter("purges_total", "Purges made durable.")?,
+            admitted_records: counter("admitted_records_total", "Records queued for a disk.")?,
+            reinserted_records: counter(
+                "reinserted_records_total",
+                "Records that were written once more because they are hot.",
+            )?,
+            eviction_age,
             reads: by(
                 "disk_reads_total",
                 "Attempts to get a record from disk.",
@@ -135,8 +154,18 @@ impl Metrics {
             Unadmitted::Faulty => "disk_fault",
             Unadmitted::Closed => "closed",
             Unadmitted::Index => "index_full",
+            Unadmitted::Unproven => "unproven",
+            Unadmitted::BudgetSpent => "budget_spent",
         };
         self.unadmitted.with_label_values(&[label]).inc_by(records);
+    }
+
+    pub(crate) fn evicted(&self, disk: &str, age: Option<Duration>) {
+        self.evicted_segments.inc();
+        if let Some(age) = age {
+            let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+            self.eviction_age.with_label_values(&[disk]).set(seconds);
+        }
     }
 
     pub(crate) fn write_failed(&self, no_space: bool) {
@@ -151,6 +180,8 @@ pub(crate) struct Gauges {
     bytes: IntGaugeVec,
     records: IntGaugeVec,
     index_bytes: IntGauge,
+    policy_bytes: IntGauge,
+    write_budget: IntGauge,
     queued_bytes: IntGaugeVec,
     disk_state: IntGaugeVec,
     disk_engine: IntGaugeVec,
@@ -169,6 +200,14 @@ impl Gauges {
             bytes: by("bytes", "Bytes held, by tier.", &["tier"])?,
             records: by("records", "Records held, by tier.", &["tier"])?,
             index_bytes: IntGauge::new("millpond_store_index_bytes", "RAM of the disks' index.")?,
+            policy_bytes: IntGauge::new(
+                "millpond_store_policy_bytes",
+                "RAM of what is known about how often slices are asked for.",
+            )?,
+            write_budget: IntGauge::new(
+                "millpond_store_write_budget_bytes",
+                "Bytes that may be written to the disks now.",
+            )?,
             queued_bytes: by("queued_bytes", "Bytes that wait to be written.", &["disk"])?,
             disk_state: by(
                 "disk_state",
@@ -181,6 +220,10 @@ impl Gauges {
                 &["disk", "engine"],
             )?,
         }))
+    }
+
+    fn numbers(&self) -> [&IntGauge; 3] {
+        [&self.index_bytes, &self.policy_bytes, &self.write_budget]
     }
 
     fn set(&self, stats: &Stats) {
@@ -197,6 +240,8 @@ impl Gauges {
         let records = stats.disks.iter().map(|disk| disk.records).sum();
         self.records.with_label_values(&disk).set(signed(records));
         self.index_bytes.set(signed(stats.index_bytes));
+        self.policy_bytes.set(signed(stats.policy_bytes));
+        self.write_budget.set(signed(stats.write_budget_bytes));
         for disk in &stats.disks {
             let path = disk.path.display().to_string();
             self.queued_bytes
@@ -227,7 +272,7 @@ impl Collector for Gauges {
             &self.disk_engine,
         ];
         let mut all: Vec<_> = vectors.into_iter().flat_map(Collector::desc).collect();
-        all.extend(self.index_bytes.desc());
+        all.extend(self.numbers().into_iter().flat_map(Collector::desc));
         all
     }
 
@@ -244,7 +289,7 @@ impl Collector for Gauges {
             &self.disk_engine,
         ];
         let mut all: Vec<_> = vectors.into_iter().flat_map(Collector::collect).collect();
-        all.extend(self.index_bytes.collect());
+        all.extend(self.numbers().into_iter().flat_map(Collector::collect));
         all
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     },
     format::segment::Entry,
     journal::keeper::Keeper,
+    judge::Judge,
     log::{
         Disk,
         read::{Wanted, read},
@@ -52,6 +53,7 @@ pub(crate) struct Crew {
     pub(crate) keeper: Keeper,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) recency: Recency,
+    pub(crate) judge: Arc<Judge>,
     pub(crate) batch_bytes: u64,
 }
 
@@ -152,21 +154,15 @@ async fn recover_disk(finder: Arc<Finder>) -> Vec<Found> {
     while let Some(looked) = looking.join_next().await {
         learnt.add(looked.unwrap_or_default());
     }
-    let Crew {
-        directory,
-        keeper,
-        metrics,
-        recency,
-        batch_bytes,
-    } = finder.crew.clone();
+    let crew = finder.crew.clone();
     // Before anything is turned over.
-    recency.recall(&disk, &directory).await;
+    crew.recency.recall(&disk, &crew.directory).await;
     if disk.queue.is_abandoned() {
         return Vec::new();
     }
-    metrics.skipped_segments.inc_by(learnt.failed);
+    crew.metrics.skipped_segments.inc_by(learnt.failed);
     let newest = learnt.newest.map(|(_, segment)| segment);
-    let writer = Writer::new(disk, directory, keeper, metrics, batch_bytes, newest);
+    let writer = Writer::new(disk, crew, newest);
     tokio::spawn(writer.run(learnt.unsealed, ended));
     std::mem::take(&mut *finder.disputed.lock())
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    Config, DiskConfig, Epoch, Key, Memory, Record,
+    Admit, Clock, Config, DiskConfig, Epoch, Key, Memory, Record,
     format::{
         BLOCK, Secret,
         record::{Kind, span},
@@ -135,6 +135,7 @@ async fn find(disk: Arc<Disk>, slices: u64) {
         keeper: Keeper::volatile(16),
         metrics: Arc::new(Metrics::new(&Registry::new()).unwrap()),
         recency: Recency::new(None),
+        judge: Arc::new(Judge::new(0, 0, Clock::default(), Admit::Everything)),
         batch_bytes: 1 << 20,
     };
     let (before, begun) = (resident_bytes(), Instant::now());

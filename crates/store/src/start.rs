@@ -8,7 +8,8 @@ use std::{
 use prometheus::Registry;
 
 use crate::{
-    Budget, Config, DiskState, Error, Key, Memory, Record,
+    Budget, Config, DiskState, Error, Key, Record,
+    admission::Admission,
     config::DISKS_MAX,
     directory::Directory,
     ejection::Ejections,
@@ -17,6 +18,8 @@ use crate::{
         file::Found,
         keeper::{Keeper, Past},
     },
+    judge::Judge,
+    leaving,
     log::{
         Disk,
         open::{Wish, open},
@@ -33,7 +36,7 @@ use crate::{
 /// at most.
 const RAM_SHARD_BYTES: u64 = 32 << 20;
 /// What a record takes in RAM besides its payload: the cache's own record, its key, its links.
-const RAM_RECORD_BYTES: usize = 256;
+pub const RAM_RECORD_BYTES: usize = 256;
 /// Bits of a sequence number that count within a session: a trillion puts.
 const SESSION_SHIFT: u32 = 40;
 
@@ -41,7 +44,7 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
     config.check()?;
     let metrics = Arc::new(Metrics::new(registry)?);
     let weigh = |_: &Key, record: &Record| record.bytes.len() + RAM_RECORD_BYTES;
-    let ram = Memory::with_shard_bytes(config.ram_bytes, RAM_SHARD_BYTES, weigh);
+    let ram = leaving::ram(config.ram_bytes, RAM_SHARD_BYTES, weigh);
     let (keeper, past) = open_journal(&config).await;
     let session = past.as_ref().map_or(0, |past| past.session);
     let tags = Tags::new(&past.as_ref().map_or_else(random::id, |past| past.store));
@@ -49,6 +52,7 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
     let directory = Arc::new(directory.with_records_max(config.disk_records_max));
     let disks = open_disks(&config, past.as_ref()).await;
     let recency = Recency::new(config.state_dir.clone());
+    let judge = Arc::new(judge(&config, &disks));
     let forgotten = past.map(|past| past.forgotten).unwrap_or_default();
     let recovery = recovery::start(
         &disks,
@@ -58,6 +62,7 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
             keeper: keeper.clone(),
             metrics: Arc::clone(&metrics),
             recency: recency.clone(),
+            judge: Arc::clone(&judge),
             batch_bytes: config.write_batch_bytes,
         },
     );
@@ -65,7 +70,16 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
     // What takes longer goes on in the background.
     let _ = tokio::time::timeout(config.recovery_wait, recovery.done()).await;
     let budget = Budget::new(config.slices_bytes_max(), config.held_bytes / 2);
+    let admission = Arc::new(Admission {
+        directory: Arc::clone(&directory),
+        judge,
+        disks: open_ones(&disks),
+        wanted: !disks.is_empty(),
+        payload_bytes_max: longest_payload(config.segment_bytes),
+        metrics: Arc::clone(&metrics),
+    });
     let fetcher = Fetcher {
+        admission: Arc::clone(&admission),
         budget: budget.clone(),
         memory_wait: config.memory_wait,
         directory: Arc::clone(&directory),
@@ -79,8 +93,8 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
     Ok(Inner {
         ram_bytes_max: config.ram_bytes,
         budget,
-        payload_bytes_max: longest_payload(config.segment_bytes),
         directory,
+        admission,
         disks,
         keeper,
         metrics,
@@ -151,6 +165,19 @@ fn open_ones(slots: &[Slot]) -> Vec<Arc<Disk>> {
         Slot::LeftOut { .. } => None,
     });
     disks.collect()
+}
+
+/// The policy of all disks that could be opened.
+fn judge(config: &Config, slots: &[Slot]) -> Judge {
+    let (mut capacity, mut writes) = (0, 0_u64);
+    for (slot, disk) in slots.iter().zip(&config.disks) {
+        if let Slot::Open(open) = slot {
+            let bytes = open.capacity_bytes();
+            capacity += bytes;
+            writes = writes.saturating_add(disk.writes_per_day.bytes(bytes));
+        }
+    }
+    Judge::new(capacity, writes, config.clock.clone(), config.admit)
 }
 
 fn left_out(path: PathBuf, state: DiskState) -> Slot {

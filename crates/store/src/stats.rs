@@ -13,6 +13,10 @@ pub struct Stats {
     pub ram_bytes_max: u64,
     /// Bytes of RAM that the index of the disks takes.
     pub index_bytes: u64,
+    /// Bytes of RAM that the policy of what gets onto the disks takes.
+    pub policy_bytes: u64,
+    /// Bytes that may be written to the disks just now.
+    pub write_budget_bytes: u64,
     /// Each configured disk, in the order of the configuration.
     pub disks: Vec<DiskStats>,
 }

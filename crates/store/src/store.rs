@@ -7,11 +7,12 @@ use prometheus::Registry;
 
 use crate::{
     Budget, Config, DiskState, DiskStats, Epoch, Error, Exhausted, Key, Record, Stats, Tier,
-    directory::{Directory, Put},
+    admission::Admission,
+    directory::Directory,
     fetch::Fetcher,
     journal::keeper::Keeper,
     log::{Disk, batch::payload_bytes_max, queue::Why},
-    metrics::{Metrics, Unadmitted},
+    metrics::Metrics,
     recency::{Recency, Routine},
     recovery::Recovered,
     start,
@@ -29,8 +30,8 @@ pub struct Store(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) ram_bytes_max: u64,
     pub(crate) budget: Budget,
-    pub(crate) payload_bytes_max: u64,
     pub(crate) directory: Arc<Directory>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) disks: Vec<Slot>,
     pub(crate) keeper: Keeper,
     pub(crate) metrics: Arc<Metrics>,
@@ -73,6 +74,17 @@ impl Store {
         self.0.directory.ram().get(key)
     }
 
+    /// Somebody wants the record, wherever it is or will be: what is wanted often gets onto the
+    /// disks and stays there. To be called once for each time that it is opened for somebody, before
+    /// it is looked up or put. A viewer who comes back within a minute is not counted again; without
+    /// one everybody counts. The viewer is a number that stands for nobody but the same again.
+    ///
+    /// A few atomic operations, no lock.
+    pub fn reference(&self, key: &Key, viewer: Option<u64>) {
+        let tag = self.0.directory.tag(key);
+        self.0.admission.judge.reference(viewer, tag);
+    }
+
     /// Where the record would come from. A look at the index only: the disk may still disappoint.
     pub fn tier(&self, key: &Key) -> Option<Tier> {
         self.0.directory.tier(key)
@@ -103,9 +115,10 @@ impl Store {
         &self.0.budget
     }
 
-    /// Keeps a record in place of an older one: in RAM at once, on disk as soon as the writer gets
-    /// to it. If the writer is too far behind, or the disks are in trouble, the record stays in
-    /// RAM only and a counter says so. Never blocks, never fails.
+    /// Keeps a record in place of an older one: in RAM at once, and on disk as soon as the writer
+    /// gets to it if it is worth that (see [`crate::policy`]); if not now, then perhaps when it
+    /// leaves RAM. If the writer is too far behind, or the disks are in trouble, the record stays
+    /// in RAM only. A counter says why. Never blocks, never fails.
     ///
     /// A record that is larger than a shard of the RAM tier (which has 32 MiB at least, or all of
     /// a smaller RAM tier) goes to disk only.
@@ -115,7 +128,7 @@ impl Store {
     ///
     /// The bytes are kept as they are: a small slice of a large buffer keeps all of the buffer.
     pub fn put(&self, key: Key, stamp: Epoch, bytes: Bytes) {
-        self.0.put(key, &Record { bytes, stamp });
+        self.0.admission.put(key, Record { bytes, stamp });
     }
 
     /// Drops a record from both tiers. It wins against writes that are queued and reads that are
@@ -124,7 +137,7 @@ impl Store {
     /// behind it the record may be back. Where that would be wrong, use [`Self::purge`].
     pub fn remove(&self, key: &Key) {
         self.0.directory.remove(key, |sequence| {
-            self.0.bury(*key, sequence, Why::Removed, None);
+            self.0.admission.bury(*key, sequence, Why::Removed, None);
         });
     }
 
@@ -199,63 +212,6 @@ impl Inner {
         })
     }
 
-    fn put(&self, key: Key, record: &Record) {
-        let target = self.target(&key, record.bytes.len() as u64);
-        let mut refused = None;
-        let queue = |sequence| match target {
-            Ok(disk) => {
-                let length = u32::try_from(record.bytes.len()).unwrap_or(u32::MAX);
-                let taken = disk.queue.offer(key, sequence, length);
-                refused = (!taken).then(|| {
-                    let closed = disk.queue.is_closed();
-                    if closed {
-                        Unadmitted::Closed
-                    } else {
-                        Unadmitted::Full
-                    }
-                });
-                taken.then_some(disk.number)
-            }
-            Err(reason) => {
-                refused = reason;
-                None
-            }
-        };
-        let bury = |sequence, but| self.bury(key, sequence, Why::Replaced, but);
-        let outcome = self.directory.put(key, record.clone(), queue, bury);
-        if let (Put::RamOnly, Some(reason)) = (outcome, refused) {
-            self.metrics.unadmitted(reason, 1);
-        }
-    }
-
-    /// Has what the disks hold of a key forgotten, but for one of them. Any may hold some of it.
-    fn bury(&self, key: Key, sequence: u64, why: Why, but: Option<u8>) {
-        for disk in self.open_disks() {
-            if Some(disk.number) != but {
-                disk.queue.bury(key, sequence, why);
-            }
-        }
-    }
-
-    /// The disk for a key: of those that are fit to be written to, the one that the key's hash
-    /// likes best, so that keys spread evenly and a lost disk moves its own keys only. The error
-    /// is the reason why there is none, if one was to be expected.
-    fn target(&self, key: &Key, bytes: u64) -> Result<&Arc<Disk>, Option<Unadmitted>> {
-        if self.disks.is_empty() {
-            return Err(None);
-        }
-        if bytes > self.payload_bytes_max {
-            return Err(Some(Unadmitted::TooLarge));
-        }
-        if self.directory.room() == 0 {
-            return Err(Some(Unadmitted::Index));
-        }
-        let tag = self.directory.tag(key);
-        let fit = self.open_disks().filter(|disk| disk.may_write());
-        fit.max_by(|one, other| one.preference(tag).total_cmp(&other.preference(tag)))
-            .ok_or(Some(Unadmitted::Faulty))
-    }
-
     pub(crate) fn stats(&self) -> Stats {
         let ram = self.directory.ram();
         Stats {
@@ -263,6 +219,8 @@ impl Inner {
             ram_records: ram.records(),
             ram_bytes_max: self.ram_bytes_max,
             index_bytes: self.directory.index_bytes(),
+            policy_bytes: self.admission.judge.memory_bytes(),
+            write_budget_bytes: self.admission.judge.budget_left_bytes(),
             disks: self
                 .disks
                 .iter()

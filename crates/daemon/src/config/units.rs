@@ -23,7 +23,7 @@ const MILLISECONDS: [(&str, u64); 5] = [
 ];
 
 /// Reads `512MiB`; `kB` is taken as `KB`.
-pub(super) fn parse_bytes(text: &str) -> Option<u64> {
+pub fn parse_bytes(text: &str) -> Option<u64> {
     let text = text.replace("kB", "KB");
     parse(&text, &BYTES)
 }
@@ -34,7 +34,7 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 /// Writes bytes in the largest unit that keeps the number whole, binary ones first.
-pub(super) fn show_bytes(bytes: u64) -> String {
+pub fn show_bytes(bytes: u64) -> String {
     let unit = BYTES
         .iter()
         .find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));

@@ -24,6 +24,7 @@ use crate::{
     Key, Memory, Record, Tier,
     config::DISKS_MAX,
     index::{Entry, Index, Place},
+    leaving::{self, Evicted, Moment},
     placement::Tags,
 };
 
@@ -41,6 +42,8 @@ pub(crate) struct Directory {
 
 #[derive(Default)]
 struct Shard {
+    /// The number of the last put or removal of any of its keys.
+    changed: u64,
     index: Index,
     pending: HashMap<Key, Pending>,
     reads: HashMap<Key, Waiting>,
@@ -191,21 +194,23 @@ impl Directory {
     /// Keeps a record in RAM and, if `queue` takes it for a disk, hooks it up to be written. Where
     /// something older may lie on a disk that will not have the new one behind it, `bury` is told
     /// to have that forgotten, but for the disk that it is told besides. Both get the sequence
-    /// number and must not block.
+    /// number and must not block. What had to make room in RAM is returned.
     pub(crate) fn put(
         &self,
         key: Key,
         record: Record,
         queue: impl FnOnce(u64) -> Option<u8>,
         bury: impl FnOnce(u64, Option<u8>),
-    ) -> Put {
+    ) -> (Put, Evicted) {
         let tag = self.tag(&key);
         let mut shard = self.shard(tag).lock();
-        self.ram.insert(key, record.clone());
+        let mut evicted = self.insert_in_ram(key, record.clone());
         // What is not known yet may be there all the same.
         let recovering = !shard.recovery.is_done();
         let older = self.unhook(&mut shard, tag, &key);
         let sequence = self.next_sequence();
+        shard.changed = sequence;
+        evicted.moment.is_caused_by(sequence);
         let target = queue(sequence);
         let only_there = |disk| older == Older::Lies(disk) && !recovering;
         let none = older == Older::Nothing && !recovering;
@@ -213,10 +218,45 @@ impl Directory {
             bury(sequence, target);
         }
         if target.is_none() {
-            return Put::RamOnly;
+            return (Put::RamOnly, evicted);
         }
         shard.pending.insert(key, Pending { sequence, record });
-        Put::Queued
+        (Put::Queued, evicted)
+    }
+
+    fn insert_in_ram(&self, key: Key, record: Record) -> Evicted {
+        // Before, and under the lock of the key: a change with a smaller number was made in RAM
+        // before it took its number, so that what is evicted now is what that change left.
+        let from = self.sequence.load(Ordering::SeqCst);
+        self.ram.insert(key, record);
+        Evicted {
+            records: leaving::take(),
+            moment: Moment::after(from),
+        }
+    }
+
+    /// Hooks up a record that has left RAM to be written, if `queue` takes it. Not if it lies on a
+    /// disk, may still be found on one or is on its way there. Nor if anything happened to a key of
+    /// its shard since: perhaps it was removed or replaced, and must not come back.
+    pub(crate) fn offer(
+        &self,
+        key: Key,
+        record: Record,
+        evicted: Moment,
+        queue: impl FnOnce(u64) -> bool,
+    ) {
+        let tag = self.tag(&key);
+        let mut shard = self.shard(tag).lock();
+        let is_there = shard.pending.contains_key(&key) || shard.index.find(tag).is_some();
+        let may_be_there = !shard.recovery.is_done();
+        let changed = !evicted.is_after(shard.changed) || self.ram.contains(&key);
+        if is_there || may_be_there || changed {
+            return;
+        }
+        let sequence = self.next_sequence();
+        if queue(sequence) {
+            shard.pending.insert(key, Pending { sequence, record });
+        }
     }
 
     /// Drops a record everywhere; `bury` has its remains on the disks forgotten, and must not
@@ -226,7 +266,9 @@ impl Directory {
         let mut shard = self.shard(tag).lock();
         self.ram.remove(key);
         self.unhook(&mut shard, tag, key);
-        bury(self.next_sequence());
+        let sequence = self.next_sequence();
+        shard.changed = sequence;
+        bury(sequence);
     }
 
     fn unhook(&self, shard: &mut Shard, tag: u64, key: &Key) -> Older {
@@ -266,14 +308,14 @@ impl Directory {
     }
 
     /// Ends a read of `entry`: unhooks it, and says what its waiters may have. The record goes
-    /// into RAM if nothing newer happened to the key.
+    /// into RAM if nothing newer happened to the key; what had to make room comes with it.
     pub(crate) fn end_read(
         &self,
         key: &Key,
         entry: &Entry,
         tell: &watch::Sender<Told>,
         outcome: Outcome,
-    ) -> Option<Record> {
+    ) -> Option<(Record, Evicted)> {
         let tag = entry.tag();
         let mut shard = self.shard(tag).lock();
         let ours = shard
@@ -291,8 +333,8 @@ impl Directory {
         match outcome {
             Outcome::Read(record) if ours => {
                 shard.index.used(tag);
-                self.ram.insert(*key, record.clone());
-                Some(record)
+                let evicted = self.insert_in_ram(*key, record.clone());
+                Some((record, evicted))
             }
             Outcome::Lost if known.place() == entry.place() => {
                 shard.index.remove(tag);
@@ -339,12 +381,13 @@ impl Directory {
         }
     }
 
-    /// Whether the record at `place` was used since it was written there.
-    pub(crate) fn is_used(&self, key: &Key, place: Place) -> bool {
+    /// Whether the record at `place` was used since it was written there; nothing if it does not
+    /// count any more.
+    pub(crate) fn is_used(&self, key: &Key, place: Place) -> Option<bool> {
         let tag = self.tag(key);
         let entry = self.shard(tag).lock().index.find(tag);
-        let here = entry.filter(|entry| entry.place() == place);
-        here.is_some_and(|entry| entry.uses() > 0 || self.ram.contains(key))
+        let here = entry.filter(|entry| entry.place() == place)?;
+        Some(here.uses() > 0 || self.ram.contains(key))
     }
 
     /// The record at `from` lies at `to` as well, from now on its only place. False if something

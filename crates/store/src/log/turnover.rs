@@ -1,5 +1,5 @@
-//! Emptying the oldest segment for its next use: first in, first out, but what was used since it
-//! was written is written once more.
+//! Emptying the oldest segment for its next use: first in, first out, but what is hot is written
+//! once more.
 
 use super::{
     batch::Job,
@@ -14,11 +14,12 @@ use crate::{
         segment::Entry,
     },
     index,
+    policy::Worth,
 };
 
 impl Writer {
-    /// Takes a segment's records out of the index. With `keep`, those that were used go on to the
-    /// open segment, up to half of it: so much of each segment is for new content at least.
+    /// Takes a segment's records out of the index. With `keep`, those that are worth it go on to
+    /// the open segment, as far as that leaves room for new content.
     pub(crate) async fn empty(&mut self, segment: usize, keep: bool) {
         let generation = self.disk.generation(segment);
         if generation == 0 {
@@ -26,32 +27,53 @@ impl Writer {
         }
         let entries = footer(&self.disk, segment, generation).await;
         let listed = entries.is_some();
-        let mut kept = Vec::new();
-        let mut budget = if keep { self.disk.segment_bytes / 2 } else { 0 };
-        for entry in entries.unwrap_or_default() {
-            let place = self.disk.place(segment, entry.start);
-            let used = entry.kind == Kind::Payload && self.directory.is_used(&entry.key, place);
-            if used && span(entry.length) <= budget {
-                budget -= span(entry.length);
-                kept.push(entry);
-            } else {
-                self.directory.evict(&entry.key, place);
-            }
+        let entries = entries.unwrap_or_default();
+        if keep {
+            let kept = self.worth_keeping(segment, &entries);
+            self.keep(segment, &kept).await;
         }
-        self.keep(segment, kept).await;
+        for entry in &entries {
+            // What was moved has another place by now.
+            let place = self.disk.place(segment, entry.start);
+            self.directory.evict(&entry.key, place);
+        }
         if !listed {
             let base = self.disk.base(segment);
             self.directory
                 .evict_range(self.disk.number, &(base..base + self.disk.segment_bytes));
         }
-        self.metrics.evicted_segments.inc();
+        self.judge.filled();
+        let age = self.opened[segment].map(|opened| self.judge.now().saturating_sub(opened));
+        self.metrics.evicted(&self.disk.path.to_string_lossy(), age);
     }
 
-    /// Writes records to the open segment once more, a batch at a time. What cannot be kept leaves
-    /// the index.
-    async fn keep(&mut self, segment: usize, entries: Vec<Entry>) {
+    /// The records of a segment that are to be written once more.
+    fn worth_keeping(&self, segment: usize, entries: &[Entry]) -> Vec<Entry> {
+        let current = entries.iter().filter_map(|entry| {
+            let place = self.disk.place(segment, entry.start);
+            let is_payload = entry.kind == Kind::Payload;
+            let used = self.directory.is_used(&entry.key, place);
+            Some((*entry, used.filter(|_| is_payload)?))
+        });
+        let current: Vec<_> = current.collect();
+        let worth = |(entry, is_used): &(Entry, bool)| {
+            // Nobody counts who wants a head: being read is what it is judged by.
+            let worth = match (entry.key.is_head(), *is_used) {
+                (true, true) => Worth::MOST,
+                (true, false) => Worth::NOTHING,
+                (false, is_used) => self.judge.worth(self.directory.tag(&entry.key), is_used),
+            };
+            (span(entry.length), worth)
+        };
+        let worths: Vec<_> = current.iter().map(worth).collect();
+        let kept = self.judge.kept(&worths, self.disk.segment_bytes);
+        kept.into_iter().map(|place| current[place].0).collect()
+    }
+
+    /// Writes records to the open segment once more, a batch at a time, as far as there is room.
+    async fn keep(&mut self, segment: usize, entries: &[Entry]) {
         let (mut jobs, mut bytes) = (Vec::new(), 0);
-        for entry in &entries {
+        for entry in entries {
             if let Some(job) = self.reread(segment, entry).await {
                 bytes += span(entry.length);
                 jobs.push(job);
@@ -62,21 +84,19 @@ impl Writer {
             }
         }
         self.append_kept(jobs).await;
-        for entry in &entries {
-            // Where it was moved it has another place by now.
-            self.directory
-                .evict(&entry.key, self.disk.place(segment, entry.start));
-        }
     }
 
     async fn append_kept(&mut self, mut jobs: Vec<Job>) {
         jobs.truncate(self.fitting(&jobs, self.reserved));
-        if !jobs.is_empty()
-            && self.disk.may_write()
-            && let Err(error) = self.append(&jobs).await
-        {
-            self.trouble(&error, "used records could not be kept");
+        if jobs.is_empty() || !self.disk.may_write() {
+            return;
         }
+        if let Err(error) = self.append(&jobs).await {
+            self.trouble(&error, "hot records could not be kept");
+        }
+        let bytes = jobs.iter().map(|job| job.bytes.len() as u64).sum();
+        self.judge.wrote(bytes);
+        self.metrics.reinserted_records.inc_by(jobs.len() as u64);
     }
 
     /// The record that `entry` lists, read and checked.

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! queue ▶ batch ▶ open segment ▶ full? seal it, open the oldest (which was emptied ahead of time),
-//!                                empty the next oldest: what was used since it was written is
-//!                                written again, the rest leaves the index
+//!                                empty the next oldest: what is worth it is written again, the
+//!                                rest leaves the index
 //! ```
 //!
 //! Trouble never stops it: what could not be written stays in RAM only, the disk is left alone for
@@ -11,7 +11,7 @@
 //! that could not be written is noted in the journal, as a line that has the disk's content
 //! forgotten at the next start.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Disk,
@@ -27,7 +27,9 @@ use crate::{
         segment::{Entry, encode_footer, encode_opening, footer_bytes},
     },
     journal::keeper::Keeper,
+    judge::Judge,
     metrics::{Metrics, Unadmitted},
+    recovery::Crew,
 };
 
 /// The writer of one disk, and what it knows of the segments.
@@ -36,7 +38,10 @@ pub(crate) struct Writer {
     pub(crate) directory: Arc<Directory>,
     pub(crate) keeper: Keeper,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) judge: Arc<Judge>,
     pub(crate) batch_bytes: u64,
+    /// When each segment was opened, if in this run.
+    pub(crate) opened: Vec<Option<Duration>>,
     open: Option<Open>,
     /// The segment to be opened next: the oldest.
     next: usize,
@@ -60,21 +65,19 @@ impl Drop for Ended {
 
 impl Writer {
     /// A writer that goes on after the segment that was opened last.
-    pub(crate) fn new(
-        disk: Arc<Disk>,
-        directory: Arc<Directory>,
-        keeper: Keeper,
-        metrics: Arc<Metrics>,
-        batch_bytes: u64,
-        newest: Option<usize>,
-    ) -> Self {
-        let next = newest.map_or(0, |newest| (newest + 1) % disk.segments());
+    pub(crate) fn new(disk: Arc<Disk>, crew: Crew, newest: Option<usize>) -> Self {
+        let segments = disk.segments();
+        let next = newest.map_or(0, |newest| (newest + 1) % segments);
+        let used = (0..segments).filter(|segment| disk.generation(*segment) > 0);
+        crew.judge.found(used.count() as u64 * disk.segment_bytes);
         Self {
             disk,
-            directory,
-            keeper,
-            metrics,
-            batch_bytes,
+            directory: crew.directory,
+            keeper: crew.keeper,
+            metrics: crew.metrics,
+            judge: crew.judge,
+            batch_bytes: crew.batch_bytes,
+            opened: vec![None; segments],
             open: None,
             next,
             next_is_empty: false,
@@ -233,6 +236,7 @@ impl Writer {
         let (segment, generation) = (self.next, self.directory.next_sequence());
         self.write_opening(segment, generation).await?;
         self.disk.set_generation(segment, generation);
+        self.opened[segment] = Some(self.judge.now());
         self.open = Some(Open::new(segment, generation));
         self.removals_unsynced = false;
         self.next = (segment + 1) % self.disk.segments();

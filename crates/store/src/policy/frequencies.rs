@@ -23,10 +23,15 @@ use super::worth::{Worth, half_lives};
 const WAYS: usize = 8;
 /// Bytes of a bucket as [`super::Policy::tell`] tells it.
 pub const TOLD_BYTES: usize = WAYS * size_of::<u32>();
-/// Slots for each record that the disks can hold: for those, and for three times as many that are
-/// not held.
-const SLOTS_PER_RECORD: u64 = 4;
-/// 2^32 bytes of slots: more than 250 TB of 1 MiB records fill.
+/// Slots for each record that the disks can hold: for those, and for twice as many that are not
+/// held. With the index (48 bytes a record at most) that stays below 64 bytes.
+const SLOTS_PER_RECORD: u64 = 3;
+/// Records are taken to be of this size. Smaller ones share the memory: what was asked for once is
+/// forgotten sooner.
+const RECORD_BYTES: u64 = 1 << 20;
+/// 64 KiB of slots.
+const BUCKETS_MIN: u64 = 1 << 11;
+/// 2^32 bytes of slots: more than 350 TB of 1 MiB records fill.
 const BUCKETS_MAX: u64 = 1 << 27;
 const STEPS: f64 = 256.0;
 /// A level that is so far from now is of another turn of the numbers: 64 half-lives.
@@ -39,9 +44,8 @@ pub(super) struct Frequencies {
 }
 
 impl Frequencies {
-    pub(super) fn new(capacity_bytes: u64, record_bytes: u64) -> Self {
-        let records = capacity_bytes / record_bytes.max(1);
-        let buckets = (records * SLOTS_PER_RECORD / WAYS as u64).clamp(128, BUCKETS_MAX);
+    pub(super) fn new(capacity_bytes: u64) -> Self {
+        let buckets = buckets_for(capacity_bytes);
         let slots = usize::try_from(buckets).unwrap_or(1) * WAYS;
         Self {
             slots: (0..slots).map(|_| AtomicU32::new(0)).collect(),
@@ -49,8 +53,8 @@ impl Frequencies {
         }
     }
 
-    /// Counts a reference, and says what the slice was worth before and is worth now.
-    pub(super) fn count(&self, tag: u64, now: Duration) -> (Worth, Worth) {
+    /// Counts a reference.
+    pub(super) fn count(&self, tag: u64, now: Duration) {
         let (at, clock) = (half_lives(now), clock(now));
         let (mut place, mut least) = (None, (i16::MAX, &self.slots[0], 0));
         for slot in self.bucket(tag) {
@@ -75,7 +79,6 @@ impl Frequencies {
         let changed = u32::from(fingerprint(tag)) << 16 | u32::from(level);
         // Whoever is quicker counts.
         let _lost = slot.compare_exchange(held, changed, Ordering::Relaxed, Ordering::Relaxed);
-        (before, Worth::new(after))
     }
 
     pub(super) fn worth(&self, tag: u64, now: Duration) -> Worth {
@@ -89,10 +92,6 @@ impl Frequencies {
         let age = of_tag.next().map(|held| age(held, clock));
         age.filter(|age| *age > STALE)
             .map_or(Worth::NOTHING, |age| Worth::new(f64::from(age) / STEPS))
-    }
-
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.slots.len() * size_of::<AtomicU32>()
     }
 
     pub(super) fn buckets(&self) -> u64 {
@@ -168,6 +167,16 @@ impl Frequencies {
     }
 }
 
+fn buckets_for(capacity_bytes: u64) -> u64 {
+    let records = capacity_bytes / RECORD_BYTES;
+    (records * SLOTS_PER_RECORD / WAYS as u64).clamp(BUCKETS_MIN, BUCKETS_MAX)
+}
+
+/// What a table takes for disks of so many bytes.
+pub(super) fn memory_bytes(capacity_bytes: u64) -> u64 {
+    buckets_for(capacity_bytes) * TOLD_BYTES as u64
+}
+
 /// Never zero, so that no slot in use is.
 fn fingerprint(tag: u64) -> u16 {
     let [low, high, ..] = tag.to_le_bytes();
@@ -215,7 +224,7 @@ mod tests {
     }
 
     fn frequencies() -> Frequencies {
-        Frequencies::new(1 << 30, 1 << 20)
+        Frequencies::new(8 << 30)
     }
 
     fn near(worth: Worth, log2: f64) -> bool {
@@ -231,11 +240,8 @@ mod tests {
         }
         assert!(near(frequencies.worth(tag(1), DAY), 3.0));
         assert!(near(frequencies.worth(tag(1), DAY * 5), 2.0));
-        let (before, after) = frequencies.count(tag(1), DAY * 9);
-        assert!(
-            near(before, 1.0) && near(after, 3_f64.log2()),
-            "{before:?} {after:?}"
-        );
+        frequencies.count(tag(1), DAY * 9);
+        assert!(near(frequencies.worth(tag(1), DAY * 9), 3_f64.log2()));
     }
 
     #[test]
@@ -294,7 +300,7 @@ mod tests {
 
     /// What a table tells another one at another time, which may have another size.
     fn recalled(told: &Frequencies, capacity_bytes: u64, now: Duration) -> Frequencies {
-        let other = Frequencies::new(capacity_bytes, 1 << 20);
+        let other = Frequencies::new(capacity_bytes);
         let mut bytes = Vec::new();
         told.tell(0..told.buckets(), DAY, &mut bytes);
         for (bucket, told_bytes) in (0..).zip(bytes.chunks(TOLD_BYTES)) {
@@ -311,7 +317,7 @@ mod tests {
                 told.count(tag(number), DAY);
             }
         }
-        for capacity_bytes in [1 << 30, 1 << 29, 1 << 31, 3 << 29, 7 << 30] {
+        for capacity_bytes in [8 << 30, 4 << 30, 16 << 30, 12 << 30, 56 << 30] {
             for now in [Duration::ZERO, DAY, DAY * 900] {
                 let recalled = recalled(&told, capacity_bytes, now);
                 let right = (0..400).filter(|number| {
@@ -342,7 +348,9 @@ mod tests {
     }
 
     #[test]
-    fn it_takes_16_bytes_a_record() {
-        assert_eq!(frequencies().memory_bytes(), 16 << 10);
+    fn it_takes_12_bytes_a_record() {
+        let table = Frequencies::new(1 << 40);
+        assert_eq!(memory_bytes(1 << 40), 12 << 20);
+        assert_eq!(table.slots.len() * size_of::<AtomicU32>(), 12 << 20);
     }
 }

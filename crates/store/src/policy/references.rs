@@ -37,8 +37,8 @@ impl References {
         true
     }
 
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.0.len() * size_of::<AtomicU32>()
+    pub(super) const fn memory_bytes() -> u64 {
+        (SLOTS * size_of::<AtomicU32>()) as u64
     }
 }
 

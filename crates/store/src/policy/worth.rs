@@ -17,6 +17,10 @@ impl Worth {
     pub const NOTHING: Self = Self(f64::NEG_INFINITY);
     /// Asked for once, just now.
     pub const ONCE: Self = Self(0.0);
+    /// Asked for twice, just now.
+    pub const TWICE: Self = Self(1.0);
+    /// As much as anything can be worth.
+    pub const MOST: Self = Self(f64::MAX);
     /// More than anything can be worth.
     pub const BEYOND_ALL: Self = Self(f64::INFINITY);
 
@@ -33,13 +37,6 @@ impl Worth {
     pub const fn max(self, other: Self) -> Self {
         Self(self.0.max(other.0))
     }
-
-    /// What a record of so many bytes and this worth adds to its segment's heat. Heat grows with
-    /// `now` as fast as worth decays, so that sums of it stay comparable and need no upkeep; the
-    /// numbers last for ten years of `now`.
-    pub fn heat(self, bytes: u64, now: Duration) -> f64 {
-        real(bytes) * (half_lives(now) + self.0).exp2()
-    }
 }
 
 /// `now` in half-lives.
@@ -53,23 +50,4 @@ pub(crate) fn half_lives(now: Duration) -> f64 {
 )]
 pub(crate) fn real(number: u64) -> f64 {
     number as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn heat_of_a_reference_now_is_twice_that_of_one_a_half_life_ago() {
-        let (early, late) = (Duration::from_hours(1), Duration::from_hours(1) + HALF_LIFE);
-        let ratio = Worth::ONCE.heat(1000, late) / Worth::ONCE.heat(1000, early);
-        assert!((ratio - 2.0).abs() < 1e-9);
-        assert!(Worth::NOTHING.heat(1000, late) < f64::MIN_POSITIVE);
-    }
-
-    #[test]
-    fn heat_lasts_for_ten_years() {
-        let late = Duration::from_hours(24 * 3650);
-        assert!(Worth::new(12.0).heat(1 << 40, late).is_finite());
-    }
 }

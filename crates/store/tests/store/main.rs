@@ -15,6 +15,7 @@ mod faults;
 mod killed;
 mod memory;
 mod oracle;
+mod policy;
 mod powercut;
 mod purge;
 mod recency;

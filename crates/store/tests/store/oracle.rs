@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use disk::Faults;
 use prometheus::Registry;
-use store::{Config, DiskConfig, Epoch, Key, Record, Store, Tier};
+use store::{Admit, Config, DiskConfig, Epoch, Key, Record, Store, Tier};
 
 /// A key that no other number has.
 pub(crate) fn key(number: u64) -> Key {
@@ -80,6 +80,8 @@ impl Place {
             write_batch_bytes: 32 << 10,
             recovery_wait: std::time::Duration::from_mins(1),
             engine: crate::ENGINE,
+            // These tests are of the log; `policy` tests what gets into it.
+            admit: Admit::Everything,
             ..Config::default()
         };
         place

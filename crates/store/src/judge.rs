@@ -1,0 +1,146 @@
+//! Who decides what gets onto the disks and what stays there: the policy with a clock.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    Admit,
+    policy::{Admission, KEPT_MAX, Policy, Settings, Worth, kept},
+};
+
+/// For so long what an earlier run used counts as asked for twice.
+const LEARNING: Duration = Duration::from_hours(4 * 24);
+const USED: Worth = Worth::TWICE;
+
+/// The time since a moment that stays the same. Only differences matter.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Duration + Send + Sync>);
+
+impl Clock {
+    /// A clock of the caller's own, for tests and simulations.
+    pub fn new(now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    fn now(&self) -> Duration {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        let begun = Instant::now();
+        Self::new(move || begun.elapsed())
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({:?})", self.now())
+    }
+}
+
+/// The policy of all disks of a store.
+pub(crate) struct Judge {
+    policy: Policy,
+    capacity_bytes: u64,
+    clock: Clock,
+    admit: Admit,
+}
+
+impl Judge {
+    pub(crate) fn new(
+        capacity_bytes: u64,
+        disk_writes_per_day: u64,
+        clock: Clock,
+        admit: Admit,
+    ) -> Self {
+        let settings = Settings {
+            capacity_bytes,
+            disk_writes_per_day,
+        };
+        Self {
+            policy: Policy::new(&settings),
+            capacity_bytes,
+            clock,
+            admit,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    pub(crate) fn reference(&self, viewer: Option<u64>, tag: u64) {
+        self.policy.reference(viewer, tag, self.now());
+    }
+
+    pub(crate) fn missed(&self, bytes: u64) {
+        self.policy.missed(bytes, self.now());
+    }
+
+    pub(crate) fn admits(&self, tag: u64) -> Admission {
+        match self.admit {
+            Admit::Everything => Admission::Write,
+            Admit::Proven => self.policy.admits(tag, self.now()),
+        }
+    }
+
+    pub(crate) fn wrote(&self, bytes: u64) {
+        self.policy.wrote(bytes);
+    }
+
+    pub(crate) fn filled(&self) {
+        self.policy.filled();
+    }
+
+    pub(crate) fn found(&self, bytes: u64) {
+        self.policy.found(bytes);
+    }
+
+    /// What a record that was in use is worth. Where everything is admitted whatever was read from
+    /// disk stays: nobody counts.
+    pub(crate) fn worth(&self, tag: u64, is_used: bool) -> Worth {
+        match self.admit {
+            Admit::Everything if is_used => Worth::MOST,
+            Admit::Everything => Worth::NOTHING,
+            Admit::Proven => {
+                let now = self.now();
+                let counted = self.policy.worth(tag, now);
+                // What was counted before a restart is forgotten, and what was used is not.
+                let is_remembered = is_used && now < LEARNING;
+                if is_remembered {
+                    counted.max(USED)
+                } else {
+                    counted
+                }
+            }
+        }
+    }
+
+    /// Which of these records of a segment, told by bytes and worth, are written once more: their
+    /// indexes in order.
+    pub(crate) fn kept(&self, records: &[(u64, Worth)], segment_bytes: u64) -> Vec<usize> {
+        let (price, room) = match self.admit {
+            // As much for what is new: it has no other way to make itself known than to be there.
+            Admit::Everything => (Worth::ONCE, segment_bytes / 2),
+            Admit::Proven => (
+                self.policy.keeping_price(),
+                segment_bytes / KEPT_MAX.1 * KEPT_MAX.0,
+            ),
+        };
+        let mut kept = kept(records, price, room);
+        // They are read in the order in which they lie.
+        kept.sort_unstable();
+        kept
+    }
+
+    pub(crate) fn budget_left_bytes(&self) -> u64 {
+        self.policy.budget_left_bytes()
+    }
+
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        Policy::memory_bytes(self.capacity_bytes)
+    }
+}
