@@ -73,10 +73,11 @@ impl Gate {
             return site.preflight(&request);
         }
         let (answer, session) = match site.admit(&request, &self.node) {
-            Ok(Admitted { name, session }) => (
-                self.cache.answer(&request, name, &site.rules).await,
-                session,
-            ),
+            Ok(Admitted { name, session }) => {
+                let viewer = self.cache.viewer(&request, session.as_deref());
+                let answer = self.cache.answer_for(viewer, &request, name, &site.rules);
+                (answer.await, session)
+            }
             Err(error) => (Err(error), None),
         };
         let mut response = answer.unwrap_or_else(|error| error.into_response(&self.node));

@@ -10,7 +10,7 @@ use semantics::{
 };
 
 use crate::{
-    Cache, Inner, SiteRules,
+    Cache, Inner, SiteRules, Viewer,
     filling::Failure,
     head::{Entry, Head},
     id::ObjectId,
@@ -22,6 +22,7 @@ use crate::{
 /// One request on its way.
 pub(crate) struct Visit<'a> {
     pub(crate) inner: &'a Arc<Inner>,
+    pub(crate) viewer: Viewer,
     pub(crate) request: &'a Request,
     pub(crate) name: ObjectName,
     pub(crate) id: ObjectId,
@@ -38,7 +39,27 @@ enum Verdict {
 }
 
 impl Cache {
-    /// Answers a GET or HEAD for `name`. The gate has decided that the viewer may have it.
+    /// Who asks: by session if the gate knows one, otherwise by address.
+    pub fn viewer(&self, request: &Request, session: Option<&str>) -> Viewer {
+        self.inner.viewers.number(request, session)
+    }
+
+    /// As [`Self::answer_for`], for the viewer at the request's address.
+    ///
+    /// # Errors
+    /// As [`Self::answer_for`].
+    pub async fn answer(
+        &self,
+        request: &Request,
+        name: ObjectName,
+        rules: &Arc<SiteRules>,
+    ) -> Result<Response, Error> {
+        let viewer = self.viewer(request, None);
+        self.answer_for(viewer, request, name, rules).await
+    }
+
+    /// Answers a GET or HEAD for `name`. The gate has decided that the viewer may have it. What one
+    /// viewer wants again within a minute does not count as popular.
     ///
     /// Cancel safe: a fill that this request began goes on without it.
     ///
@@ -46,8 +67,9 @@ impl Cache {
     /// What could not be answered: malformed ranges (400), or upstream's failure by its name in
     /// RFC 9209. No error is returned once a body has begun; from then on the body itself ends
     /// with an error.
-    pub async fn answer(
+    pub async fn answer_for(
         &self,
+        viewer: Viewer,
         request: &Request,
         name: ObjectName,
         rules: &Arc<SiteRules>,
@@ -57,6 +79,7 @@ impl Cache {
         let id = ObjectId::of(&name);
         let visit = Visit {
             inner: &self.inner,
+            viewer,
             request,
             name,
             id,

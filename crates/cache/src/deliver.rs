@@ -8,7 +8,7 @@ use message::{Body, BodyStream, Error, Timestamp};
 use store::{Key, Reservation};
 
 use crate::{
-    Inner,
+    Inner, Viewer,
     fill::{Claim, Leg, Run},
     filling::{Failure, Filling, Follower},
     flights::{Joined, Lease},
@@ -50,6 +50,7 @@ pub(crate) enum FirstByte {
 /// A reader's way through a range.
 pub(crate) struct Delivery {
     inner: Arc<Inner>,
+    viewer: Viewer,
     head: Arc<Head>,
     at: Timestamp,
     wanted: Range<u64>,
@@ -59,12 +60,14 @@ pub(crate) struct Delivery {
 impl Delivery {
     pub(crate) fn new(
         inner: Arc<Inner>,
+        viewer: Viewer,
         head: Arc<Head>,
         at: Timestamp,
         wanted: Range<u64>,
     ) -> Self {
         Self {
             inner,
+            viewer,
             head,
             at,
             wanted,
@@ -173,6 +176,8 @@ impl Delivery {
     /// Finds the slice that comes next, or begins its fill, and the fills of those behind it.
     async fn open(&self) -> Result<Slice, Failure> {
         let slice = self.slice();
+        let key = self.head.version.slice_key(slice);
+        self.inner.store.reference(&key, Some(self.viewer.number()));
         let opened = self
             .inner
             .open(&self.head, slice, self.offset_in_slice(), self.at)

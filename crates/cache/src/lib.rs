@@ -24,6 +24,7 @@ mod pass;
 mod place;
 mod present;
 mod reply;
+mod viewer;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ use tokio_util::task::TaskTracker;
 
 pub use config::{Config, SiteRules};
 pub use geometry::{SLICE_BYTES, WHOLE_BYTES_MAX};
+pub use viewer::Viewer;
 
 use crate::{
     filling::Filling,
@@ -42,6 +44,7 @@ use crate::{
     learn::{Learning, Subject},
     metrics::Metrics,
     place::Places,
+    viewer::Viewers,
 };
 
 /// The cache of one node. Cheap to clone.
@@ -70,6 +73,7 @@ struct Inner {
     slices: Arc<Flights<Key, Filling>>,
     places: Places,
     unique: Unique,
+    viewers: Viewers,
     tasks: TaskTracker,
     metrics: Metrics,
 }
@@ -94,6 +98,7 @@ impl Cache {
             slices: Flights::new(),
             places: Places::new(&config, &metrics),
             unique: Unique::default(),
+            viewers: Viewers::default(),
             tasks: TaskTracker::new(),
             metrics,
             config,
