@@ -1,6 +1,10 @@
 //! Why a command failed.
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use daemon::config::{EX_CONFIG, Report};
 
@@ -36,6 +40,14 @@ pub(crate) enum Error {
     /// A certificate could not be made.
     #[error("making a certificate")]
     Certificate(#[from] rcgen::Error),
+    /// A trace that cannot be read or written.
+    #[error("{}", path.display())]
+    Trace {
+        /// Which.
+        path: PathBuf,
+        /// Why, with the number of the line or record.
+        source: traces::Error,
+    },
     /// A node did not start.
     #[error("a node did not start")]
     Node(#[from] node::Error),
@@ -50,6 +62,14 @@ impl Error {
         }
     }
 
+    /// What turns an error of the trace at `path` into ours.
+    pub(crate) fn of_trace(path: &Path) -> impl Fn(traces::Error) -> Self {
+        move |source| Self::Trace {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
     /// What the process ends with: 78 for a config, as `sysexits.h` has it, else 1.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
@@ -60,6 +80,7 @@ impl Error {
             | Self::Argument(_)
             | Self::Runtime(_)
             | Self::Certificate(_)
+            | Self::Trace { .. }
             | Self::Node(_) => ExitCode::FAILURE,
         }
     }

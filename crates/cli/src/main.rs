@@ -6,6 +6,8 @@ mod error;
 mod keys;
 mod output;
 mod sign;
+mod simulate;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,10 @@ Examples:
       a URL whose token is good for all of /films/1 and inherited by relative URLs
   millpond check /etc/millpond/edge.toml
       every problem at once, each with its line; exit code 78 if there is any
+  millpond trace --preset n --scale 0.1 --output n.trace
+      a tenth of a made-up workload: two weeks of a large film catalogue
+  millpond simulate n.trace --slices whole --segment 1GiB --warmup 7 --sweep --plot n.svg
+      hits, upstream and disk writes of boxes of eight sizes
 
 Exit codes: 0 done, 1 failed (why is on standard error), 2 bad arguments, 78 a config with problems.";
 
@@ -45,6 +51,10 @@ enum Action {
     Sign(sign::Arguments),
     /// Check a config file of an edge or a shield: every error at once, each with its line.
     Check(check::Arguments),
+    /// Write a synthetic trace of requests.
+    Trace(trace::Arguments),
+    /// Size a box: what a node would do with a trace, beside LRU and the offline optimum.
+    Simulate(simulate::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +63,8 @@ fn main() -> ExitCode {
         Action::Keys(action) => keys::run(&action),
         Action::Sign(arguments) => sign::run(&arguments),
         Action::Check(arguments) => check::run(&arguments),
+        Action::Trace(arguments) => trace::run(&arguments),
+        Action::Simulate(arguments) => simulate::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,6 +23,15 @@ pub(crate) fn refresh(text: &str) {
     };
 }
 
+/// Shows on standard error how far something is, in one line that the next call writes over; an
+/// empty one clears it. Where there is no terminal nobody waits, and nothing is shown.
+pub(crate) fn progress(text: &str) {
+    let mut out = io::stderr().lock();
+    if out.is_terminal() {
+        let _gone = write!(out, "\r\x1b[2K{text}").and_then(|()| out.flush());
+    }
+}
+
 /// Prints an error and what caused it to standard error.
 pub(crate) fn complain(error: &Error) {
     let mut text = format!("millpond: {error}");

@@ -190,3 +190,61 @@ fn every_command_has_a_help_text() {
         );
     }
 }
+
+#[test]
+fn a_trace_is_made_and_a_box_is_sized_by_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let made = [
+        "trace", "--preset", "a", "--scale", "0.002", "--days", "2", "--output", "a.trace",
+    ];
+    assert!(millpond(folder, &made).status.success());
+    let size = [
+        "simulate",
+        "a.trace",
+        "--disk",
+        "25%,50%",
+        "--slices",
+        "whole",
+        "--segment",
+        "256MB",
+        "--plot",
+        "a.svg",
+    ];
+    let told = millpond(folder, &size);
+    assert!(told.status.success(), "{told:?}");
+    let table = text(&told.stdout);
+    for word in ["millpond", "lru", "optimum", "DWPD", "missed/LRU"] {
+        assert!(table.contains(word), "{word} in {table}");
+    }
+    assert!(
+        fs::read_to_string(folder.join("a.svg"))
+            .unwrap()
+            .starts_with("<svg")
+    );
+}
+
+#[test]
+fn a_bad_trace_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let header = "unix_ms,client,object,offset,length,object_size";
+    for (lines, line) in [
+        ("1,1,1,0,10,10\n2,1,1,0,ten,10\n", "3"),
+        ("5,1,1,0,10,10\n4,1,1,0,10,10\n", "3"),
+        ("1,1,1,0,10\n", "2"),
+    ] {
+        fs::write(folder.join("bad.csv"), format!("{header}\n{lines}")).unwrap();
+        let refused = millpond(folder, &["simulate", "bad.csv", "--disk", "1GiB"]);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let told = text(&refused.stderr);
+        assert!(
+            told.contains("bad.csv") && told.contains(&format!("record {line}")),
+            "{told}"
+        );
+    }
+    let absent = millpond(folder, &["simulate", "absent.csv", "--disk", "1GiB"]);
+    assert_eq!(absent.status.code(), Some(1));
+    let nothing = millpond(folder, &["simulate", "bad.csv"]);
+    assert_eq!(nothing.status.code(), Some(2));
+}

@@ -1,0 +1,98 @@
+//! A request, cut into the slices that a node knows.
+
+use std::time::Duration;
+
+use traces::Request;
+
+/// How to cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// As a node does.
+    Slices,
+    /// Not at all: an object is a slice.
+    Whole,
+}
+
+/// A slice that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// Since the trace's start.
+    pub(crate) at: Duration,
+    pub(crate) viewer: u64,
+    /// The slice's name: an object's number and an index, mixed to 64 bits.
+    pub(crate) tag: u64,
+    /// Bytes of the whole slice: it is fetched and held as a whole.
+    pub(crate) bytes: u64,
+    /// Bytes of it that the viewer wants.
+    pub(crate) wanted: u64,
+}
+
+impl Cut {
+    /// The slices of a request, in order.
+    pub(crate) fn accesses(
+        self,
+        request: &Request,
+        start_ms: u64,
+    ) -> impl Iterator<Item = Access> + use<> {
+        let request = *request;
+        let size = request.object_size;
+        let cut = match self {
+            Self::Slices if size > cache::WHOLE_BYTES_MAX => cache::SLICE_BYTES,
+            Self::Slices | Self::Whole => size.max(1),
+        };
+        let end = request.offset + request.length;
+        let slices = request.offset / cut..=(end - 1) / cut;
+        slices.map(move |index| {
+            let (from, to) = (index * cut, (index + 1).saturating_mul(cut).min(size));
+            Access {
+                at: Duration::from_millis(request.unix_ms.saturating_sub(start_ms)),
+                viewer: request.client,
+                tag: mix(mix(request.object) ^ index),
+                bytes: to - from,
+                wanted: to.min(end) - from.max(request.offset),
+            }
+        })
+    }
+}
+
+fn mix(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(offset: u64, length: u64, object_size: u64) -> Request {
+        Request {
+            unix_ms: 5000,
+            client: 3,
+            object: 9,
+            offset,
+            length,
+            object_size,
+        }
+    }
+
+    fn cut(cut: Cut, request: &Request) -> Vec<(u64, u64)> {
+        let accesses = cut.accesses(request, 1000);
+        accesses
+            .map(|access| (access.bytes, access.wanted))
+            .collect()
+    }
+
+    #[test]
+    fn a_large_object_is_cut_and_a_small_one_is_not() {
+        const MIB: u64 = 1 << 20;
+        let small = request(100, 200, 4 * MIB);
+        assert_eq!(cut(Cut::Slices, &small), [(4 * MIB, 200)]);
+        let large = request(MIB - 1, MIB + 2, 4 * MIB + 1);
+        assert_eq!(cut(Cut::Slices, &large), [(MIB, 1), (MIB, MIB), (MIB, 1)]);
+        let last = request(4 * MIB, 1, 4 * MIB + 1);
+        assert_eq!(cut(Cut::Slices, &last), [(1, 1)]);
+        assert_eq!(cut(Cut::Whole, &large), [(4 * MIB + 1, MIB + 2)]);
+    }
+}
