@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{Error, Operation};
 
 /// One that moves data and one that syncs: a disk has one writer.
-pub(crate) const WRITES: usize = 2;
+const WRITES: usize = 2;
 
 /// The gate of one device. A clone is the same gate.
 #[derive(Clone)]
@@ -58,9 +58,9 @@ impl Gate {
         })
     }
 
-    /// How many reads may be in flight.
-    pub(crate) fn depth(&self) -> usize {
-        self.depth
+    /// How many operations may be in flight.
+    pub(crate) fn flights_max(&self) -> usize {
+        self.depth + WRITES
     }
 
     /// How many operations have ended so far.

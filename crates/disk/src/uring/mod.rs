@@ -1,78 +1,61 @@
-//! The engine on `io_uring`: one thread a device owns a ring and sleeps in it.
+//! The engine on `io_uring`: a ring for each runtime that asks, driven by that runtime's own poll.
 //!
 //! ```text
-//! read_at ▶ gate ▶ desk ▶ (a wake-up, if the thread sleeps) ▶ ring ▶ kernel
-//!    ▲                                                                  │
-//!    └──────────────── oneshot ◀── thread ◀── completion ◀──────────────┘
+//! read_at ▶ gate ▶ the runtime's lane ▶ ring ▶ kernel
+//!    ▲                                          │
+//!    └── oneshot ◀── reaper ◀── epoll ◀── completion
 //! ```
 //!
-//! - While something is in flight the thread waits in the ring, for completions and for an event
-//!   counter at one time; while nothing is, it is parked. An idle device costs nothing, and a busy
-//!   one is told of a batch of orders with one system call.
+//! - No thread of its own: an operation is begun by the thread that asks, and its completion is one
+//!   more event of the poll that the runtime sleeps in. With a runtime a core a read never changes
+//!   threads. An idle device costs nothing.
 //! - An order's buffer is with the ring until the kernel has answered, whoever stops waiting
 //!   meanwhile; so is its permit, so a device that hangs holds a bounded amount of memory.
-//! - The ring, its thread and the lock on the file end when the device is dropped and the last
-//!   operation has landed.
-//!
-//! The file is registered, buffers are not. It would spare the pinning of their pages, about a tenth
-//! of a read's CPU, but buffers leave the pool as the bytes of a RAM tier of any size, and there is
-//! room for 16,384 in the kernel's table and, with the usual limit on locked memory, for seven.
+//! - A ring ends with its runtime or its device, when the last operation has landed; so does the
+//!   lock on the file.
 
-mod desk;
+mod lane;
+mod order;
 mod ring;
-mod wake;
 
-use std::{fs::File, io, sync::Arc, thread};
+use std::{fs::File, io, sync::Arc};
+
+use parking_lot::RwLock;
+use tokio::runtime::{Handle, Id};
 
 use crate::{
     Buffer, Error, Operation,
     file::Opened,
-    gate::{Gate, Permit, WRITES},
+    gate::{Gate, Permit},
 };
-use desk::{Desk, Work};
+use lane::Lane;
+use order::Work;
 use ring::Ring;
-use wake::Wake;
 
 /// A ring has a limit to its entries, of which an operation takes two.
 pub(crate) const DEPTH_MAX: usize = 8192;
 
-/// The handle of the engine. Dropped, it has the thread end.
+/// The handle of the engine. Dropped, it has the rings end.
 pub(crate) struct Uring {
+    file: Arc<File>,
     lock: Arc<File>,
     gate: Gate,
-    desk: Arc<Desk>,
+    /// One for each runtime that asked, as long as it lives.
+    lanes: RwLock<Vec<(Id, Arc<Lane>)>>,
 }
 
 impl Uring {
-    /// Makes a ring and starts its thread, or says why the kernel will not. Blocks the thread for
-    /// as long as that takes.
+    /// Makes the current runtime's ring, or says why the kernel will not. Blocks the thread for as
+    /// long as that takes.
     pub(crate) fn start(opened: &Opened, gate: Gate) -> io::Result<Self> {
-        let flights = gate.depth() + WRITES;
-        let wake = Arc::new(Wake::new()?);
-        let desk = Arc::new(Desk::new(Arc::clone(&wake)));
-        let (told, outcome) = std::sync::mpsc::sync_channel(1);
-        let (place, device) = (Arc::clone(&desk), opened.clone());
-        let work = move || match Ring::new(&device.file, wake, flights) {
-            Ok(ring) => {
-                // The receiver waits right below.
-                let _ = told.send(Ok(()));
-                if run(ring, &place).is_ok() {
-                    let _ = device.lock.unlock();
-                }
-            }
-            Err(error) => {
-                let _ = told.send(Err(error));
-            }
-        };
-        thread::Builder::new()
-            .name("disk-uring".to_owned())
-            .spawn(work)?;
-        outcome.recv().map_err(io::Error::other)??;
-        Ok(Self {
+        let uring = Self {
+            file: Arc::clone(&opened.file),
             lock: Arc::clone(&opened.lock),
             gate,
-            desk,
-        })
+            lanes: RwLock::default(),
+        };
+        uring.lane()?;
+        Ok(uring)
     }
 
     /// Fills `buffer` from `offset`.
@@ -82,7 +65,7 @@ impl Uring {
         offset: u64,
         buffer: Buffer,
     ) -> Result<Buffer, Error> {
-        let done = self.desk.order(Work::Read { offset, buffer }, permit);
+        let done = self.order(Work::Read { offset, buffer }, permit);
         // A read that succeeds gives its buffer back.
         done.await?.ok_or(Error::ShuttingDown {
             operation: Operation::Read,
@@ -102,54 +85,67 @@ impl Uring {
             buffer,
             length,
         };
-        self.desk.order(work, permit).await.map(drop)
+        self.order(work, permit).await.map(drop)
     }
 
     /// Makes what was written durable.
     pub(crate) async fn sync(&self, permit: Permit) -> Result<(), Error> {
-        self.desk.order(Work::Sync, permit).await.map(drop)
+        self.order(Work::Sync, permit).await.map(drop)
+    }
+
+    async fn order(&self, work: Work, permit: Permit) -> order::Done {
+        let lane = self
+            .lane()
+            .map_err(|error| Error::io(work.operation(), work.offset(), error))?;
+        lane.order(work, permit).await
+    }
+
+    /// The ring of the current runtime.
+    fn lane(&self) -> io::Result<Arc<Lane>> {
+        let runtime = Handle::try_current().map_err(io::Error::other)?;
+        let id = runtime.id();
+        let of = |lanes: &[(Id, Arc<Lane>)]| {
+            let mut lanes = lanes.iter();
+            lanes
+                .find(|(of, lane)| *of == id && !lane.has_ended())
+                .map(|(_, lane)| Arc::clone(lane))
+        };
+        if let Some(lane) = of(&self.lanes.read()) {
+            return Ok(lane);
+        }
+        // Once in a runtime's life. Nobody waits for the lock but who needs what is made under it.
+        let mut lanes = self.lanes.write();
+        if let Some(lane) = of(&lanes) {
+            return Ok(lane);
+        }
+        lanes.retain(|(_, lane)| !lane.has_ended());
+        let lane = match self.start_lane(runtime) {
+            Ok(lane) => lane,
+            // Out of descriptors or of memory: another runtime's ring serves as well, a change of
+            // threads later.
+            Err(error) => lanes
+                .first()
+                .map(|(_, lane)| Arc::clone(lane))
+                .ok_or(error)?,
+        };
+        lanes.push((id, Arc::clone(&lane)));
+        Ok(lane)
+    }
+
+    fn start_lane(&self, runtime: Handle) -> io::Result<Arc<Lane>> {
+        let ring = Ring::new(&self.file, self.gate.flights_max())?;
+        Lane::start(ring, runtime, Arc::clone(&self.lock))
     }
 }
 
 impl Drop for Uring {
     fn drop(&mut self) {
         if self.gate.is_idle() {
-            // Whoever opens the device next need not wait for the thread.
+            // Whoever opens the device next need not wait for the rings' tasks.
             let _ = self.lock.unlock();
         }
-        self.desk.close();
-    }
-}
-
-/// Refuses what is on the desk when the thread ends, however it does.
-struct Ended<'a>(&'a Desk);
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
-/// What the thread does until nobody is left to order and the last operation has landed. An error
-/// is that of a kernel that may still hold on to buffers, which are leaked.
-fn run(mut ring: Ring, desk: &Desk) -> io::Result<()> {
-    let _ended = Ended(desk);
-    desk.attend();
-    let mut orders = Vec::new();
-    loop {
-        let taken = desk.take(&mut orders);
-        orders.drain(..).for_each(|order| ring.start(order));
-        if taken.abandoned {
-            ring.cancel_abandoned();
+        for (_, lane) in self.lanes.get_mut() {
+            lane.close();
         }
-        if taken.closed {
-            return ring.settle();
-        }
-        if ring.is_idle() {
-            desk.doze();
-        } else if ring.wait().is_err() {
-            return ring.settle();
-        }
-        desk.awake();
     }
 }

@@ -1,25 +1,28 @@
 //! The ring: operations in flight, each with the buffer that the kernel may touch until its
-//! completion is seen. Used by one thread only.
+//! completion is seen. Used by one thread at a time.
 
-use std::{fs::File, io, mem::ManuallyDrop, os::fd::AsRawFd, sync::Arc, thread, time::Duration};
+use std::{
+    fs::File,
+    io,
+    mem::ManuallyDrop,
+    os::fd::{AsRawFd, RawFd},
+    thread,
+    time::Duration,
+};
 
 use io_uring::{IoUring, Probe, cqueue, opcode, squeue, types};
+use tokio::sync::oneshot;
 
-use super::{
-    desk::{Order, Work},
-    wake::Wake,
-};
-use crate::{Buffer, Error};
+use super::order::{Order, Work};
 
 /// The device among the registered files.
 const DEVICE: types::Fixed = types::Fixed(0);
-/// Marks of completions that belong to no slot.
-const WAKE: u64 = u64::MAX;
-const CANCEL: u64 = u64::MAX - 1;
+/// Marks a completion that belongs to no slot.
+const CANCEL: u64 = u64::MAX;
 /// How often an operation that was interrupted is started again.
 const STARTS_MAX: u8 = 4;
 /// How long to wait when the kernel is out of memory for a moment.
-const BREATH: Duration = Duration::from_millis(1);
+pub(super) const BREATH: Duration = Duration::from_millis(1);
 
 /// A ring on one device.
 pub(super) struct Ring {
@@ -27,10 +30,6 @@ pub(super) struct Ring {
     uring: ManuallyDrop<IoUring>,
     slots: ManuallyDrop<Vec<Option<Flight>>>,
     free: Vec<usize>,
-    /// Where the kernel writes the event counter.
-    word: ManuallyDrop<Box<[u8; 8]>>,
-    word_lent: bool,
-    wake: Arc<Wake>,
 }
 
 /// An operation in flight.
@@ -40,22 +39,25 @@ struct Flight {
     cancelled: bool,
 }
 
+/// Whether the kernel has taken what was prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Submitted {
+    All,
+    /// The kernel is short of something: to be tried again in a [`BREATH`].
+    Later,
+}
+
 impl Ring {
     /// A ring for up to `flights` operations at one time. Everything that the engine needs is
     /// tried, so that a kernel, a sandbox or a setting that refuses is found out here.
-    pub(super) fn new(file: &File, wake: Arc<Wake>, flights: usize) -> io::Result<Self> {
-        // Each operation may have a cancellation besides; the wake-up has a place, too. The kernel
-        // makes the completion queue twice as long, so that it does not overflow.
-        let entries = u32::try_from(2 * flights + 2).map_err(io::Error::other)?;
-        Self::with_entries(file, wake, flights, entries.next_power_of_two())
+    pub(super) fn new(file: &File, flights: usize) -> io::Result<Self> {
+        // Each operation may have a cancellation besides. The kernel makes the completion queue
+        // twice as long, so that it does not overflow.
+        let entries = u32::try_from(2 * flights).map_err(io::Error::other)?;
+        Self::with_entries(file, flights, entries.next_power_of_two())
     }
 
-    fn with_entries(
-        file: &File,
-        wake: Arc<Wake>,
-        flights: usize,
-        entries: u32,
-    ) -> io::Result<Self> {
+    fn with_entries(file: &File, flights: usize, entries: u32) -> io::Result<Self> {
         let uring = build(entries)?;
         if !uring.params().is_feature_nodrop() {
             return Err(io::Error::new(
@@ -69,9 +71,6 @@ impl Ring {
             uring: ManuallyDrop::new(uring),
             slots: ManuallyDrop::new((0..flights).map(|_| None).collect()),
             free: (0..flights).rev().collect(),
-            word: ManuallyDrop::new(Box::new([0; 8])),
-            word_lent: false,
-            wake,
         };
         ring.try_out()?;
         Ok(ring)
@@ -89,22 +88,20 @@ impl Ring {
         }
     }
 
+    /// Readable while there are completions.
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.uring.as_raw_fd()
+    }
+
     /// Whether nothing is in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.free.len() == self.slots.len()
     }
 
-    /// Prepares an order. The kernel sees it at the next [`Self::wait`].
-    pub(super) fn start(&mut self, order: Order) {
-        // Who gave up before it began wants nothing. What was ordered to be written or synced is
-        // dropped as well: its owner knows that it may not have happened.
-        if order.reply.is_closed() {
-            return;
-        }
-        let Some(slot) = self.free.pop() else {
-            // Permits are as many as slots, so this is for completeness.
-            return;
-        };
+    /// Prepares an order and says in which slot. The kernel sees it at the next [`Self::submit`].
+    pub(super) fn start(&mut self, order: Order) -> Option<usize> {
+        // Permits are as many as slots, so there is one. Dropping the order would tell its owner.
+        let slot = self.free.pop()?;
         let flight = Flight {
             order,
             starts: 0,
@@ -112,6 +109,7 @@ impl Ring {
         };
         self.slots[slot] = Some(flight);
         self.launch(slot);
+        Some(slot)
     }
 
     fn launch(&mut self, slot: usize) {
@@ -125,77 +123,51 @@ impl Ring {
         }
     }
 
-    /// Has the kernel drop what nobody waits for any more. Whether it does or not, the buffer stays
-    /// here until the operation's completion comes.
-    pub(super) fn cancel_abandoned(&mut self) {
-        self.cancel_if(|flight| flight.order.reply.is_closed());
+    /// Has the kernel drop what `slot` does, if nobody waits for it any more. Whether it does or
+    /// not, the buffer stays here until the operation's completion comes.
+    pub(super) fn cancel_abandoned(&mut self, slot: usize) {
+        // The slot may have been given to somebody else by now.
+        self.cancel_if(slot, |flight| flight.order.reply.is_closed());
     }
 
-    fn cancel_if(&mut self, goes: impl Fn(&Flight) -> bool) {
-        for slot in 0..self.slots.len() {
-            let Some(flight) = &mut self.slots[slot] else {
-                continue;
-            };
-            if flight.cancelled || !goes(flight) {
-                continue;
-            }
-            let cancel = opcode::AsyncCancel::new(slot as u64).build();
-            // Where there is no room the operation just takes its time.
-            if self.push(&cancel.user_data(CANCEL)).is_ok()
-                && let Some(flight) = &mut self.slots[slot]
-            {
-                flight.cancelled = true;
-            }
+    fn cancel_if(&mut self, slot: usize, goes: impl Fn(&Flight) -> bool) {
+        let flight = self.slots.get_mut(slot).and_then(Option::as_mut);
+        let Some(flight) = flight.filter(|flight| !flight.cancelled && goes(flight)) else {
+            return;
+        };
+        flight.cancelled = true;
+        let cancel = opcode::AsyncCancel::new(slot as u64).build();
+        // Where there is no room the operation just takes its time.
+        let _ = self.push(&cancel.user_data(CANCEL));
+    }
+
+    /// Hands everything prepared to the kernel. Never waits for a completion.
+    pub(super) fn submit(&mut self) -> io::Result<Submitted> {
+        if self.uring.submission().is_empty() {
+            return Ok(Submitted::All);
         }
+        transient(self.uring.submit())
     }
 
-    /// Hands everything prepared to the kernel and sleeps until something completes, or until the
-    /// thread is woken. Then deals with all that has completed.
-    pub(super) fn wait(&mut self) -> io::Result<()> {
-        self.lend_word()?;
-        self.enter()?;
-        self.reap();
-        Ok(())
-    }
-
-    fn enter(&mut self) -> io::Result<()> {
-        let entered = self.uring.submit_and_wait(1);
-        match entered.map_err(|error| (error.raw_os_error(), error)) {
-            // Interrupted, or the completion queue overflowed and must be emptied first.
-            Ok(_) | Err((Some(libc::EINTR | libc::EBUSY), _)) => Ok(()),
-            Err((Some(libc::EAGAIN | libc::ENOMEM), _)) => {
-                thread::park_timeout(BREATH);
-                Ok(())
-            }
-            Err((_, error)) => Err(error),
-        }
-    }
-
-    /// Has the kernel read the event counter as soon as it is written.
-    fn lend_word(&mut self) -> io::Result<()> {
-        if self.word_lent {
-            return Ok(());
-        }
-        let descriptor = types::Fd(self.wake.descriptor());
-        let read = opcode::Read::new(descriptor, self.word.as_mut_ptr(), 8).build();
-        self.push(&read.user_data(WAKE))?;
-        self.word_lent = true;
-        Ok(())
-    }
-
-    fn reap(&mut self) {
+    /// Deals with all that has completed, and prepares again what was interrupted.
+    pub(super) fn reap(&mut self) -> io::Result<()> {
         loop {
             // Taken one at a time, because what follows may push again.
-            let Some(completion) = self.uring.completion().next() else {
-                return;
-            };
-            self.complete(&completion);
+            let completion = self.uring.completion().next();
+            if let Some(completion) = completion {
+                self.complete(&completion);
+                continue;
+            }
+            if !self.uring.submission().cq_overflow() {
+                return Ok(());
+            }
+            // The kernel keeps what had no room until it is asked for.
+            transient(self.uring.submit_and_wait(1))?;
         }
     }
 
     fn complete(&mut self, completion: &cqueue::Entry) {
         match completion.user_data() {
-            WAKE => self.word_lent = false,
             CANCEL => {}
             slot => {
                 if let Ok(slot) = usize::try_from(slot) {
@@ -209,7 +181,8 @@ impl Ring {
         let Some(flight) = self.slots.get(slot).and_then(Option::as_ref) else {
             return;
         };
-        let again = matches!(-result, libc::EINTR | libc::EAGAIN);
+        // The kernel's own threads give up what a thread of ours began that has ended since.
+        let again = matches!(-result, libc::EINTR | libc::EAGAIN | libc::ECANCELED);
         if again && flight.starts < STARTS_MAX && !flight.cancelled {
             self.launch(slot);
         } else {
@@ -235,7 +208,7 @@ impl Ring {
         // First, so that who has the outcome finds the place free.
         drop(permit);
         // If nobody waits any more the buffer goes back to its pool.
-        let _ = reply.send(outcome(work, moved));
+        let _ = reply.send(work.outcome(moved));
     }
 
     fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
@@ -245,37 +218,43 @@ impl Ring {
         let mut queue = self.uring.submission();
         #[expect(unsafe_code, reason = "the kernel is told an address")]
         let pushed = {
-            // SAFETY: the address is that of a buffer in a slot, or of the word, which are neither
-            // moved nor freed nor lent otherwise before the entry's completion is seen; the drop
-            // below holds to that, too.
+            // SAFETY: the address is that of a buffer in a slot, which is neither moved nor freed
+            // nor lent otherwise before the entry's completion is seen; the drop below holds to
+            // that, too.
             unsafe { queue.push(entry) }
         };
         pushed.map_err(io::Error::other)
     }
 
-    /// Whether the kernel may still write to memory of ours.
-    fn is_lent(&self) -> bool {
-        self.word_lent || !self.is_idle()
-    }
-
-    /// Cancels everything and waits until the kernel has let go of every buffer.
-    pub(super) fn settle(&mut self) -> io::Result<()> {
-        self.cancel_if(|_| true);
-        if self.word_lent {
-            self.wake.wake();
+    /// Cancels everything and blocks until the kernel has let go of every buffer.
+    fn settle(&mut self) -> io::Result<()> {
+        for slot in 0..self.slots.len() {
+            self.cancel_if(slot, |_| true);
         }
-        while self.is_lent() {
-            self.enter()?;
-            self.reap();
+        while !self.is_idle() {
+            self.wait()?;
         }
         Ok(())
+    }
+
+    /// Hands over what is prepared, blocks until something completes, and deals with it.
+    fn wait(&mut self) -> io::Result<()> {
+        if transient(self.uring.submit_and_wait(1))? == Submitted::Later {
+            thread::park_timeout(BREATH);
+        }
+        self.reap()
     }
 }
 
 impl Drop for Ring {
+    /// Blocks until nothing is in flight.
     fn drop(&mut self) {
         if self.settle().is_err() {
-            // What is left in flight is leaked: the kernel may write to it at any time.
+            // What is left in flight is leaked: the kernel may write to it at any time. Who waits
+            // for it is told by the loss of the other end.
+            for flight in self.slots.iter_mut().flatten() {
+                flight.order.reply = oneshot::channel().0;
+            }
             return;
         }
         #[expect(unsafe_code, reason = "fields that must outlive the operations")]
@@ -288,22 +267,28 @@ impl Drop for Ring {
             // SAFETY: dropped here only, and never used again.
             unsafe { ManuallyDrop::drop(&mut self.slots) }
         }
-        #[expect(unsafe_code, reason = "as above")]
-        {
-            // SAFETY: dropped here only, and never used again.
-            unsafe { ManuallyDrop::drop(&mut self.word) }
-        }
     }
 }
 
-/// With completions worked off by the one thread that waits for them; without, on kernels before
-/// 6.1.
+fn transient(entered: io::Result<usize>) -> io::Result<Submitted> {
+    match entered {
+        Ok(_) => Ok(Submitted::All),
+        Err(error) => match error.raw_os_error() {
+            // Interrupted, completions that must be taken first, or out of memory.
+            Some(libc::EINTR | libc::EBUSY | libc::EAGAIN | libc::ENOMEM) => Ok(Submitted::Later),
+            _ => Err(error),
+        },
+    }
+}
+
+/// A ring that any thread may use. What completes is worked off by the thread that began it, when
+/// it next enters the kernel, and without being interrupted; before kernel 5.19 it is interrupted.
+///
+/// Not limited to one thread with its completions deferred to that thread's wish: the runtime's
+/// thread sleeps in its own poll and not in the ring, so that nothing would be saved.
 fn build(entries: u32) -> io::Result<IoUring> {
     let mut modern = IoUring::builder();
-    modern
-        .setup_single_issuer()
-        .setup_defer_taskrun()
-        .setup_submit_all();
+    modern.setup_coop_taskrun().setup_submit_all();
     modern.build(entries).or_else(|error| {
         if error.raw_os_error() == Some(libc::EINVAL) {
             IoUring::builder().build(entries)
@@ -355,37 +340,18 @@ fn entry(work: &mut Work) -> squeue::Entry {
     }
 }
 
-/// What is told to who waits: all of it was done, or it is an error.
-fn outcome(work: Work, moved: io::Result<usize>) -> Result<Option<Buffer>, Error> {
-    let (operation, offset, wanted) = (work.operation(), work.offset(), work.wanted());
-    let done = moved.map_err(|error| Error::io(operation, offset, error))?;
-    if done != wanted {
-        return Err(Error::Short {
-            operation,
-            offset,
-            wanted,
-            done,
-        });
-    }
-    match work {
-        Work::Read { buffer, .. } => Ok(Some(buffer)),
-        Work::Write { .. } | Work::Sync => Ok(None),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
-    use tokio::sync::oneshot;
-
     use super::*;
-    use crate::{BLOCK, Operation, Pool, gate::Gate, uring::desk::Done};
+    use crate::{
+        BLOCK, Error, Operation, Pool, gate::Gate, uring::order::Done,
+    };
 
     /// A ring, or nothing, said aloud, where the kernel refuses it.
     fn ring(file: &File, flights: usize, entries: u32) -> Option<Ring> {
-        let wake = Arc::new(Wake::new().unwrap());
-        Ring::with_entries(file, wake, flights, entries)
+        Ring::with_entries(file, flights, entries)
             .inspect_err(|error| eprintln!("skipped: no io_uring here: {error}"))
             .ok()
     }
@@ -428,15 +394,15 @@ mod tests {
         };
         let pool = Pool::new(1 << 20);
         let (order, outcome) = read(0, &pool);
-        ring.start(order);
-        ring.uring.submit().unwrap();
+        let slot = ring.start(order).unwrap();
+        ring.submit().unwrap();
         drop(outcome);
         assert_eq!(
             pool.retained_bytes(),
             0,
             "nobody waits, but the kernel has it"
         );
-        ring.cancel_abandoned();
+        ring.cancel_abandoned(slot);
         assert_eq!(pool.retained_bytes(), 0, "the cancellation is not its end");
         while !ring.is_idle() {
             ring.wait().unwrap();
@@ -454,11 +420,10 @@ mod tests {
         let mut waiting = Vec::new();
         for _ in 0..4 {
             let (order, outcome) = read(0, &pool);
-            ring.start(order);
+            ring.start(order).unwrap();
             waiting.push(outcome);
         }
-        ring.lend_word().unwrap();
-        ring.uring.submit().unwrap();
+        ring.submit().unwrap();
         drop(ring);
         assert_eq!(pool.retained_bytes(), 4 * BLOCK);
         for mut outcome in waiting {
@@ -473,7 +438,7 @@ mod tests {
             return;
         };
         let (order, mut outcome) = read(0, &Pool::new(0));
-        ring.start(order);
+        ring.start(order).unwrap();
         writer.write_all(&[7; 100]).unwrap();
         while !ring.is_idle() {
             ring.wait().unwrap();
@@ -501,7 +466,7 @@ mod tests {
             let mut waiting = Vec::new();
             for block in 0..64_u64 {
                 let (order, outcome) = read(block * BLOCK as u64, &pool);
-                ring.start(order);
+                ring.start(order).unwrap();
                 waiting.push(outcome);
             }
             while !ring.is_idle() {
@@ -514,15 +479,30 @@ mod tests {
         }
     }
 
+    /// A slot is used again at once: who gave up late must not cancel what is there now.
     #[test]
-    fn what_nobody_waits_for_is_not_begun() {
-        let (file, _writer) = pipe();
-        let Some(mut ring) = ring(&file, 4, 16) else {
+    fn a_slot_that_has_a_new_owner_is_not_cancelled_by_the_old_one() {
+        let (file, mut writer) = pipe();
+        let Some(mut ring) = ring(&file, 1, 4) else {
             return;
         };
-        let (order, outcome) = read(0, &Pool::new(0));
+        let pool = Pool::new(0);
+        let (order, outcome) = read(0, &pool);
+        let slot = ring.start(order).unwrap();
+        writer.write_all(&[1; BLOCK]).unwrap();
+        while !ring.is_idle() {
+            ring.wait().unwrap();
+        }
+        let (order, mut later) = read(0, &pool);
+        assert_eq!(ring.start(order), Some(slot));
+        ring.submit().unwrap();
         drop(outcome);
-        ring.start(order);
-        assert!(ring.is_idle());
+        ring.cancel_abandoned(slot);
+        writer.write_all(&[2; BLOCK]).unwrap();
+        while !ring.is_idle() {
+            ring.wait().unwrap();
+        }
+        let buffer = later.try_recv().unwrap().unwrap().unwrap();
+        assert_eq!(buffer[..], [2; BLOCK]);
     }
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, reason = "what is skipped is said aloud")]
 
 mod choice;
+mod runtimes;
 
 /// With `io_uring` where the kernel grants it; `choice` says whether it does.
 #[path = "promises.rs"]
