@@ -17,7 +17,7 @@ use crate::{
     BLOCK, Buffer, Error, Fault, Faults, Operation, Pool,
     engine::{Engine, Motor},
     file::Opened,
-    gate::{Gate, Permit},
+    gate::{Gate, Permit, Turn},
     uring::DEPTH_MAX,
 };
 
@@ -26,7 +26,8 @@ use crate::{
 pub struct Options {
     /// Who moves the blocks.
     pub engine: Engine,
-    /// How many reads are worked on at one time; the others wait their turn.
+    /// How many reads are worked on at one time; the others wait their turn. Reads behind, at most
+    /// half as many, have places besides.
     pub reads_in_flight: usize,
     /// How long a read may take, the wait for its turn included. One that takes longer is an error
     /// at once; its place and its buffer are free again when the device lets go of them.
@@ -60,6 +61,9 @@ struct Inner {
 
 impl Device {
     /// Opens a file or partition; a file that is absent is created empty.
+    ///
+    /// A device is used in any tokio runtime that has its I/O and its time enabled. Each has its
+    /// own ring, so that a runtime with one thread reads without a change of threads.
     pub async fn open(path: impl Into<PathBuf>, options: Options) -> Result<Self, Error> {
         let path = path.into();
         let (place, wish) = (path.clone(), options.clone());
@@ -142,6 +146,23 @@ impl Device {
         offset: u64,
         length: usize,
     ) -> Result<Buffer, Error> {
+        self.read_in_turn(Turn::Read, after, offset, length).await
+    }
+
+    /// As [`Self::read_at`], for what no viewer waits for: recovery, copies, checks. However many
+    /// there are, other reads never wait for their places, nor they for those of others.
+    pub async fn read_behind(&self, offset: u64, length: usize) -> Result<Buffer, Error> {
+        self.read_in_turn(Turn::ReadBehind, self.0.read_deadline, offset, length)
+            .await
+    }
+
+    async fn read_in_turn(
+        &self,
+        turn: Turn,
+        after: Duration,
+        offset: u64,
+        length: usize,
+    ) -> Result<Buffer, Error> {
         let range = whole_blocks(Operation::Read, offset, length)?;
         let (end, landed) = (Instant::now() + after, self.0.gate.landed());
         let late = |stuck| Error::TimedOut {
@@ -150,7 +171,7 @@ impl Device {
             after,
             stuck,
         };
-        let entered = timeout_at(end, self.0.gate.enter(Operation::Read)).await;
+        let entered = timeout_at(end, self.0.gate.enter(turn)).await;
         // A queue that moves is a device with much to do; one that does not is a device that hangs.
         let permit = entered.map_err(|_elapsed| late(self.0.gate.landed() == landed))??;
         let read = timeout_at(end, self.read(permit, range)).await;
@@ -176,7 +197,7 @@ impl Device {
     pub async fn write_at(&self, offset: u64, mut buffer: Buffer) -> Result<(), Error> {
         let wanted = buffer.len();
         let range = whole_blocks(Operation::Write, offset, wanted)?;
-        let permit = self.0.gate.enter(Operation::Write).await?;
+        let permit = self.0.gate.enter(Turn::Write).await?;
         let fault = self.strike(Operation::Write, range).await;
         let mut length = wanted;
         if let Some(fault) = fault {
@@ -199,7 +220,7 @@ impl Device {
 
     /// Makes all that was written durable.
     pub async fn sync(&self) -> Result<(), Error> {
-        let permit = self.0.gate.enter(Operation::Sync).await?;
+        let permit = self.0.gate.enter(Turn::Sync).await?;
         let fault = self.strike(Operation::Sync, 0..0).await;
         if let Some(error) = fault.and_then(|fault| fault.error(Operation::Sync, 0, 0)) {
             return Err(error);

@@ -12,7 +12,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
     directory::{
@@ -24,7 +24,7 @@ use crate::{
     judge::Judge,
     log::{
         Disk,
-        read::{Wanted, read},
+        read::{Wanted, read_behind},
         recover::{Contents, Search, can_be_sealed},
         writer::{Ended, Writer},
     },
@@ -257,7 +257,8 @@ async fn settle(disks: &[Arc<Disk>], line: Found, crew: &Crew) {
         let stored = match of(at.disk) {
             Some(disk) => {
                 let wanted = Wanted::new(disk, line.key, &known);
-                read(disk, &wanted, READ_TIME).await.ok()
+                let read = timeout(READ_TIME, read_behind(disk, &wanted));
+                read.await.ok().and_then(Result::ok)
             }
             None => None,
         };

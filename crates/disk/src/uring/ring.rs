@@ -346,7 +346,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        BLOCK, Error, Operation, Pool, gate::Gate, uring::order::Done,
+        BLOCK, Error, Pool,
+        gate::{Gate, Turn},
+        uring::order::Done,
     };
 
     /// A ring, or nothing, said aloud, where the kernel refuses it.
@@ -376,7 +378,7 @@ mod tests {
         let permit = { runtime }
             .build()
             .unwrap()
-            .block_on(gate.enter(Operation::Read));
+            .block_on(gate.enter(Turn::Read));
         permit.unwrap()
     }
 

@@ -394,3 +394,24 @@ async fn a_queue_that_does_not_move_is_blamed_on_the_device_and_one_that_does_is
     );
     faults.clear();
 }
+
+#[tokio::test]
+async fn a_viewers_read_does_not_wait_for_background_reads_that_hang() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::new();
+    let device = open(&folder.path().join("disk"), Some(faults.clone())).await;
+    faults.add(Rule::times(Operation::Read, Fault::Hang, 2));
+    let behind: Vec<_> = (0..10)
+        .map(|_| {
+            let device = device.clone();
+            tokio::spawn(async move { device.read_behind(0, BLOCK).await.map(drop) })
+        })
+        .collect();
+    asked(&faults, 2).await;
+    device.read_at(0, BLOCK).await.unwrap();
+    assert_eq!(faults.count(Operation::Read), 3, "eight wait outside");
+    faults.clear();
+    for read in behind {
+        read.await.unwrap().unwrap();
+    }
+}

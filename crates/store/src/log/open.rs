@@ -24,7 +24,7 @@ const POOL_BYTES: usize = 32 << 20;
 /// How long a disk may take to answer at start before it is left out.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long any read may take: those of recovery and of the writer. Who serves waits less.
-pub(super) const READ_DEADLINE: Duration = Duration::from_secs(30);
+const READ_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a disk must know of the store that opens it.
 pub(crate) struct Wish<'a> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use disk::Buffer;
 
 use super::Disk;
 use crate::{
@@ -57,6 +58,15 @@ impl Wanted {
         }
     }
 
+    /// Where the blocks that hold it start on the disk, and how many bytes they are.
+    fn blocks(&self) -> (u64, usize) {
+        let start = self.place.start;
+        let from = start - start % BLOCK;
+        let end = start + HEADER_BYTES as u64 + u64::from(self.length);
+        let length = usize::try_from(end.next_multiple_of(BLOCK) - from).unwrap_or(usize::MAX);
+        (from, length)
+    }
+
     fn is(&self, header: &Header) -> bool {
         header.kind == Kind::Payload
             && header.key == self.key
@@ -65,18 +75,25 @@ impl Wanted {
     }
 }
 
-/// Reads what is wanted, within `time`. Cancel safe.
+/// Reads what a viewer wants, within `time`. Cancel safe.
 pub(crate) async fn read(disk: &Disk, wanted: &Wanted, time: Duration) -> Result<Stored, Failure> {
-    let start = wanted.place.start;
-    let from = start - start % BLOCK;
-    let end = start + HEADER_BYTES as u64 + u64::from(wanted.length);
-    let length = usize::try_from(end.next_multiple_of(BLOCK) - from).unwrap_or(usize::MAX);
-    let buffer = disk
-        .device
-        .read_within(time, from, length)
-        .await
-        .map_err(Failure::Disk)?;
-    let at = usize::try_from(start - from).unwrap_or(usize::MAX);
+    let (from, length) = wanted.blocks();
+    let blocks = disk.device.read_within(time, from, length).await;
+    check(disk, wanted, blocks.map_err(Failure::Disk)?)
+}
+
+/// Reads what the log itself wants, behind what viewers want. Cancel safe.
+pub(crate) async fn read_behind(disk: &Disk, wanted: &Wanted) -> Result<Stored, Failure> {
+    let (from, length) = wanted.blocks();
+    let blocks = disk.device.read_behind(from, length).await;
+    check(disk, wanted, blocks.map_err(Failure::Disk)?)
+}
+
+/// The record in the blocks that were read. The checksum is the first to touch the body, by the
+/// thread that sends it next, which then finds it in the CPU's cache.
+fn check(disk: &Disk, wanted: &Wanted, buffer: Buffer) -> Result<Stored, Failure> {
+    let (from, _length) = wanted.blocks();
+    let at = usize::try_from(wanted.place.start - from).unwrap_or(usize::MAX);
     let header = buffer
         .get(at..)
         .and_then(|bytes| Header::decode(bytes, &disk.secret));

@@ -158,7 +158,10 @@ impl Stretch<'_> {
 }
 
 async fn read_opening(disk: &Disk, segment: usize) -> Opening {
-    let block = disk.device.read_at(disk.base(segment), disk::BLOCK).await?;
+    let block = disk
+        .device
+        .read_behind(disk.base(segment), disk::BLOCK)
+        .await?;
     Ok(decode_opening(&block, &disk.secret))
 }
 
@@ -170,7 +173,9 @@ async fn read_end(
     more: u64,
 ) -> Result<Buffer, disk::Error> {
     let end = disk.base(segment) + disk.segment_bytes;
-    disk.device.read_at(end - tail, length(tail + more)).await
+    disk.device
+        .read_behind(end - tail, length(tail + more))
+        .await
 }
 
 fn length(bytes: u64) -> usize {
@@ -221,7 +226,7 @@ impl Window {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let buffer = disk
             .device
-            .read_at(disk.base(segment) + start, length)
+            .read_behind(disk.base(segment) + start, length)
             .await?;
         Ok(Self { start, buffer })
     }

@@ -3,8 +3,7 @@
 
 use super::{
     batch::Job,
-    open::READ_DEADLINE,
-    read::{Failure, Wanted, read},
+    read::{Failure, Wanted, read_behind},
     recover::footer,
     writer::Writer,
 };
@@ -105,7 +104,7 @@ impl Writer {
         let (key, length) = (entry.key, entry.length);
         let known = index::Entry::new(0, from, entry.sequence, length);
         let wanted = Wanted::new(&self.disk, key, &known);
-        match read(&self.disk, &wanted, READ_DEADLINE).await {
+        match read_behind(&self.disk, &wanted).await {
             Ok(stored) => Some(Job {
                 kind: Kind::Payload,
                 key,
