@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, reason = "what is skipped is said aloud")]
 
 mod choice;
+mod partition;
 mod runtimes;
 
 /// With `io_uring` where the kernel grants it; `choice` says whether it does.
