@@ -212,8 +212,8 @@ fn transport_config(limits: &Limits) -> TransportConfig {
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
         .send_window(limits.quic_send_window)
         // RFC 9218 section 10: by default responses are of use when they are whole, so that one
-        // goes out after the other. Small ones overtake (see `Lane::overtake`). Taking turns packet
-        // by packet costs 5 % more.
+        // goes out after the other. Small ones overtake (see `Lane::overtake`). CPU time is no
+        // reason: 0.90 to 1.00 s per GB so, 0.93 to 1.06 in turns, which overlap.
         .send_fairness(false)
         .crypto_buffer_size(CRYPTO_BUFFER_BYTES)
         .datagram_receive_buffer_size(None)
