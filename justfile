@@ -30,7 +30,7 @@ compare:
 
 # the policy beside LRU and the offline optimum: a fifth of the presets, about ten minutes, 5 GB of /tmp
 simulate:
-    cargo build --release -p millpond && for preset in n a; do target/release/millpond trace --preset $preset --scale 0.2 --output /tmp/millpond-$preset.trace && target/release/millpond simulate /tmp/millpond-$preset.trace --slices whole --segment 128MiB --warmup 7 --sweep --plot /tmp/millpond-$preset.svg; done
+    cargo build --release -p millpond && for preset in n a; do target/release/millpond trace --preset $preset --scale 0.2 --output /tmp/millpond-$preset.trace && target/release/millpond simulate /tmp/millpond-$preset.trace --slices whole --segment 2GiB --warmup 7 --sweep --plot /tmp/millpond-$preset.svg; done
 
 # foreign programs that tests and comparisons use (Debian)
 foreign:

@@ -27,7 +27,7 @@ Examples:
       every problem at once, each with its line; exit code 78 if there is any
   millpond trace --preset n --scale 0.1 --output n.trace
       a tenth of a made-up workload: two weeks of a large film catalogue
-  millpond simulate n.trace --slices whole --segment 1GiB --warmup 7 --sweep --plot n.svg
+  millpond simulate n.trace --slices whole --segment 2GiB --warmup 7 --sweep --plot n.svg
       hits, upstream and disk writes of boxes of eight sizes
 
 Exit codes: 0 done, 1 failed (why is on standard error), 2 bad arguments, 78 a config with problems.";
