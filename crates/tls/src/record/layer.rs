@@ -158,8 +158,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Layer<S> {
         Poll::Ready(sent)
     }
 
-    /// Gives the socket all that is sealed. Ready when it has taken it, or has failed.
+    /// Seals what is not, and gives it all to the socket. Ready when it has taken it, or has
+    /// failed.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Err(error) = self.sealer.close() {
+            return Poll::Ready(Err(self.fail(cx, error).into()));
+        }
         while let Some(unsent) = self.sealer.unsent() {
             let written = ready!(Pin::new(&mut self.socket).poll_write(cx, unsent.bytes()));
             match written {
@@ -180,6 +184,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Layer<S> {
         *self.sealer.unsent() = None;
         self.writing = State::Failed(Error::Closed);
         error
+    }
+
+    #[cfg(test)]
+    pub(super) fn ask_update(&mut self) {
+        self.sealer.ask_update();
     }
 
     #[cfg(test)]

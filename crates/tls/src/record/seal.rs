@@ -8,8 +8,11 @@ use super::{
     pool::{Buffer, Pool},
 };
 
-/// A slice of at least this is sealed straight from where it is; smaller ones are first gathered
-/// into one record. Copying this much costs as much as another record.
+/// A slice of at least this is sealed straight from where it is if a record begins with it; all else
+/// is copied into the record that is open. Measured with bodies that come from DRAM: copying a
+/// record and sealing it in place costs what sealing it out of place does (0.127 and 0.129 CPU-s per
+/// GB), so HTTP/2, whose frame heads put every slice out of step with the records, loses nothing by
+/// it, and saves a small record for each head.
 const DIRECT_BYTES: usize = 8 << 10;
 
 /// A buffer with less room than this for plaintext is full.
@@ -18,14 +21,21 @@ const ROOM_BYTES_MIN: usize = 4 << 10;
 /// RFC 8446 section 4.6.3: a `KeyUpdate` that asks for none in return.
 const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
 
-/// Sealed bytes that the socket has not taken.
+/// Bytes that the socket has not taken: sealed records, and one at the end that is open for more.
+///
+/// ```text
+/// | sent | sealed | header, open plaintext |   room   |
+///        from     to
+/// ```
 pub(super) struct Unsent {
     buffer: Buffer,
     from: usize,
     to: usize,
+    open: usize,
 }
 
 impl Unsent {
+    /// What is sealed.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer.bytes[self.from..self.to]
     }
@@ -36,7 +46,7 @@ impl Unsent {
         self.from == self.to
     }
 
-    /// Room for the plaintext of the next record of data; zero when full.
+    /// Room for all the plaintext of the open record, or of the next; zero when full.
     fn room(&self) -> usize {
         let bytes = self.buffer.bytes.len() - self.to;
         match bytes.saturating_sub(OVERHEAD_BYTES + TAIL_BYTES) {
@@ -92,21 +102,34 @@ impl Sealer {
         self.update_asked = true;
     }
 
-    /// Seals from the front of `slices` until all is sealed or the buffer is full. Returns how
-    /// many bytes.
+    /// Takes from the front of `slices` until all is taken or the buffer is full. Returns how many
+    /// bytes. The last of them may wait in an open record for [`Sealer::close`].
     pub(super) fn data(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, Error> {
         let mut rest = Rest::new(slices);
         while !rest.is_empty() && !self.is_full() {
-            // The update itself is the last record under the old key.
-            if self.update_asked || self.cipher.sequence().saturating_add(1) >= self.records_max {
+            if self.update_is_due() {
                 self.message(Kind::Handshake, &KEY_UPDATE)?;
                 self.cipher.update()?;
                 self.update_asked = false;
                 continue;
             }
-            self.record(&mut rest)?;
+            self.take(&mut rest)?;
         }
         Ok(rest.taken)
+    }
+
+    /// Seals the record that is open. To be called before anything is sent.
+    pub(super) fn close(&mut self) -> Result<(), Error> {
+        let Some(unsent) = self.unsent.as_mut().filter(|unsent| unsent.open > 0) else {
+            return Ok(());
+        };
+        let open = std::mem::take(&mut unsent.open);
+        let parts = split(unsent, open);
+        let kind = Kind::Data as u8;
+        self.cipher
+            .seal_in_place(parts.header, kind, parts.out, parts.tail)?;
+        unsent.to += open + OVERHEAD_BYTES;
+        Ok(())
     }
 
     /// Seals an alert. Nothing may follow it.
@@ -115,12 +138,21 @@ impl Sealer {
         self.message(Kind::Alert, &[level, alert as u8])
     }
 
-    fn record(&mut self, rest: &mut Rest<'_>) -> Result<(), Error> {
+    /// The update itself is the last record under the old key; an open record comes before it, and
+    /// has its number kept by having been opened in time.
+    fn update_is_due(&self) -> bool {
+        let is_open = self.unsent.as_ref().is_some_and(|unsent| unsent.open > 0);
+        let is_last = self.cipher.sequence().saturating_add(1) >= self.records_max;
+        self.update_asked || (is_last && !is_open)
+    }
+
+    /// Seals or copies at most one record's plaintext.
+    fn take(&mut self, rest: &mut Rest<'_>) -> Result<(), Error> {
         let Self { cipher, pool, .. } = self;
         let unsent = held(&mut self.unsent, pool);
         let room = unsent.room();
         let front = rest.front();
-        if front.len() >= DIRECT_BYTES || rest.is_last() {
+        if unsent.open == 0 && front.len() >= DIRECT_BYTES {
             let plain = &front[..front.len().min(room)];
             let parts = split(unsent, plain.len());
             cipher.seal(parts.header, plain, Kind::Data as u8, parts.out, parts.tail)?;
@@ -128,16 +160,20 @@ impl Sealer {
             rest.take(plain.len());
             return Ok(());
         }
-        let at = unsent.to + HEADER_BYTES;
-        let gathered = rest.gather(&mut unsent.buffer.bytes[at..at + room]);
-        let parts = split(unsent, gathered);
-        cipher.seal_in_place(parts.header, Kind::Data as u8, parts.out, parts.tail)?;
-        unsent.to += gathered + OVERHEAD_BYTES;
+        let taken = front.len().min(room - unsent.open);
+        let at = unsent.to + HEADER_BYTES + unsent.open;
+        unsent.buffer.bytes[at..at + taken].copy_from_slice(&front[..taken]);
+        unsent.open += taken;
+        rest.take(taken);
+        if unsent.open == room {
+            return self.close();
+        }
         Ok(())
     }
 
     /// One small record, for which every buffer has room at its end.
     fn message(&mut self, kind: Kind, plain: &[u8]) -> Result<(), Error> {
+        self.close()?;
         let Self { cipher, pool, .. } = self;
         let unsent = held(&mut self.unsent, pool);
         if unsent.buffer.bytes.len() - unsent.to < plain.len() + OVERHEAD_BYTES {
@@ -155,6 +191,7 @@ fn held<'a>(unsent: &'a mut Option<Unsent>, pool: &Arc<Pool>) -> &'a mut Unsent 
         buffer: pool.take(),
         from: 0,
         to: 0,
+        open: 0,
     })
 }
 
@@ -199,10 +236,6 @@ impl<'a> Rest<'a> {
         self.slices.is_empty()
     }
 
-    fn is_last(&self) -> bool {
-        self.slices.len() == 1
-    }
-
     fn front(&self) -> &'a [u8] {
         self.slices
             .first()
@@ -225,21 +258,5 @@ impl<'a> Rest<'a> {
             self.slices = rest;
             self.from = 0;
         }
-    }
-
-    /// Copies small slices until `out` is full or a large one comes. Returns how many bytes.
-    fn gather(&mut self, out: &mut [u8]) -> usize {
-        let mut gathered = 0;
-        while gathered < out.len() && !self.is_empty() {
-            let front = self.front();
-            if gathered > 0 && front.len() >= DIRECT_BYTES {
-                break;
-            }
-            let bytes = front.len().min(out.len() - gathered);
-            out[gathered..gathered + bytes].copy_from_slice(&front[..bytes]);
-            gathered += bytes;
-            self.take(bytes);
-        }
-        gathered
     }
 }

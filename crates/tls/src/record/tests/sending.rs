@@ -78,19 +78,34 @@ fn a_body_fills_records_and_buffers() {
     let body = pattern(1 << 20);
     write_all(&mut setup, &body, &[1 << 20]);
     flush(&mut setup);
-    assert_eq!(setup.socket.wire().writes, 4);
+    assert_eq!(setup.socket.wire().writes, 2);
     assert_eq!(setup.peer.open(&setup.socket.wire()), body);
     assert_eq!(setup.peer.records, vec![(DATA, 1 << 14); 64]);
 }
 
 #[test]
-fn small_slices_share_a_record_and_large_ones_are_not_copied_into_it() {
+fn frames_and_their_heads_fill_records() {
     let mut setup = setup(u64::MAX);
-    let plain = pattern(9 + 200 + 16_384);
-    write_all(&mut setup, &plain, &[9, 200, 16_384]);
+    let frames = 4 * (9 + 16_384);
+    let plain = pattern(frames);
+    write_all(&mut setup, &plain, &[9, 247, 16_137]);
     flush(&mut setup);
     assert_eq!(setup.peer.open(&setup.socket.wire()), plain);
-    assert_eq!(setup.peer.records, [(DATA, 209), (DATA, 16_384)]);
+    let full = (DATA, 16_384);
+    assert_eq!(setup.peer.records, [full, full, full, full, (DATA, 36)]);
+}
+
+#[test]
+fn a_key_update_comes_behind_the_record_that_is_open() {
+    let mut setup = setup(4);
+    let plain = pattern(5_000);
+    write_all(&mut setup, &plain[..3_000], &[500]);
+    setup.layer.ask_update();
+    write_all(&mut setup, &plain[3_000..], &[500]);
+    flush(&mut setup);
+    assert_eq!(setup.peer.open(&setup.socket.wire()), plain);
+    let expected = [(DATA, 3_000), (HANDSHAKE, 5), (DATA, 2_000)];
+    assert_eq!(setup.peer.records, expected);
 }
 
 #[test]
@@ -201,7 +216,7 @@ fn a_stalled_client_holds_one_buffer_and_then_takes_no_more() {
     while let Poll::Ready(bytes) = setup.layer.poll_write(&mut cx, &[IoSlice::new(&body)]) {
         taken += bytes.unwrap();
     }
-    assert_eq!(taken, 256 << 10);
+    assert_eq!(taken, 512 << 10);
     assert_eq!(setup.pool.held(), 1);
     assert!(setup.socket.wire().writer.is_some());
 }
@@ -244,7 +259,7 @@ fn close_notify_finds_room_in_a_full_buffer() {
     assert!(setup.layer.poll_shutdown(&mut cx).is_pending());
     setup.socket.wire().stalled = false;
     assert!(setup.layer.poll_shutdown(&mut cx).is_ready());
-    assert_eq!(setup.peer.open(&setup.socket.wire()).len(), 256 << 10);
+    assert_eq!(setup.peer.open(&setup.socket.wire()).len(), 512 << 10);
     assert_eq!(setup.peer.alerts, [[1, 0]]);
 }
 
