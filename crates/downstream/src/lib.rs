@@ -8,6 +8,7 @@
 //! No request body is ever read, and nothing of a request is normalised but its host.
 
 mod admission;
+mod backlog;
 mod body;
 mod config;
 mod drain;

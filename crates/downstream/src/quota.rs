@@ -106,6 +106,11 @@ impl Quota {
         })
     }
 
+    /// How many connections there are.
+    pub(crate) fn open(&self) -> usize {
+        self.lock().open
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is whole between any two statements, so a poisoned lock holds good data.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

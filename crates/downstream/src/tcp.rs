@@ -15,6 +15,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    backlog::unsent_bytes,
     body::Activity,
     config::Limits,
     drain::Drain,
@@ -24,9 +25,6 @@ use crate::{
     quota::Quota,
     stall::{Outlet, Stall},
 };
-
-/// What the kernel may hold of bytes not yet sent, beyond what is in flight.
-const UNSENT_BYTES: u32 = 128 << 10;
 
 /// How long to leave a listener alone that has no file descriptors to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -141,7 +139,7 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr) {
     let Ok(permit) = Arc::clone(&shared.handshakes).try_acquire_owned() else {
         return front.metrics.rejected(Rejected::Handshakes);
     };
-    if let Err(error) = tune(&socket) {
+    if let Err(error) = tune(&socket, unsent_bytes(shared.quota.open())) {
         tracing::debug!(%error, "a socket keeps its defaults");
     }
     let limits = &front.config.limits;
@@ -179,9 +177,9 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr) {
     }
 }
 
-fn tune(socket: &TcpStream) -> io::Result<()> {
+fn tune(socket: &TcpStream, unsent_bytes: u32) -> io::Result<()> {
     socket.set_nodelay(true)?;
-    socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES)
+    socket2::SockRef::from(socket).set_tcp_notsent_lowat(unsent_bytes)
 }
 
 fn client(session: Session, address: SocketAddr) -> Client {
