@@ -1,10 +1,12 @@
-//! CPU-seconds of a server per GB sent, with our record layer and with rustls's.
+//! CPU-seconds of a server per GB sent: with our record layer, with rustls's, and the floor of both.
 //!
 //! `cargo run --release -p downstream --example record_cost -- [rounds] [seconds] [only]`, where
 //! `only` is the beginning of `h1-1024`, `h2-64` and so on.
 //!
-//! A whole server, but for its cache, serves bodies from 256 MiB of memory over TLS 1.3 on one core; the client is on the other.
-//! Both layers take turns; printed are medians, their ratio, and the spread.
+//! A whole server, but for its cache, serves bodies from 256 MiB of memory over TLS 1.3 on one
+//! core; the client is on the other. The floor is the cipher and the socket alone: the same memory
+//! sealed in records of 16 KiB into a buffer of 256 KiB, or of one body if that is less, and one
+//! write for each. All three take turns; printed are medians and the spread.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -15,7 +17,8 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener},
     process::Command,
     sync::{
         Arc,
@@ -26,6 +29,7 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use bytes::Bytes;
 use downstream::{Config, Drain, Listeners, Server, Share};
 use http::Request;
@@ -47,6 +51,12 @@ const OBJECTS_BYTES: usize = 256 << 20;
 /// Smaller bodies are fewer, so that making them does not take longer than sending.
 const SPACING_BYTES: usize = 64 << 10;
 const CONNECTIONS: usize = 4;
+/// Sealed and written at a time by the floor.
+const BUFFER_BYTES: usize = 256 << 10;
+const RECORD_BYTES: usize = 16 << 10;
+/// What a record adds: header, kind, tag.
+const HEADER_BYTES: usize = 5;
+const TAIL_BYTES: usize = 17;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -57,15 +67,16 @@ fn main() {
     };
     let (rounds, seconds) = (number(7), number(2));
     let only = std::env::args().nth(3).unwrap_or_default();
-    println!("protocol  body      own          rustls       own/rustls (CPU-s per GB; min-max)");
+    println!("CPU-s per GB: median (least-most)");
     for h2 in [false, true] {
         for body_bytes in [1 << 20, 64 << 10, 4 << 10] {
             if !format!("{}-{}", if h2 { "h2" } else { "h1" }, body_bytes >> 10).starts_with(&only)
             {
                 continue;
             }
-            let mut costs = [Vec::new(), Vec::new()];
+            let mut costs = [Vec::new(), Vec::new(), Vec::new()];
             for _ in 0..rounds {
+                costs[2].push(floor(body_bytes, Duration::from_secs(seconds)));
                 for (at, records) in [RecordLayer::Own, RecordLayer::Rustls]
                     .into_iter()
                     .enumerate()
@@ -83,12 +94,11 @@ fn main() {
     }
 }
 
-fn report(h2: bool, body_bytes: usize, costs: &mut [Vec<Run>; 2]) {
+fn report(h2: bool, body_bytes: usize, costs: &mut [Vec<Run>; 3]) {
     for cost in costs.iter_mut() {
         cost.sort_by(|one, other| one.cost.total_cmp(&other.cost));
     }
     let median = |runs: &[Run]| runs[runs.len() / 2].cost;
-    let [own, rustls] = costs;
     let range = |runs: &[Run]| {
         let mut rates: Vec<_> = runs.iter().map(|run| run.rate).collect();
         rates.sort_by(f64::total_cmp);
@@ -96,14 +106,68 @@ fn report(h2: bool, body_bytes: usize, costs: &mut [Vec<Run>; 2]) {
         let rate = rates[rates.len() / 2];
         format!("{:.3} ({least:.3}-{most:.3}) {rate:.1} GB/s", median(runs))
     };
+    let [own, rustls, floor] = costs;
     println!(
-        "{}        {:>4} KiB  {}  {}  {:.2}",
+        "{} {:>4} KiB  own {}, rustls {}, floor {}; own {:.2}x and rustls {:.2}x the floor",
         if h2 { "H2" } else { "H1" },
         body_bytes >> 10,
         range(own),
         range(rustls),
-        median(own) / median(rustls),
+        range(floor),
+        median(own) / median(floor),
+        median(rustls) / median(floor),
     );
+}
+
+/// What no server that seals and writes can undercut.
+fn floor(body_bytes: usize, duration: Duration) -> Run {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let draining = thread::spawn(move || {
+        pin_to(1);
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut bytes = vec![0; BUFFER_BYTES];
+        while socket.read(&mut bytes).unwrap() > 0 {}
+    });
+    let sending = thread::spawn(move || {
+        pin_to(0);
+        let plain = vec![7; OBJECTS_BYTES];
+        let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &[7; 16]).unwrap());
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        let mut sealed = vec![0; BUFFER_BYTES + BUFFER_BYTES / RECORD_BYTES * 32];
+        let before = cpu_s();
+        let (begin, mut sent) = (Instant::now(), 0);
+        for piece in plain.chunks(body_bytes.min(BUFFER_BYTES)).cycle() {
+            if begin.elapsed() >= duration {
+                break;
+            }
+            let sealed_bytes = seal(&key, piece, &mut sealed);
+            socket.write_all(&sealed[..sealed_bytes]).unwrap();
+            sent += piece.len();
+        }
+        Run {
+            cost: (cpu_s() - before) / (sent as f64 / 1e9),
+            rate: sent as f64 / 1e9 / begin.elapsed().as_secs_f64(),
+        }
+    });
+    let run = sending.join().unwrap();
+    draining.join().unwrap();
+    run
+}
+
+/// Seals as a record layer would. Returns the bytes of `out` that it took.
+fn seal(key: &LessSafeKey, plain: &[u8], out: &mut [u8]) -> usize {
+    let mut at = 0;
+    for record in plain.chunks(RECORD_BYTES) {
+        let nonce = Nonce::assume_unique_for_key([0; 12]);
+        let (_, rest) = out[at..].split_at_mut(HEADER_BYTES);
+        let (body, rest) = rest.split_at_mut(record.len());
+        let tail = &mut rest[..TAIL_BYTES];
+        key.seal_out_of_place_scatter(nonce, Aad::from([0; 5]), record, body, &[23], tail)
+            .unwrap();
+        at += HEADER_BYTES + record.len() + TAIL_BYTES;
+    }
+    at
 }
 
 /// Puts the calling thread on one core.
