@@ -6,7 +6,7 @@ use crate::support::{HOST, Running, content::bytes_of, start};
 use tokio::process::Command;
 
 /// Runs a program, or says loudly that it is not there.
-async fn run(program: &str, arguments: &[&str]) -> Option<std::process::Output> {
+pub(crate) async fn run(program: &str, arguments: &[&str]) -> Option<std::process::Output> {
     let mut command = Command::new(program);
     command
         .args(arguments)

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod agreement;
 #[cfg(test)]
+mod browsers;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod foreign;

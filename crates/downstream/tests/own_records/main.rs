@@ -4,6 +4,9 @@
 #[path = "../loopback/agreement.rs"]
 mod agreement;
 #[cfg(test)]
+#[path = "../loopback/browsers.rs"]
+mod browsers;
+#[cfg(test)]
 #[path = "../loopback/exchange.rs"]
 mod exchange;
 #[cfg(test)]
