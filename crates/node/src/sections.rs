@@ -143,7 +143,7 @@ fn read_tls(section: &mut Section, clients: Clients) -> Option<ServerConfig> {
         .or(MinVersion::Tls13);
     let record_layer = section
         .choice("record_layer", RECORD_LAYERS)
-        .or(RecordLayer::Rustls);
+        .or(RecordLayer::default());
     let client_ca = match clients {
         Clients::Anybody => None,
         Clients::WithCertificate => Some(section.file("client_ca").required()?),

@@ -41,9 +41,9 @@ pub struct ServerConfig {
     pub min_version: MinVersion,
     /// Who makes the records of TCP connections.
     pub record_layer: RecordLayer,
-    /// What the large buffers of sending connections may take together, if the records are ours:
-    /// 256 MiB, which a thousand connections fill that send as fast as they can. Further ones get
-    /// small buffers.
+    /// What the buffers of sending connections may take together, if the records are ours: 256 MiB,
+    /// which is 256 connections with 512 KiB each and 2,000 with 64 KiB. Further ones get buffers of
+    /// one record.
     pub record_buffers_bytes: usize,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! rustls shakes hands. After that its traffic secrets seal and open records here, so that a body
 //! goes from where it is cached to the socket with nothing between but the cipher: slices are
-//! sealed out of place into a pooled buffer of 256 KiB of plaintext, a buffer leaves in one write
+//! sealed out of place into a pooled buffer of 512 KiB of plaintext, a buffer leaves in one write
 //! when it is full or when the connection's task goes idle, and returns when the socket has taken
 //! it. An idle connection holds no buffer in either direction.
 //!
@@ -43,9 +43,9 @@ pub use stream::{Deferred, Stream};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RecordLayer {
     /// This module, for TLS 1.3.
+    #[default]
     Own,
     /// rustls.
-    #[default]
     Rustls,
 }
 
