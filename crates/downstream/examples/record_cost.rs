@@ -5,8 +5,8 @@
 //!
 //! A whole server, but for its cache, serves bodies from 256 MiB of memory over TLS 1.3 on one
 //! core; the client is on the other. The floor is the cipher and the socket alone: the same memory
-//! sealed in records of 16 KiB into a buffer of 256 KiB, or of one body if that is less, and one
-//! write for each. All three take turns; printed are medians and the spread.
+//! sealed in records of 16 KiB into a buffer as large as the record layer's, or as one body if that
+//! is less, and one write for each. All three take turns; printed are medians and the spread.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -52,7 +52,7 @@ const OBJECTS_BYTES: usize = 256 << 20;
 const SPACING_BYTES: usize = 64 << 10;
 const CONNECTIONS: usize = 4;
 /// Sealed and written at a time by the floor.
-const BUFFER_BYTES: usize = 256 << 10;
+const BUFFER_BYTES: usize = 512 << 10;
 const RECORD_BYTES: usize = 16 << 10;
 /// What a record adds: header, kind, tag.
 const HEADER_BYTES: usize = 5;
@@ -126,7 +126,7 @@ fn floor(body_bytes: usize, duration: Duration) -> Run {
     let draining = thread::spawn(move || {
         pin_to(1);
         let (mut socket, _) = listener.accept().unwrap();
-        let mut bytes = vec![0; BUFFER_BYTES];
+        let mut bytes = vec![0; 256 << 10];
         while socket.read(&mut bytes).unwrap() > 0 {}
     });
     let sending = thread::spawn(move || {
