@@ -98,6 +98,10 @@ impl Pool {
         state.out += 1;
         state.out_bytes += size.bytes();
         let free = state.free(size).and_then(Vec::pop);
+        if size != Size::Large {
+            // They would come on top of what the budget has for the smaller ones.
+            state.large = Vec::new();
+        }
         drop(state);
         Buffer {
             bytes: free.unwrap_or_else(|| vec![0; size.bytes()].into()),
