@@ -1,6 +1,6 @@
-//! What the policy promises beside LRU, on small traces that are always the same. They have a launch
-//! in a day or less, and each shows: the bounds are looser here than what larger traces reach, which
-//! `just simulate` prints.
+//! What the policy promises beside LRU, on small traces that are always the same. In those a single
+//! launch weighs much: other seeds of `a` miss between 0.69 and 0.95 of LRU's bytes at 25 %, and the
+//! bounds here are of these seeds. What larger traces reach is printed by `just simulate`.
 
 use std::path::Path;
 
@@ -18,19 +18,19 @@ use super::{
 const DAYS: u64 = 14;
 const WARMUP_DAYS: u64 = 7;
 
-fn write(preset: Preset, scale: f64, path: &Path) {
+fn write(preset: Preset, scale: f64, seed: u64, path: &Path) {
     let mut writer = Writer::create(path).expect("a trace file");
-    for request in Synthetic::new(&preset.settings(scale, DAYS, 1)) {
+    for request in Synthetic::new(&preset.settings(scale, DAYS, seed)) {
         writer.write(&request).expect("a request written");
     }
     writer.finish().expect("a whole trace");
 }
 
 /// Millpond and LRU with a disk of each of these parts of the footprint.
-fn runs(preset: Preset, scale: f64, parts: &[u64]) -> Vec<(u64, Run, Run)> {
+fn runs(preset: Preset, scale: f64, seed: u64, parts: &[u64]) -> Vec<(u64, Run, Run)> {
     let folder = TempDir::new().expect("a temporary folder");
     let path = folder.path().join("trace");
-    write(preset, scale, &path);
+    write(preset, scale, seed, &path);
     let scan = scan(&path, Cut::Whole, false).expect("a sound trace");
     let plan = |percent: u64, policy| {
         let disk_bytes = scan.footprint_bytes / 100 * percent;
@@ -74,19 +74,19 @@ fn beside(ours: &Run, lru: &Run) -> Beside {
 /// At 5 % a tenth of LRU's writes is three drive writes a day; the budget of one is less.
 #[test]
 fn a_small_catalogue_misses_less_than_lru_for_a_tenth_of_its_writes() {
-    for (percent, ours, lru) in runs(Preset::A, 0.03, &[10, 25]) {
+    for (percent, ours, lru) in runs(Preset::A, 0.03, 2, &[10, 25]) {
         let Beside {
             missed, written, ..
         } = beside(&ours, &lru);
         println!("{percent} %: missed {missed:.3}, written {written:.3}");
-        assert!(missed < 0.87, "{percent} %: {missed:.3} of LRU's misses");
+        assert!(missed < 0.80, "{percent} %: {missed:.3} of LRU's misses");
         assert!(written < 0.10, "{percent} %: {written:.3} of LRU's writes");
     }
 }
 
 #[test]
 fn a_long_tail_misses_less_than_lru_for_a_tenth_of_its_writes() {
-    for (percent, ours, lru) in runs(Preset::N, 0.03, &[5, 10]) {
+    for (percent, ours, lru) in runs(Preset::N, 0.03, 1, &[5, 10]) {
         let Beside {
             missed, written, ..
         } = beside(&ours, &lru);
@@ -98,7 +98,7 @@ fn a_long_tail_misses_less_than_lru_for_a_tenth_of_its_writes() {
 
 #[test]
 fn a_cold_or_a_roomy_disk_is_no_worse_than_lru() {
-    for (percent, ours, lru) in runs(Preset::N, 0.02, &[10, 50, 100]) {
+    for (percent, ours, lru) in runs(Preset::N, 0.02, 1, &[10, 50, 100]) {
         let Beside {
             missed, first_day, ..
         } = beside(&ours, &lru);
