@@ -1,15 +1,15 @@
 //! Who decides what gets onto the disks and what stays there: the policy with a clock.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::{
     Admit,
-    policy::{Admission, KEPT_MAX, Policy, Settings, Worth, kept},
+    policy::{Admission, KEPT_MAX, Policy, Settings, TOLD_BYTES, Worth, kept},
 };
 
-/// For so long what an earlier run used counts as asked for twice.
+/// For so long what an earlier run read from disk counts as asked for twice.
 const LEARNING: Duration = Duration::from_hours(4 * 24);
 const USED: Worth = Worth::TWICE;
 
@@ -108,7 +108,7 @@ impl Judge {
             Admit::Proven => {
                 let now = self.now();
                 let counted = self.policy.worth(tag, now);
-                // What was counted before a restart is forgotten, and what was used is not.
+                // What was counted before the restart may be lost, and what was used is not.
                 let is_remembered = is_used && now < LEARNING;
                 if is_remembered {
                     counted.max(USED)
@@ -134,6 +134,26 @@ impl Judge {
         // They are read in the order in which they lie.
         kept.sort_unstable();
         kept
+    }
+
+    /// How many buckets what was asked for is counted in.
+    pub(crate) fn buckets(&self) -> u64 {
+        self.policy.buckets()
+    }
+
+    /// Bytes of those buckets.
+    pub(crate) fn table_bytes(&self) -> u64 {
+        self.policy.buckets() * TOLD_BYTES as u64
+    }
+
+    /// Tells what some of the buckets hold.
+    pub(crate) fn tell(&self, buckets: Range<u64>, into: &mut Vec<u8>) {
+        self.policy.tell(buckets, self.now(), into);
+    }
+
+    /// Takes in what a bucket of a table of `of` of them told.
+    pub(crate) fn recall(&self, bucket: u64, of: u64, told: &[u8]) {
+        self.policy.recall(bucket, of, told, self.now());
     }
 
     pub(crate) fn budget_left_bytes(&self) -> u64 {

@@ -32,6 +32,7 @@
 //! `log` for the life of a segment.
 
 mod admission;
+mod asked;
 mod budget;
 mod config;
 mod directory;

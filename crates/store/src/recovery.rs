@@ -62,6 +62,12 @@ pub(crate) struct Crew {
 pub(crate) struct Recovered(watch::Receiver<()>);
 
 impl Recovered {
+    /// One that is done when the sender is gone.
+    pub(crate) fn pending() -> (watch::Sender<()>, Self) {
+        let (running, ended) = watch::channel(());
+        (running, Self(ended))
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         self.0.has_changed().is_ok()
     }
@@ -80,24 +86,31 @@ pub(crate) fn start(slots: &[Slot], forgotten: HashMap<u64, u64>, crew: Crew) ->
         Slot::LeftOut { .. } => None,
     });
     let disks: Arc<[_]> = disks.collect();
-    let (running, ended) = watch::channel(());
+    let (running, recovered) = Recovered::pending();
     if !disks.is_empty() {
         crew.directory.begin_recovery();
+        let asked = crew.recency.recall_asked(&crew.judge);
         tokio::spawn(async move {
-            recover(&disks, &forgotten, &crew).await;
+            recover(&disks, &forgotten, &asked, &crew).await;
             crew.directory.end_recovery();
             drop(running);
         });
     }
-    Recovered(ended)
+    recovered
 }
 
-async fn recover(disks: &Arc<[Arc<Disk>]>, forgotten: &HashMap<u64, u64>, crew: &Crew) {
+async fn recover(
+    disks: &Arc<[Arc<Disk>]>,
+    forgotten: &HashMap<u64, u64>,
+    asked: &Recovered,
+    crew: &Crew,
+) {
     let mut reading = JoinSet::new();
     for disk in disks.iter() {
         let finder = Finder {
             search: Search::new(disk),
             forgotten: forgotten.get(&disk.id).copied(),
+            asked: asked.clone(),
             crew: crew.clone(),
             disputed: Mutex::default(),
         };
@@ -110,6 +123,8 @@ async fn recover(disks: &Arc<[Arc<Disk>]>, forgotten: &HashMap<u64, u64>, crew: 
     for line in disputed {
         settle(disks, line, crew).await;
     }
+    // What is saved from now on must not be less than what was kept.
+    asked.done().await;
 }
 
 /// What the tasks that look through one disk share.
@@ -117,6 +132,8 @@ struct Finder {
     search: Search,
     /// What the disk holds of up to this sequence number is dead.
     forgotten: Option<u64>,
+    /// Until it is done the policy does not know what was asked for before.
+    asked: Recovered,
     crew: Crew,
     disputed: Mutex<Vec<Found>>,
 }
@@ -157,6 +174,7 @@ async fn recover_disk(finder: Arc<Finder>) -> Vec<Found> {
     let crew = finder.crew.clone();
     // Before anything is turned over.
     crew.recency.recall(&disk, &crew.directory).await;
+    finder.asked.done().await;
     if disk.queue.is_abandoned() {
         return Vec::new();
     }

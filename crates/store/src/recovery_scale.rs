@@ -134,7 +134,7 @@ async fn find(disk: Arc<Disk>, slices: u64) {
         directory: Arc::clone(&directory),
         keeper: Keeper::volatile(16),
         metrics: Arc::new(Metrics::new(&Registry::new()).unwrap()),
-        recency: Recency::new(None),
+        recency: Recency::new(None, [2; 16]),
         judge: Arc::new(Judge::new(0, 0, Clock::default(), Admit::Everything)),
         batch_bytes: 1 << 20,
     };

@@ -47,11 +47,11 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
     let ram = leaving::ram(config.ram_bytes, RAM_SHARD_BYTES, weigh);
     let (keeper, past) = open_journal(&config).await;
     let session = past.as_ref().map_or(0, |past| past.session);
-    let tags = Tags::new(&past.as_ref().map_or_else(random::id, |past| past.store));
-    let directory = Directory::new(ram, tags, session << SESSION_SHIFT);
+    let store = past.as_ref().map_or_else(random::id, |past| past.store);
+    let directory = Directory::new(ram, Tags::new(&store), session << SESSION_SHIFT);
     let directory = Arc::new(directory.with_records_max(config.disk_records_max));
     let disks = open_disks(&config, past.as_ref()).await;
-    let recency = Recency::new(config.state_dir.clone());
+    let recency = Recency::new(config.state_dir.clone(), store);
     let judge = Arc::new(judge(&config, &disks));
     let forgotten = past.map(|past| past.forgotten).unwrap_or_default();
     let recovery = recovery::start(
@@ -66,7 +66,7 @@ pub(crate) async fn start(config: Config, registry: &Registry) -> Result<Inner, 
             batch_bytes: config.write_batch_bytes,
         },
     );
-    let saving = recency.keep_saving(&open_ones(&disks), &directory, recovery.clone());
+    let saving = recency.keep_saving(&open_ones(&disks), &directory, &judge, recovery.clone());
     // What takes longer goes on in the background.
     let _ = tokio::time::timeout(config.recovery_wait, recovery.done()).await;
     let budget = Budget::new(config.slices_bytes_max(), config.held_bytes / 2);

@@ -149,7 +149,7 @@ impl Store {
         }
     }
 
-    /// Flushes, seals the open segments, stops the writers and lets go of the journal. Reads go
+    /// Flushes, seals the open segments, stops the writers, notes what is in use and lets go of the journal. Reads go
     /// on; what is put afterwards stays in RAM only; purges fail.
     ///
     /// It takes as long as the disks do: whoever drains sets the limit. Cancel safe: the writers
@@ -161,6 +161,10 @@ impl Store {
             if !self.0.recovery.is_running() {
                 self.0.recency.save(disk, &self.0.directory).await;
             }
+        }
+        // Without a disk nothing was recalled: what is kept is for the day when they are back.
+        if self.0.open_disks().next().is_some() && !self.0.recovery.is_running() {
+            self.0.recency.save_asked(&self.0.admission.judge).await;
         }
         self.0.keeper.close().await;
     }

@@ -109,8 +109,7 @@ impl Directory {
     }
 
     /// Enters what was found on `disk`, whose segments are of the generations that are told by a
-    /// place's start: a shard at a time, which costs fewer locks, and lets the processor wait for
-    /// many places of the table at one time.
+    /// place's start: a shard at a time, each locked once.
     pub(crate) fn enter_found(
         &self,
         disk: u8,
@@ -158,7 +157,7 @@ impl Directory {
     }
 }
 
-/// The lines of each shard. Not sorted in place: that took a tenth of all of recovery.
+/// The lines of each shard, in the order in which they were found.
 fn by_shard(lines: &[Found]) -> Vec<Vec<&Found>> {
     let expected = lines.len() / SHARDS + lines.len() / SHARDS / 4 + 1;
     let mut shards: Vec<_> = (0..SHARDS).map(|_| Vec::with_capacity(expected)).collect();

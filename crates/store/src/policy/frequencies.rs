@@ -13,7 +13,7 @@
 //! slice's worth, and nothing else. Races lose a count.
 
 use std::{
-    ops::Range,
+    ops::{Range, RangeInclusive},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -29,10 +29,9 @@ const SLOTS_PER_RECORD: u64 = 3;
 /// Records are taken to be of this size. Smaller ones share the memory: what was asked for once is
 /// forgotten sooner.
 const RECORD_BYTES: u64 = 1 << 20;
-/// 64 KiB of slots.
-const BUCKETS_MIN: u64 = 1 << 11;
-/// 2^32 bytes of slots: more than 350 TB of 1 MiB records fill.
-const BUCKETS_MAX: u64 = 1 << 27;
+/// How many buckets a table has: from 64 KiB of slots up to 2^32 bytes, more than 350 TB of 1 MiB
+/// records fill.
+pub const BUCKETS: RangeInclusive<u64> = 1 << 11..=1 << 27;
 const STEPS: f64 = 256.0;
 /// A level that is so far from now is of another turn of the numbers: 64 half-lives.
 const STALE: i16 = -(64 * 256);
@@ -169,7 +168,7 @@ impl Frequencies {
 
 fn buckets_for(capacity_bytes: u64) -> u64 {
     let records = capacity_bytes / RECORD_BYTES;
-    (records * SLOTS_PER_RECORD / WAYS as u64).clamp(BUCKETS_MIN, BUCKETS_MAX)
+    (records * SLOTS_PER_RECORD / WAYS as u64).clamp(*BUCKETS.start(), *BUCKETS.end())
 }
 
 /// What a table takes for disks of so many bytes.

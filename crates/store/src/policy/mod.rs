@@ -39,7 +39,7 @@ use parking_lot::Mutex;
 
 pub use eviction::{KEPT_MAX, kept};
 use frequencies::Frequencies;
-pub use frequencies::TOLD_BYTES;
+pub use frequencies::{BUCKETS, TOLD_BYTES};
 use price::Price;
 use references::References;
 pub use worth::Worth;

@@ -9,6 +9,7 @@
 /// Who moves the blocks.
 const ENGINE: disk::Engine = disk::Engine::Auto;
 
+mod asked;
 mod disks;
 mod eviction;
 mod faults;

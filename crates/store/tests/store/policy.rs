@@ -18,13 +18,13 @@ const DISK: u64 = 2 << 20;
 const ONE: u64 = 30_000;
 
 /// A disk whose log takes what the policy admits, and a clock that is set by hand.
-struct Bench {
-    place: Place,
-    seconds: Arc<AtomicU64>,
+pub(crate) struct Bench {
+    pub(crate) place: Place,
+    pub(crate) seconds: Arc<AtomicU64>,
 }
 
 impl Bench {
-    fn new(ram_bytes: u64) -> Self {
+    pub(crate) fn new(ram_bytes: u64) -> Self {
         let (mut place, seconds) = (Place::new(DISK), Arc::new(AtomicU64::new(0)));
         place.config.ram_bytes = ram_bytes;
         place.config.admit = Admit::Proven;
@@ -35,21 +35,21 @@ impl Bench {
         Self { place, seconds }
     }
 
-    async fn open(&self) -> Opened {
+    pub(crate) async fn open(&self) -> Opened {
         self.place.open().await
     }
 
-    fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.seconds.fetch_add(time.as_secs(), Ordering::Relaxed);
     }
 }
 
-fn slice(number: u32) -> Key {
+pub(crate) fn slice(number: u32) -> Key {
     Key::slice([7; 16], number)
 }
 
 /// As a node does: the reference, the look, and the fill.
-async fn ask(opened: &Opened, number: u32, viewer: u64) -> Option<Tier> {
+pub(crate) async fn ask(opened: &Opened, number: u32, viewer: u64) -> Option<Tier> {
     let key = slice(number);
     opened.store.reference(&key, Some(viewer));
     let body = content(&key, 0, SLICE);
