@@ -48,6 +48,13 @@ struct Rate {
     cost: f64,
 }
 
+/// Of all turns of one reader.
+struct Summary {
+    median: Rate,
+    /// The lowest and the highest.
+    costs: (f64, f64),
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let path = arguments
@@ -65,8 +72,8 @@ fn main() {
     if fs::metadata(path).map_or(0, |file| file.len()) < length {
         runtime().block_on(fill(path, length));
     }
-    println!("| block | depth | reader | GB/s | CPU-s/GB | GB/s, of fio |");
-    println!("|---|---|---|---|---|---|");
+    println!("| block | depth | reader | GB/s | of fio's | CPU-s/GB | lowest to highest |");
+    println!("|---|---|---|---|---|---|---|");
     for size in SIZES {
         for depth in DEPTHS {
             let wanted = |only: u64, this: usize| only == 0 || only == this as u64;
@@ -108,7 +115,7 @@ fn compare(path: &Path, length: u64, size: usize, depth: usize, rounds: u64, tim
     }
     let mut fio = None;
     for (reader, taken) in READERS.iter().zip(&taken) {
-        let Some(median) = median(taken) else {
+        let Some(Summary { median, costs }) = summary(taken) else {
             continue;
         };
         let name = match reader {
@@ -122,23 +129,29 @@ fn compare(path: &Path, length: u64, size: usize, depth: usize, rounds: u64, tim
         };
         let ratio = fio.map_or(f64::NAN, |fio: Rate| median.speed / fio.speed);
         println!(
-            "| {} KiB | {depth} | {name} | {:.2} | {:.3} | {ratio:.2} |",
+            "| {} KiB | {depth} | {name} | {:.2} | {ratio:.2} | {:.3} | {:.3} to {:.3} |",
             size >> 10,
             median.speed,
-            median.cost
+            median.cost,
+            costs.0,
+            costs.1
         );
     }
 }
 
-fn median(rates: &[Rate]) -> Option<Rate> {
-    let middle = |of: fn(&Rate) -> f64| {
+fn summary(rates: &[Rate]) -> Option<Summary> {
+    let sorted = |of: fn(&Rate) -> f64| {
         let mut all: Vec<_> = rates.iter().map(of).collect();
         all.sort_by(f64::total_cmp);
-        all.get(all.len() / 2).copied()
+        all
     };
-    Some(Rate {
-        speed: middle(|rate| rate.speed)?,
-        cost: middle(|rate| rate.cost)?,
+    let (speeds, costs) = (sorted(|rate| rate.speed), sorted(|rate| rate.cost));
+    Some(Summary {
+        median: Rate {
+            speed: *speeds.get(speeds.len() / 2)?,
+            cost: *costs.get(costs.len() / 2)?,
+        },
+        costs: (*costs.first()?, *costs.last()?),
     })
 }
 
@@ -197,7 +210,7 @@ async fn read_all(device: &Arc<Device>, work: Work, time: Duration) -> u64 {
                 let block = device.read_at(draw % blocks * work.size as u64, work.size);
                 let block = block.await.unwrap();
                 if work.check {
-                    std::hint::black_box(crc32c::crc32c(&block));
+                    std::hint::black_box(crc_fast::crc32_iscsi(&block));
                 }
                 bytes += block.len() as u64;
             }

@@ -15,7 +15,10 @@ use std::{
     path::Path,
 };
 
-use crate::format::{put_all, take};
+use crate::format::{
+    checksum::{crc32c, crc32c_of_both},
+    put_all, take,
+};
 
 const MAGIC: [u8; 8] = *b"MPKEPT\0\0";
 const VERSION: u8 = 1;
@@ -49,7 +52,7 @@ pub(crate) fn write(
         }
         let mut fields = [0; CHUNK_HEADER_BYTES];
         put_all(&mut fields, &[&mark.to_le_bytes(), &length.to_le_bytes()]);
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&fields[..12]), &payload);
+        let crc = crc32c_of_both(&fields[..12], &payload);
         put_all(&mut fields[12..], &[&crc.to_le_bytes()]);
         file.write_all(&fields)?;
         file.write_all(&payload)?;
@@ -81,7 +84,7 @@ pub(crate) fn read(path: &Path, owner: &[u8; 16], mut each: impl FnMut(&Chunk)) 
         }
         let mut payload = vec![0; length];
         file.read_exact(&mut payload)?;
-        if crc32c::crc32c_append(crc32c::crc32c(&fields[..12]), &payload) != crc {
+        if crc32c_of_both(&fields[..12], &payload) != crc {
             return Err(damaged());
         }
         each(&Chunk { mark, payload });
@@ -97,7 +100,7 @@ fn header(owner: &[u8; 16]) -> [u8; HEADER_BYTES] {
     let mut bytes = [0; HEADER_BYTES];
     let version = [VERSION, 0, 0, 0, 0, 0, 0, 0];
     put_all(&mut bytes, &[&MAGIC, &version, owner]);
-    let crc = crc32c::crc32c(&bytes[..60]);
+    let crc = crc32c(&bytes[..60]);
     put_all(&mut bytes[60..], &[&crc.to_le_bytes()]);
     bytes
 }

@@ -285,7 +285,7 @@ fn transient(entered: io::Result<usize>) -> io::Result<Submitted> {
 /// it next enters the kernel, and without being interrupted; before kernel 5.19 it is interrupted.
 ///
 /// Not limited to one thread with its completions deferred to that thread's wish: the runtime's
-/// thread sleeps in its own poll and not in the ring, so that nothing would be saved.
+/// thread sleeps in its own poll and not in the ring, so that little is expected of it. Not measured.
 fn build(entries: u32) -> io::Result<IoUring> {
     let mut modern = IoUring::builder();
     modern.setup_coop_taskrun().setup_submit_all();

@@ -26,6 +26,7 @@
 //! was made to look like a record all fail it. The payload has a crc32c (hardware) in its header.
 //! Integers are little-endian.
 
+pub(crate) mod checksum;
 pub(crate) mod record;
 pub(crate) mod segment;
 pub(crate) mod superblock;

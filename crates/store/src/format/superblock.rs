@@ -13,7 +13,7 @@
 //!
 //! A second copy stands in the next block, for the day when the first one rots.
 
-use super::{BLOCK, Secret, VERSION, put_all, take};
+use super::{BLOCK, Secret, VERSION, checksum::crc32c, put_all, take};
 
 const MAGIC: [u8; 8] = *b"MILLPOND";
 /// Both copies.
@@ -76,14 +76,14 @@ impl Superblock {
                 &self.segments.to_le_bytes(),
             ];
             put_all(block, &fields);
-            let crc = crc32c::crc32c(&block[..80]);
+            let crc = crc32c(&block[..80]);
             put_all(&mut block[80..], &[&crc.to_le_bytes()]);
         }
     }
 
     fn decode(block: &[u8]) -> Option<Self> {
         let (mut fields, mut crc) = block.split_at_checked(80)?;
-        if crc32c::crc32c(fields).to_le_bytes() != take(&mut crc)? {
+        if crc32c(fields).to_le_bytes() != take(&mut crc)? {
             return None;
         }
         let magic = take::<8>(&mut fields)?;
@@ -202,7 +202,7 @@ mod tests {
         let mut start = written();
         for block in start.chunks_exact_mut(disk::BLOCK).take(2) {
             block[8] = VERSION + 1;
-            let crc = crc32c::crc32c(&block[..80]);
+            let crc = crc32c(&block[..80]);
             block[80..84].copy_from_slice(&crc.to_le_bytes());
         }
         assert!(

@@ -23,7 +23,10 @@ use std::{
 use super::scopes::Scopes;
 use crate::{
     Epoch,
-    format::{put_all, take},
+    format::{
+        checksum::{crc32c, crc32c_of_both},
+        put_all, take,
+    },
 };
 
 const MAGIC: [u8; 8] = *b"MPJOURNL";
@@ -164,7 +167,7 @@ impl Entry {
 
 /// Of an entry without its own field.
 fn crc(entry: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&entry[..4]), &entry[8..])
+    crc32c_of_both(&entry[..4], &entry[8..])
 }
 
 fn header(store: &[u8; 16]) -> [u8; HEADER_BYTES] {
@@ -173,7 +176,7 @@ fn header(store: &[u8; 16]) -> [u8; HEADER_BYTES] {
         &mut bytes,
         &[&MAGIC, &[VERSION, 0, 0, 0, 0, 0, 0, 0], store],
     );
-    let crc = crc32c::crc32c(&bytes[..32]);
+    let crc = crc32c(&bytes[..32]);
     put_all(&mut bytes[32..], &[&crc.to_le_bytes()]);
     bytes
 }
@@ -181,7 +184,7 @@ fn header(store: &[u8; 16]) -> [u8; HEADER_BYTES] {
 /// Reads a journal's bytes; `None` if they cannot be believed.
 fn replay(bytes: &[u8], scopes_max: usize) -> Option<Memory> {
     let (mut head, entries) = bytes.split_at_checked(HEADER_BYTES)?;
-    let expected = crc32c::crc32c(&head[..32]).to_le_bytes();
+    let expected = crc32c(&head[..32]).to_le_bytes();
     if head[32..36] != expected || take::<8>(&mut head)? != MAGIC {
         return None;
     }

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use crate::{
     Epoch, Key,
     format::{
-        BLOCK, Secret, put_all,
+        BLOCK, Secret,
+        checksum::crc32c,
+        put_all,
         record::{HEADER_BYTES, Header, Kind, span},
         segment::{Entry, footer_bytes},
     },
@@ -113,7 +115,7 @@ pub(crate) fn encode(
             stamp: job.stamp,
             sequence: job.sequence,
             generation,
-            payload_crc: crc32c::crc32c(&job.bytes),
+            payload_crc: crc32c(&job.bytes),
         };
         entries.push(Entry {
             kind: job.kind,
@@ -209,7 +211,7 @@ mod tests {
             assert_eq!((header.key, header.generation), (job.key, 77));
             let payload = &blocks[at + HEADER_BYTES..][..job.bytes.len()];
             assert_eq!(payload, job.bytes);
-            assert_eq!(header.payload_crc, crc32c::crc32c(payload));
+            assert_eq!(header.payload_crc, crc32c(payload));
         }
         assert!(blocks[640 + HEADER_BYTES..].iter().all(|byte| *byte == 0));
     }

@@ -10,6 +10,7 @@ use crate::{
     Epoch, Key,
     format::{
         BLOCK,
+        checksum::crc32c,
         record::{HEADER_BYTES, Header, Kind},
     },
     index::{Entry, Place},
@@ -102,7 +103,7 @@ fn check(disk: &Disk, wanted: &Wanted, buffer: Buffer) -> Result<Stored, Failure
         .ok_or(Failure::Mismatch)?;
     let payload = at + HEADER_BYTES..at + HEADER_BYTES + wanted.length as usize;
     let bytes = buffer.get(payload.clone()).ok_or(Failure::Mismatch)?;
-    if crc32c::crc32c(bytes) != header.payload_crc {
+    if crc32c(bytes) != header.payload_crc {
         return Err(Failure::Corrupt);
     }
     let bytes = if bytes.len() <= COPIED_BYTES_MAX {
