@@ -40,8 +40,8 @@ pub use found::Found;
 pub use report::{Position, Problem, Report};
 pub use secret::Secret;
 pub use section::Section;
-pub use units::{parse_bytes, show_bytes};
 pub use source::read as read_file;
+pub use units::{parse_bytes, show_bytes};
 
 /// The exit code of a process whose config is wrong: `EX_CONFIG` of `sysexits.h`.
 pub const EX_CONFIG: u8 = 78;
