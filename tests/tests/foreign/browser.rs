@@ -11,7 +11,7 @@ use tests::{
     node::{Home, Node, Role, Settings},
     pki::Pki,
 };
-use tokio::process::Command;
+use tokio::{process::Command, sync::Mutex};
 
 /// Of `play.mjs`, when something that it needs is missing.
 const SKIPPED: i32 = 77;
@@ -79,10 +79,15 @@ fn clip() -> Option<PathBuf> {
     None
 }
 
+/// One browser at a time: two on a machine of two cores starve each other, and a player that gets
+/// too little of them gives up segments that it had asked for.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 async fn play(player: &str, file: &str, quic: bool) {
     let (Some(node), Some(clip)) = (need("node"), clip()) else {
         return;
     };
+    let _turn = TURN.lock().await;
     let stage = stage(&clip).await;
     let Some(spki) = stage.spki().await else {
         return;
