@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use clap::ValueEnum;
 use daemon::config::Report;
-use node::{NodeConfig, Split};
+use node::NodeConfig;
 
 use crate::{Error, output::say};
 
@@ -26,23 +26,32 @@ enum Node {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     let node = arguments.node.unwrap_or_else(|| arguments.guess());
     let checked = match node {
-        Node::Edge => memory_of(edge::Config::load(&arguments.file)),
-        Node::Shield => memory_of(shield::Config::load(&arguments.file)),
+        Node::Edge => told(edge::Config::load(&arguments.file)),
+        Node::Shield => told(shield::Config::load(&arguments.file)),
     };
-    let memory = checked.map_err(|report| Error::Config { report })?;
+    let told = checked.map_err(|report| Error::Config { report })?;
     let kind = match node {
         Node::Edge => "an edge",
         Node::Shield => "a shield",
     };
     say(format!(
-        "{}: right in every part, for {kind}\n\n{memory}",
+        "{}: right in every part, for {kind}\n\n{told}",
         arguments.file.display()
     ));
     Ok(())
 }
 
-fn memory_of<C: NodeConfig>(loaded: Result<C, Report>) -> Result<Split, Report> {
-    loaded.map(|config| config.sections().memory.clone())
+/// How the memory is split, and what this kernel cannot do of what is asked of it.
+fn told<C: NodeConfig>(loaded: Result<C, Report>) -> Result<String, Report> {
+    let config = loaded?;
+    let sections = config.sections();
+    let warning = sections.tls.falls_back();
+    let warning = warning.map(|warning| format!("\n\nwarning: {warning}"));
+    Ok(format!(
+        "{}{}",
+        sections.memory,
+        warning.unwrap_or_default()
+    ))
 }
 
 impl Arguments {

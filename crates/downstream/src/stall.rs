@@ -148,6 +148,21 @@ impl AsyncWrite for Stall {
     }
 }
 
+impl tls::record::Socket for Stall {
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(&self.socket)
+    }
+
+    fn watched(
+        &mut self,
+        cx: &mut Context<'_>,
+        offered: usize,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.judge(cx, offered, written)
+    }
+}
+
 impl Drop for Stall {
     fn drop(&mut self) {
         if self.outlet.broken.load(Ordering::Relaxed) {

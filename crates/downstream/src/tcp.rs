@@ -5,7 +5,7 @@ use std::{
 };
 
 use message::{Client, Protocol};
-use tls::record::{Deferred, Session};
+use tls::record::{Deferred, RecordLayer, Session};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
@@ -164,7 +164,7 @@ async fn serve(shared: &Shared, socket: TcpStream, peer: SocketAddr) {
         activity: Arc::default(),
         recycle: Arc::default(),
         outlet,
-        own_records: stream.is_own(),
+        keeps_records: stream.records() == RecordLayer::Rustls,
         unsent: Arc::new(stream.defer()),
         drain: shared.drain.clone(),
         cut: shared.cut.clone(),
@@ -228,8 +228,9 @@ pub(crate) struct Connection {
     /// Asks for the connection to be recycled.
     pub(crate) recycle: Arc<Notify>,
     pub(crate) outlet: Arc<Outlet>,
-    /// The record layer is ours: it sends what is written when the connection's task goes idle.
-    pub(crate) own_records: bool,
+    /// The record layer is rustls: it keeps what is written while the socket looks full. Ours sends
+    /// it when the connection's task goes idle, and the kernel at once.
+    pub(crate) keeps_records: bool,
     unsent: Arc<Deferred<Stall>>,
     pub(crate) drain: Drain,
     pub(crate) cut: CancellationToken,

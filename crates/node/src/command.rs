@@ -74,6 +74,9 @@ pub fn command<C: NodeConfig>(arguments: impl Iterator<Item = OsString>) -> Exit
             Ok(checked) => {
                 let (file, memory) = (config.display(), &checked.sections().memory);
                 let _gone = writeln!(io::stdout(), "{file}: right in every part\n\n{memory}");
+                if let Some(warning) = checked.sections().tls.falls_back() {
+                    let _gone = writeln!(io::stdout(), "\nwarning: {warning}");
+                }
                 ExitCode::SUCCESS
             }
             Err(report) => report.refuse(),

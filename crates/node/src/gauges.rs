@@ -6,6 +6,7 @@ use prometheus::{
     core::{Collector, Desc},
     proto::MetricFamily,
 };
+use tls::record::RecordLayer;
 
 use crate::Split;
 
@@ -35,6 +36,22 @@ pub(crate) fn register(
             "What a part of the memory budget takes.",
         )?,
     }))
+}
+
+/// Registers `millpond_tls_record_layer`, 1 for the layer in use: not always the one configured.
+pub(crate) fn register_records(
+    layer: RecordLayer,
+    registry: &Registry,
+) -> Result<(), prometheus::Error> {
+    let gauge = IntGaugeVec::new(
+        Opts::new(
+            "millpond_tls_record_layer",
+            "1 for what makes the records of TLS 1.3 over TCP.",
+        ),
+        &["layer"],
+    )?;
+    gauge.with_label_values(&[layer.name()]).set(1);
+    registry.register(Box::new(gauge))
 }
 
 struct Gauges<F> {

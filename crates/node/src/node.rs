@@ -56,6 +56,7 @@ impl Base {
         let listeners = listen(sections, &mut daemon.sockets)?;
         let (tls, warnings) = tls::Server::load(sections.tls.clone(), now.wall)?;
         tell(&warnings);
+        gauges::register_records(tls.record_layer(), &daemon.registry)?;
         daemon.lifecycle.starting("recovering the disks");
         let store = Store::open(sections.store.clone(), &daemon.registry).await?;
         let cache = Cache::new(
@@ -185,7 +186,7 @@ fn listen(sections: &Sections, sockets: &mut Sockets) -> Result<Listeners, Error
     })
 }
 
-/// Logs what is odd about a certificate but does not keep a node from starting.
+/// Logs what is odd about TLS but does not keep a node from starting.
 pub fn tell(warnings: &[tls::Warning]) {
     for warning in warnings {
         tracing::warn!(%warning, "tls");

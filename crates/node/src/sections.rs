@@ -88,7 +88,8 @@ impl Sections {
         });
         wishes.own_records = tls
             .as_ref()
-            .is_some_and(|tls| tls.record_layer == RecordLayer::Own);
+            // Where the kernel cannot, ours does.
+            .is_some_and(|tls| tls.record_layer != RecordLayer::Rustls);
         let limits = top.section("limits", |limits| {
             wishes.connections = limits.number("connections", 1..=1_000_000).optional();
             Some(read_limits(limits))
@@ -128,8 +129,11 @@ impl Sections {
 fn read_tls(section: &mut Section, clients: Clients) -> Option<ServerConfig> {
     const VERSIONS: &[(&str, MinVersion)] =
         &[("1.3", MinVersion::Tls13), ("1.2", MinVersion::Tls12)];
-    const RECORD_LAYERS: &[(&str, RecordLayer)] =
-        &[("own", RecordLayer::Own), ("rustls", RecordLayer::Rustls)];
+    const RECORD_LAYERS: &[(&str, RecordLayer)] = &[
+        ("own", RecordLayer::Own),
+        ("rustls", RecordLayer::Rustls),
+        ("kernel", RecordLayer::Kernel),
+    ];
     let certificates = section.sections("certificates", 1..=256, |pair| {
         let cert = pair.file("certificate").required();
         let key = pair.private_file("key").required();

@@ -121,6 +121,11 @@ pub enum Warning {
         /// Its permission bits.
         mode: u32,
     },
+    /// The kernel is to make the records and cannot; our own record layer does.
+    NoKernelTls {
+        /// Why it cannot.
+        reason: String,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -131,6 +136,11 @@ impl fmt::Display for Warning {
                 "private key {} has mode {mode:03o} and can be read by others than its owner; \
                  set it to 600",
                 path.display()
+            ),
+            Self::NoKernelTls { reason } => write!(
+                f,
+                "record_layer is \"kernel\", and the kernel cannot: {reason}; \
+                 \"own\" makes the records instead"
             ),
         }
     }

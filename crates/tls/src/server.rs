@@ -9,11 +9,10 @@ use rustls::{
     server::{ClientHello, NoServerSessionStorage, WebPkiClientVerifier},
     version,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     Error, Identity, Warning, pem, provider,
-    record::{self, Pool, RecordLayer, Session, Settings, Stream},
+    record::{self, Pool, RecordLayer, Session, Settings, Socket, Stream},
     resolver::{Resolver, Table},
 };
 
@@ -59,6 +58,19 @@ impl Default for ServerConfig {
     }
 }
 
+impl ServerConfig {
+    /// Says why this kernel cannot make the records, where they are asked of it. Blocks while it
+    /// asks the kernel.
+    pub fn falls_back(&self) -> Option<Warning> {
+        match self.record_layer {
+            RecordLayer::Kernel => {
+                record::kernel_missing().map(|reason| Warning::NoKernelTls { reason })
+            }
+            RecordLayer::Own | RecordLayer::Rustls => None,
+        }
+    }
+}
+
 /// Everything that one load of the files made; replaced as a whole.
 #[derive(Debug)]
 struct InForce {
@@ -83,12 +95,17 @@ impl Server {
     /// Loads the files that `config` names. `now` is wall time since the Unix epoch.
     pub fn load(config: ServerConfig, now: Duration) -> Result<(Self, Vec<Warning>), Error> {
         let ticketer = aws_lc_rs::Ticketer::new()?;
-        let certificates = certificates(&config, now)?;
+        let mut certificates = certificates(&config, now)?;
+        let mut record_layer = config.record_layer;
+        if let Some(warning) = config.falls_back() {
+            certificates.warnings.push(warning);
+            record_layer = RecordLayer::Own;
+        }
         let resolver = Arc::new(Resolver(ArcSwap::from_pointee(certificates.table)));
         let in_force = build(&config, &ticketer, &resolver, certificates.not_after_unix_s)?;
         let in_force = ArcSwap::from_pointee(in_force);
         let records = Settings {
-            records: config.record_layer,
+            records: record_layer,
             pool: Pool::new(config.record_buffers_bytes),
         };
         Ok((
@@ -138,7 +155,7 @@ impl Server {
     /// See [`record::accept`]. Not cancel safe: dropping the future drops the connection.
     pub async fn accept<S>(&self, socket: S) -> io::Result<(Stream<S>, Session)>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Socket,
     {
         record::accept(socket, |hello| self.tcp_for(hello), &self.records).await
     }
@@ -153,6 +170,12 @@ impl Server {
     /// brackets.
     pub fn serves(&self, server_name: &str) -> bool {
         self.resolver.0.load().find(server_name).is_some()
+    }
+
+    /// Who makes the records of TLS 1.3 over TCP: what the config asks for, or [`RecordLayer::Own`]
+    /// in the place of a kernel that cannot.
+    pub fn record_layer(&self) -> RecordLayer {
+        self.records.records
     }
 
     /// When the first of the certificates expires, in seconds since the Unix epoch.

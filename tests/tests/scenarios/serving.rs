@@ -127,6 +127,37 @@ async fn what_fell_out_of_ram_comes_from_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_record_layer_serves_right_bytes_and_the_one_in_use_is_told() {
+    // Where the kernel cannot seal, the node's own records are in use.
+    for (asked, used) in [
+        ("own", &["own"][..]),
+        ("rustls", &["rustls"]),
+        ("kernel", &["kernel", "own"]),
+    ] {
+        let objects = sizes(asked);
+        let plan = Plan::default().edge_key("tls.record_layer", asked);
+        let world = plan.start(&objects).await;
+        for protocol in PROTOCOLS {
+            for object in &objects {
+                let got = world.client.get(protocol, &object.name, &[]).await;
+                got.is_whole(object);
+            }
+        }
+        let mut told = Vec::new();
+        for layer in ["own", "rustls", "kernel"] {
+            let sample = format!("millpond_tls_record_layer{{layer=\"{layer}\"}}");
+            if world.edge().metric(&sample).await > 0.0 {
+                told.push(layer);
+            }
+        }
+        assert!(
+            told.len() == 1 && used.contains(&told[0]),
+            "{asked}: {told:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_object_is_whole() {
     let object = Object::new("/v/empty.vtt", 0);
     let world = World::start(std::slice::from_ref(&object)).await;

@@ -47,7 +47,7 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
         }
     }
 
-    /// Keeps nothing: for a record layer that puts off flushes itself.
+    /// Keeps nothing: for a record layer that puts off flushes itself, or keeps nothing either.
     pub(crate) fn pulled(mut self) -> Self {
         self.pulled = true;
         self

@@ -51,7 +51,7 @@ where
     let on_flood = Box::new(move || front.metrics.rejected(Rejected::Flood));
     let meter = Meter::new(stream, Arc::clone(&connection.outlet), on_flood);
     let mut cork = Cork::new(meter, Arc::clone(&connection.outlet));
-    if connection.own_records {
+    if !connection.keeps_records {
         cork = cork.pulled();
     }
     let connection = Arc::new(connection);

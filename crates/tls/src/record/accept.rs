@@ -14,7 +14,8 @@ use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use zeroize::Zeroizing;
 
 use super::{
-    Error, HEADER_BYTES, Pool, RecordLayer, Stream,
+    Error, HEADER_BYTES, Pool, RecordLayer, Socket, Stream,
+    kernel::{self, Kernel},
     keys::{Cipher, Secret, Suite},
     layer::Layer,
     open::Opener,
@@ -69,10 +70,13 @@ pub async fn accept<S>(
     settings: &Settings,
 ) -> io::Result<(Stream<S>, Session)>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Socket,
 {
-    if settings.records == RecordLayer::Own {
-        return accept_own(socket, choose, &settings.pool).await;
+    match settings.records {
+        RecordLayer::Own | RecordLayer::Kernel => {
+            return accept_own(socket, choose, settings).await;
+        }
+        RecordLayer::Rustls => {}
     }
     let started = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
     let config = choose(&started.client_hello());
@@ -85,10 +89,10 @@ where
 async fn accept_own<S>(
     mut socket: S,
     choose: impl FnOnce(&ClientHello<'_>) -> Arc<rustls::ServerConfig>,
-    pool: &Arc<Pool>,
+    settings: &Settings,
 ) -> io::Result<(Stream<S>, Session)>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Socket,
 {
     let mut records = Records::new();
     let hello = hello(&mut socket, &mut records).await?;
@@ -113,8 +117,8 @@ where
         let stream = acceptor.accept_with(socket, |fresh| *fresh = connection);
         return Ok((Stream::rustls(stream.await?), session));
     };
-    let (opener, sealer) = hand_over(connection, suite, &capture, pool)?;
-    Ok((Stream::own(Layer::new(socket, opener, sealer)), session))
+    let stream = hand_over(connection, suite, &capture, socket, settings)?;
+    Ok((stream, session))
 }
 
 /// Reads a whole `ClientHello`.
@@ -190,12 +194,13 @@ fn own_suite(connection: &ServerConnection) -> Option<Suite> {
     Suite::new(connection.negotiated_cipher_suite()?.suite())
 }
 
-fn hand_over(
+fn hand_over<S: Socket>(
     connection: ServerConnection,
     suite: Suite,
     capture: &Capture,
-    pool: &Arc<Pool>,
-) -> io::Result<(Opener, Sealer)> {
+    socket: S,
+    settings: &Settings,
+) -> io::Result<Stream<S>> {
     let rustls = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     let extracted = connection.dangerous_extract_secrets().map_err(rustls)?;
     let cipher = |secret: &OnceLock<_>, (sequence, keys): &(u64, ConnectionTrafficSecrets)| {
@@ -207,8 +212,15 @@ fn hand_over(
         Cipher::new(secret, *sequence)
     };
     let opener = Opener::new(cipher(&capture.client, &extracted.rx)?);
-    let sealer = Sealer::new(cipher(&capture.server, &extracted.tx)?, Arc::clone(pool));
-    Ok((opener, sealer))
+    let sealing = cipher(&capture.server, &extracted.tx)?;
+    if settings.records == RecordLayer::Kernel
+        && let Some(tcp) = socket.tcp()
+        && kernel::seal(tcp, &extracted.tx).is_some()
+    {
+        return Ok(Stream::kernel(Kernel::new(socket, opener, suite)));
+    }
+    let sealer = Sealer::new(sealing, Arc::clone(&settings.pool));
+    Ok(Stream::own(Layer::new(socket, opener, sealer)))
 }
 
 /// Whether rustls derived the same from a secret as we do.

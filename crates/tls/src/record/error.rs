@@ -46,6 +46,9 @@ pub enum Error {
     /// The cipher failed, which no input can bring about.
     #[error("the cipher failed")]
     Cipher,
+    /// The kernel seals with a key that is used up, or that the client asked to be replaced.
+    #[error("the sending key is due for an update, which the kernel is not asked for")]
+    Rekey,
 }
 
 impl From<Unspecified> for Error {
@@ -61,7 +64,7 @@ impl From<Error> for io::Error {
             Error::Alert(_) => io::ErrorKind::ConnectionAborted,
             Error::Truncated => io::ErrorKind::UnexpectedEof,
             Error::Closed => io::ErrorKind::BrokenPipe,
-            Error::Cipher => io::ErrorKind::Other,
+            Error::Cipher | Error::Rekey => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }

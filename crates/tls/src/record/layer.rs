@@ -2,8 +2,6 @@
 
 use std::{
     io::{self, IoSlice},
-    mem::MaybeUninit,
-    ops::Range,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -12,20 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     Alert, Error,
-    open::{Opener, Received},
+    input::{Input, State, Step},
+    open::Opener,
     seal::Sealer,
 };
-
-/// Read from the socket at a time. Clients of ours send little.
-const READ_BYTES: usize = 4 << 10;
-
-/// Whether a direction is usable.
-enum State {
-    Open,
-    /// `close_notify` came, or was sealed.
-    Closed,
-    Failed(Error),
-}
 
 /// The record layer of a connection.
 ///
@@ -33,14 +21,8 @@ enum State {
 /// the socket takes more, or the connection has failed.
 pub(super) struct Layer<S> {
     socket: S,
-    opener: Opener,
+    input: Input,
     sealer: Sealer,
-    /// Bytes from the socket: `plain` is opened and not read yet, what follows `rest` is sealed.
-    /// Empty, and without memory, while nothing is half read.
-    input: Vec<u8>,
-    plain: Range<usize>,
-    rest: usize,
-    reading: State,
     writing: State,
     /// Flushing waits for [`Layer::poll_send`].
     deferred: bool,
@@ -52,12 +34,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Layer<S> {
     pub(super) fn new(socket: S, opener: Opener, sealer: Sealer) -> Self {
         Self {
             socket,
-            opener,
+            input: Input::new(opener),
             sealer,
-            input: Vec::new(),
-            plain: 0..0,
-            rest: 0,
-            reading: State::Open,
             writing: State::Open,
             deferred: false,
             waiting: false,
@@ -74,18 +52,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Layer<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            if buf.remaining() == 0 || self.hand_out(buf) {
-                return Poll::Ready(Ok(()));
-            }
-            match &self.reading {
-                State::Open => {}
-                State::Closed => return Poll::Ready(Ok(())),
-                State::Failed(error) => return Poll::Ready(Err(error.clone().into())),
-            }
-            match self.next_record() {
-                Ok(true) => {}
-                Ok(false) => ready!(self.poll_fill(cx))?,
-                Err(error) => return Poll::Ready(Err(self.fail(cx, error).into())),
+            match ready!(self.input.poll_read(&mut self.socket, cx, buf)) {
+                Step::Read(read) => return Poll::Ready(read),
+                Step::UpdateAsked => self.sealer.ask_update(),
+                Step::Refused(error) => return Poll::Ready(Err(self.fail(cx, error).into())),
             }
         }
     }
@@ -193,71 +163,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Layer<S> {
 
     #[cfg(test)]
     pub(super) fn input_bytes(&self) -> usize {
-        self.input.capacity()
-    }
-
-    /// Hands opened bytes to the reader. `false` when there are none.
-    fn hand_out(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        if self.plain.is_empty() {
-            return false;
-        }
-        let bytes = self.plain.len().min(buf.remaining());
-        buf.put_slice(&self.input[self.plain.start..self.plain.start + bytes]);
-        self.plain.start += bytes;
-        if self.plain.is_empty() && self.rest == self.input.len() {
-            self.input = Vec::new();
-            self.plain = 0..0;
-            self.rest = 0;
-        }
-        true
-    }
-
-    /// Opens the next record, if it is there.
-    fn next_record(&mut self) -> Result<bool, Error> {
-        let rest = &mut self.input[self.rest..];
-        let Some(bytes) = Opener::record_bytes(rest)? else {
-            return Ok(false);
-        };
-        let Some(record) = rest.get_mut(..bytes) else {
-            return Ok(false);
-        };
-        let received = self.opener.open(record)?;
-        let from = self.rest;
-        self.rest += bytes;
-        match received {
-            Received::Data(range) => self.plain = from + range.start..from + range.end,
-            Received::Nothing => {}
-            Received::UpdateAsked => self.sealer.ask_update(),
-            Received::Closed => self.reading = State::Closed,
-        }
-        Ok(true)
-    }
-
-    /// Reads more from the socket. Only called when there is no whole record.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.rest > 0 {
-            self.input.drain(..self.rest);
-            self.rest = 0;
-        }
-        if self.input.is_empty() {
-            self.input = Vec::new();
-        }
-        let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
-        let mut read = ReadBuf::uninit(&mut bytes);
-        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
-        if read.filled().is_empty() {
-            self.reading = State::Failed(Error::Truncated);
-            return Poll::Ready(Ok(()));
-        }
-        self.input.extend_from_slice(read.filled());
-        Poll::Ready(Ok(()))
+        self.input.capacity_bytes()
     }
 
     /// Ends both directions, and tells the client why, behind all that was written.
     fn fail(&mut self, cx: &mut Context<'_>, error: Error) -> Error {
         let alert = match error {
             Error::Refused { alert, .. } => Some(alert),
-            Error::Cipher => Some(Alert::InternalError),
+            Error::Cipher | Error::Rekey => Some(Alert::InternalError),
             // RFC 8446 section 6.2: after a fatal alert nothing more is sent.
             Error::Alert(_) | Error::Truncated | Error::Closed => None,
         };
@@ -272,10 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Layer<S> {
             None => *self.sealer.unsent() = None,
         }
         self.writing = State::Failed(error.clone());
-        self.reading = State::Failed(error.clone());
-        self.input = Vec::new();
-        self.plain = 0..0;
-        self.rest = 0;
+        self.input.fail(error.clone());
         error
     }
 }

@@ -21,10 +21,13 @@
 //! what was already written.
 //!
 //! TLS 1.2, and suites not named in `keys`, stay with rustls; so does everything under
-//! [`RecordLayer::Rustls`].
+//! [`RecordLayer::Rustls`]. Under [`RecordLayer::Kernel`] the kernel seals, see `kernel`; a connection
+//! that it does not take is as under [`RecordLayer::Own`].
 
 mod accept;
 mod error;
+mod input;
+mod kernel;
 mod keys;
 mod layer;
 mod open;
@@ -36,6 +39,7 @@ mod tests;
 
 pub use accept::{Session, Settings, accept};
 pub use error::{Alert, Error};
+pub use kernel::{Socket, kernel_missing};
 pub use pool::Pool;
 pub use stream::{Deferred, Stream};
 
@@ -47,6 +51,20 @@ pub enum RecordLayer {
     Own,
     /// rustls.
     Rustls,
+    /// The kernel seals, this module opens: for TLS 1.3, where the kernel has it. Not tested on a
+    /// kernel that has it.
+    Kernel,
+}
+
+impl RecordLayer {
+    /// As the config calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Rustls => "rustls",
+            Self::Kernel => "kernel",
+        }
+    }
 }
 
 /// RFC 8446 section 5.1.

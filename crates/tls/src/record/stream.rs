@@ -10,7 +10,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-use super::layer::Layer;
+use super::{RecordLayer, Socket, kernel::Kernel, layer::Layer};
 
 /// The layer of a connection, between its stream and its [`Deferred`]. Both are used by one task,
 /// one after the other: the lock is never waited for.
@@ -25,6 +25,7 @@ impl<S> Shared<S> {
 enum Inner<S> {
     Own(Shared<S>),
     Rustls(Box<TlsStream<S>>),
+    Kernel(Box<Kernel<S>>),
 }
 
 /// A TLS stream after its handshake.
@@ -33,7 +34,7 @@ enum Inner<S> {
 /// Dropping it sends nothing: shut it down.
 pub struct Stream<S>(Inner<S>);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
+impl<S: Socket> Stream<S> {
     pub(super) fn own(layer: Layer<S>) -> Self {
         Self(Inner::Own(Shared(Arc::new(Mutex::new(layer)))))
     }
@@ -42,13 +43,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
         Self(Inner::Rustls(Box::new(stream)))
     }
 
+    pub(super) fn kernel(kernel: Kernel<S>) -> Self {
+        Self(Inner::Kernel(Box::new(kernel)))
+    }
+
+    /// Who makes the records of this connection.
+    pub fn records(&self) -> RecordLayer {
+        match &self.0 {
+            Inner::Own(_) => RecordLayer::Own,
+            Inner::Rustls(_) => RecordLayer::Rustls,
+            Inner::Kernel(_) => RecordLayer::Kernel,
+        }
+    }
+
     /// Whether the records are ours.
     pub fn is_own(&self) -> bool {
-        matches!(self.0, Inner::Own(_))
+        self.records() == RecordLayer::Own
     }
 
     /// Makes flushing wait for the end of each poll of the connection's future, which must from
-    /// now on be polled by [`Deferred::poll`]. With rustls's records nothing changes.
+    /// now on be polled by [`Deferred::poll`]. With others' records nothing changes.
     pub fn defer(&self) -> Deferred<S> {
         let Inner::Own(shared) = &self.0 else {
             return Deferred(None);
@@ -61,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
 /// Sends what a stream's owner wrote.
 pub struct Deferred<S>(Option<Shared<S>>);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Deferred<S> {
+impl<S: Socket> Deferred<S> {
     /// Polls the future that reads and writes the stream, then sends what it wrote.
     ///
     /// Ready with an error when the socket failed while the future waited for something else.
@@ -85,7 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Deferred<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
+impl<S: Socket> AsyncRead for Stream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -94,11 +108,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
         match &mut self.0 {
             Inner::Own(shared) => shared.lock().poll_read(cx, buf),
             Inner::Rustls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Inner::Kernel(kernel) => kernel.poll_read(cx, buf),
         }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+impl<S: Socket> AsyncWrite for Stream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -107,6 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         match &mut self.0 {
             Inner::Own(shared) => shared.lock().poll_write(cx, &[IoSlice::new(buf)]),
             Inner::Rustls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Inner::Kernel(kernel) => kernel.poll_write(cx, &[IoSlice::new(buf)]),
         }
     }
 
@@ -118,6 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         match &mut self.0 {
             Inner::Own(shared) => shared.lock().poll_write(cx, bufs),
             Inner::Rustls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Inner::Kernel(kernel) => kernel.poll_write(cx, bufs),
         }
     }
 
@@ -125,6 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         match &self.0 {
             Inner::Own(_) => true,
             Inner::Rustls(stream) => stream.is_write_vectored(),
+            Inner::Kernel(kernel) => kernel.is_write_vectored(),
         }
     }
 
@@ -132,6 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         match &mut self.0 {
             Inner::Own(shared) => shared.lock().poll_flush(cx),
             Inner::Rustls(stream) => Pin::new(stream).poll_flush(cx),
+            Inner::Kernel(kernel) => kernel.poll_flush(cx),
         }
     }
 
@@ -139,6 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         match &mut self.0 {
             Inner::Own(shared) => shared.lock().poll_shutdown(cx),
             Inner::Rustls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Inner::Kernel(kernel) => kernel.poll_shutdown(cx),
         }
     }
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod kernel;
+#[cfg(test)]
 mod rustls_client;
 #[cfg(test)]
 mod support;

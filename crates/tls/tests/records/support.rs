@@ -8,9 +8,9 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{RootCertStore, ServerConfig, crypto::aws_lc_rs, version};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tempfile::TempDir;
-use tls::record::{Pool, RecordLayer, Session, Settings, Stream, accept};
+use tls::record::{Pool, RecordLayer, Session, Settings, Socket, Stream, accept};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     task::JoinHandle,
 };
@@ -79,9 +79,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 /// Reads and writes back until the client closes; flushes are deferred.
-pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: Stream<S>,
-) -> io::Result<u64> {
+pub(crate) async fn echo<S: Socket>(mut stream: Stream<S>) -> io::Result<u64> {
     let deferred = stream.defer();
     let mut echoing = pin!(async move {
         let mut bytes = vec![0; 50_000];
@@ -102,7 +100,7 @@ pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Shakes hands and echoes.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+pub(crate) async fn serve<S: Socket>(
     socket: S,
     config: Arc<ServerConfig>,
 ) -> (Session, bool, io::Result<u64>) {

@@ -266,6 +266,7 @@ fn close_notify_finds_room_in_a_full_buffer() {
 #[test]
 fn a_socket_that_breaks_ends_the_connection() {
     struct Broken;
+    impl super::super::Socket for Broken {}
     impl tokio::io::AsyncRead for Broken {
         fn poll_read(
             self: std::pin::Pin<&mut Self>,
