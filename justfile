@@ -39,3 +39,11 @@ foreign:
 # how long it takes to find ten million slices at start (on a sparse file, 1.3 GB of disk)
 recovery:
     cargo test --release -p store --lib recovery::scale -- --ignored --nocapture
+
+# How long a large table of what was asked for takes to be recalled at a start (needs 3 GB of memory).
+recall:
+    cargo test --release -p store --lib asked -- --ignored --nocapture
+
+# CPU of a whole idle process, which must run alone.
+idle:
+    cargo test -p downstream --test loopback lifecycle -- --ignored --nocapture
