@@ -27,6 +27,15 @@ pub(crate) struct Got {
 }
 
 impl Got {
+    fn new(head: http::response::Parts, body: Vec<u8>, broken: Option<String>) -> Self {
+        Self {
+            status: head.status,
+            headers: head.headers,
+            body: body.into(),
+            broken,
+        }
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
@@ -143,7 +152,12 @@ impl Client {
     }
 
     pub(crate) async fn send(&mut self, request: Request<()>) -> Result<Got, String> {
-        match self {
+        Ok(self.begin(request).await?.finish().await)
+    }
+
+    /// Sends a request and waits for the head of its response only.
+    pub(crate) async fn begin(&mut self, request: Request<()>) -> Result<Begun, String> {
+        let begun = match self {
             Self::Http1(send) => {
                 let mut request = request.map(|()| Empty::new());
                 let host = request.uri().authority().unwrap().to_string();
@@ -152,73 +166,78 @@ impl Client {
                 }
                 let path = request.uri().path_and_query().unwrap().to_string();
                 *request.uri_mut() = path.parse().unwrap();
-                send.ready().await.map_err(|error| format!("{error:?}"))?;
-                collect(
-                    send.send_request(request)
-                        .await
-                        .map_err(|error| format!("{error:?}"))?,
-                )
-                .await
+                let sent = match send.ready().await {
+                    Ok(()) => send.send_request(request).await,
+                    Err(error) => Err(error),
+                };
+                sent.map(Begun::Hyper).map_err(|e| format!("{e:?}"))?
             }
             Self::Http2(send) => {
                 let request = request.map(|()| Empty::new());
-                send.ready().await.map_err(|error| format!("{error:?}"))?;
-                collect(
-                    send.send_request(request)
-                        .await
-                        .map_err(|error| format!("{error:?}"))?,
-                )
-                .await
+                let sent = match send.ready().await {
+                    Ok(()) => send.send_request(request).await,
+                    Err(error) => Err(error),
+                };
+                sent.map(Begun::Hyper).map_err(|e| format!("{e:?}"))?
             }
-            Self::Http3 { send, .. } => http3(send, request).await.map_err(|e| format!("{e:?}")),
-        }
+            Self::Http3 { send, .. } => {
+                http3(send, request).await.map_err(|e| format!("{e:?}"))?
+            }
+        };
+        Ok(begun)
     }
 }
 
-async fn collect(response: http::Response<hyper::body::Incoming>) -> Result<Got, String> {
-    let (head, mut body) = response.into_parts();
-    let (mut bytes, mut broken) = (Vec::new(), None);
-    while let Some(frame) = body.frame().await {
-        match frame {
-            Ok(frame) => bytes.extend_from_slice(&frame.into_data().unwrap()),
-            Err(error) => {
-                broken = Some(format!("{error:?}"));
-                break;
+/// A response whose head has come.
+pub(crate) enum Begun {
+    Hyper(http::Response<hyper::body::Incoming>),
+    Http3 {
+        head: http::Response<()>,
+        stream: h3::client::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>,
+    },
+}
+
+impl Begun {
+    /// Reads to the end, or to the break.
+    pub(crate) async fn finish(self) -> Got {
+        match self {
+            Self::Hyper(response) => {
+                let (head, mut body) = response.into_parts();
+                let mut pieces = Vec::new();
+                let broken = loop {
+                    match body.frame().await {
+                        Some(Ok(frame)) => pieces.extend_from_slice(&frame.into_data().unwrap()),
+                        Some(Err(error)) => break Some(format!("{error:?}")),
+                        None => break None,
+                    }
+                };
+                Got::new(head, pieces, broken)
+            }
+            Self::Http3 { head, mut stream } => {
+                let mut pieces = Vec::new();
+                let broken = loop {
+                    match stream.recv_data().await {
+                        Ok(Some(mut data)) => {
+                            pieces.extend_from_slice(&data.copy_to_bytes(data.remaining()));
+                        }
+                        Ok(None) => break None,
+                        Err(error) => break Some(format!("{error:?}")),
+                    }
+                };
+                Got::new(head.into_parts().0, pieces, broken)
             }
         }
     }
-    Ok(Got {
-        status: head.status,
-        headers: head.headers,
-        body: bytes.into(),
-        broken,
-    })
 }
 
 async fn http3(
     send: &mut h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>,
     request: Request<()>,
-) -> Result<Got, h3::error::StreamError> {
+) -> Result<Begun, h3::error::StreamError> {
     let mut stream = send.send_request(request).await?;
     stream.finish().await?;
-    let (head, ()) = stream.recv_response().await?.into_parts();
-    let (mut bytes, mut broken) = (Vec::new(), None);
-    loop {
-        match stream.recv_data().await {
-            Ok(Some(mut data)) => bytes.extend_from_slice(&data.copy_to_bytes(data.remaining())),
-            Ok(None) => break,
-            Err(error) => {
-                broken = Some(format!("{error:?}"));
-                break;
-            }
-        }
-    }
-    Ok(Got {
-        status: head.status,
-        headers: head.headers,
-        body: bytes.into(),
-        broken,
-    })
+    let head = stream.recv_response().await?;
+    Ok(Begun::Http3 { head, stream })
 }
 
 /// Sends bytes over TLS as they are and reads to the end: what came, and whether it ended well.
