@@ -9,7 +9,10 @@ use ring::{
     signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey},
 };
 
-use crate::{Error, Label};
+use crate::{
+    Error, Label,
+    key_file::{decode_bytes, encode_bytes},
+};
 
 /// The shortest HMAC secret, which is also the length of an Ed25519 seed and public key.
 pub const HMAC_SECRET_BYTES_MIN: usize = 32;
@@ -94,6 +97,29 @@ impl VerifyKey {
         })
     }
 
+    /// An Ed25519 key from its public half, 43 characters of base64url as key sets have it. Valid
+    /// always; set its window.
+    pub fn ed25519(kid: Label, public: &str) -> Result<Self, Error> {
+        let bytes = decode_bytes("public", public);
+        let key = bytes.and_then(|bytes| {
+            Self::new(Algorithm::Ed25519, kid.clone(), &bytes)
+                .map_err(|problem| format!("`public` is {problem}"))
+        });
+        key.map_err(|problem| Error::Key {
+            position: 1,
+            kid: kid.to_string(),
+            problem,
+        })
+    }
+
+    /// The public half as base64url; `None` for HMAC, which has none.
+    pub fn public(&self) -> Option<String> {
+        match &self.material {
+            Material::Ed25519(public) => Some(encode_bytes(public)),
+            Material::HmacSha256 { .. } => None,
+        }
+    }
+
     /// How it verifies.
     pub fn algorithm(&self) -> Algorithm {
         match self.material {
@@ -103,8 +129,9 @@ impl VerifyKey {
     }
 
     /// Whether the holder of the private half signed `message`. HMACs are compared in constant
-    /// time.
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+    /// time. The message says what it is in its first bytes, so that a signature for one purpose
+    /// is none for another.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.material {
             Material::Ed25519(public) => UnparsedPublicKey::new(&ED25519, public)
                 .verify(message, signature)
@@ -216,7 +243,8 @@ impl SigningKey {
         }
     }
 
-    pub(crate) fn signature(&self, message: &[u8]) -> Vec<u8> {
+    /// Signs `message`, which says in its first bytes what it is (see [`VerifyKey::verifies`]).
+    pub fn signature(&self, message: &[u8]) -> Vec<u8> {
         match &self.signer {
             Signer::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
             Signer::HmacSha256(key) => hmac::sign(key, message).as_ref().to_vec(),

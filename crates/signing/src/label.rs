@@ -22,11 +22,15 @@ impl Label {
             .ok_or_else(|| Error::value("label", text, "1 to 64 characters of A-Z a-z 0-9 . _ -"))
     }
 
+    /// Whether `bytes` are a label, without keeping them.
+    pub fn is_legal(bytes: &[u8]) -> bool {
+        let legal = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        (1..=LABEL_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(legal)
+    }
+
     /// The same for bytes from a token, without an error to build.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let fits = (1..=LABEL_BYTES_MAX).contains(&bytes.len());
-        let legal = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if !fits || !bytes.iter().all(legal) {
+        if !Self::is_legal(bytes) {
             return None;
         }
         str::from_utf8(bytes).ok().map(|text| Self(text.into()))

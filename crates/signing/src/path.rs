@@ -27,6 +27,11 @@ impl ObjectPath {
         Ok(Self(path.into()))
     }
 
+    /// Checks `path` without keeping it, for who holds many.
+    pub fn check(path: &str) -> Result<(), Malformed> {
+        check(path)
+    }
+
     /// The text, from its first `/`.
     pub fn as_str(&self) -> &str {
         &self.0

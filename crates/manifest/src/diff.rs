@@ -1,0 +1,86 @@
+//! What changes from one plan to another.
+
+use std::cmp::Ordering;
+
+use crate::{Object, Objects};
+
+/// What changes from one plan to another, as places in the two. O(n + m) to make.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// Places in the new plan of what the old one does not have.
+    pub added: Vec<u32>,
+    /// Places in the old and the new plan of what has other content: what is held is worthless.
+    pub replaced: Vec<(u32, u32)>,
+    /// Places in the old and the new plan of what has the same content and other wishes (action,
+    /// expected, pin, first bytes, ...).
+    pub changed: Vec<(u32, u32)>,
+    /// Places in the old plan of what the new one does not have.
+    pub removed: Vec<u32>,
+    /// How many are the same in both.
+    pub unchanged: u64,
+    /// Bytes that the new plan holds and the old one does not: what is to be filled, if the old
+    /// plan was done.
+    pub fill_bytes: u64,
+    /// Bytes that the old plan holds and the new one does not.
+    pub dropped_bytes: u64,
+}
+
+impl Diff {
+    /// What changes from `old` to `new`.
+    pub fn between(old: &Objects, new: &Objects) -> Self {
+        let mut diff = Self::default();
+        let mut olds = (0_u32..).zip(old.iter()).peekable();
+        let mut news = (0_u32..).zip(new.iter()).peekable();
+        loop {
+            let order = match (olds.peek(), news.peek()) {
+                (None, None) => return diff,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((_, old)), Some((_, new))) => (old.site, old.path).cmp(&(new.site, new.path)),
+            };
+            let old = if order.is_le() { olds.next() } else { None };
+            let new = if order.is_ge() { news.next() } else { None };
+            diff.note(old, new);
+        }
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty()
+            && self.replaced.is_empty()
+            && self.changed.is_empty()
+            && self.removed.is_empty()
+    }
+
+    fn note(&mut self, old: Option<(u32, Object<'_>)>, new: Option<(u32, Object<'_>)>) {
+        let (had, wanted) = match (old, new) {
+            (None, None) => (0, 0),
+            (Some((at, old)), None) => {
+                self.removed.push(at);
+                (old.bytes_wanted(), 0)
+            }
+            (None, Some((at, new))) => {
+                self.added.push(at);
+                (0, new.bytes_wanted())
+            }
+            (Some((was, old)), Some((is, new))) => {
+                let (had, wanted) = (old.bytes_wanted(), new.bytes_wanted());
+                if !old.same_content(&new) {
+                    self.replaced.push((was, is));
+                    (had, wanted)
+                } else {
+                    if old == new {
+                        self.unchanged += 1;
+                    } else {
+                        self.changed.push((was, is));
+                    }
+                    let both = had.min(wanted);
+                    (had - both, wanted - both)
+                }
+            }
+        };
+        // The sizes of one plan add up to less than 2^64.
+        self.dropped_bytes += had;
+        self.fill_bytes += wanted;
+    }
+}
