@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Key, Record,
+    Key, Record, Refused,
     directory::{Directory, Put},
     judge::Judge,
     leaving::Evicted,
@@ -48,6 +48,22 @@ impl Admission {
         // If RAM has no room for it, that was decided just now.
         evicted.records.retain(|(other, _)| *other != key);
         self.left_ram(evicted);
+    }
+
+    /// Takes in what a plan wants on disk, where nobody waits for it.
+    pub(crate) fn put_planned(&self, key: Key, record: Record) -> Result<(), Refused> {
+        let length = record.bytes.len() as u64;
+        let mut refused = None;
+        let queue = |sequence| {
+            let offered = self.offer_planned(&key, length, sequence);
+            offered.map_err(|reason| refused = Some(reason)).ok()
+        };
+        let bury = |sequence, but| self.bury(key, sequence, Why::Replaced, but);
+        if self.directory.plant(key, record, queue, bury) {
+            return Ok(());
+        }
+        self.count(refused);
+        Err(refused.map_or(Refused::Fault, Refused::from))
     }
 
     /// Takes what had to make room in RAM: its last chance.
@@ -93,17 +109,24 @@ impl Admission {
                 Verdict::BudgetSpent => return Err(Unadmitted::BudgetSpent),
             }
         }
-        let taken =
-            u32::try_from(length).is_ok_and(|length| disk.queue.offer(*key, sequence, length));
-        if taken {
-            self.judge.wrote(length);
-            self.metrics.admitted_records.inc();
-            Ok(disk.number)
-        } else if disk.queue.is_closed() {
-            Err(Unadmitted::Closed)
-        } else {
-            Err(Unadmitted::Full)
+        queue(disk, key, length, sequence)?;
+        self.judge.wrote(length);
+        self.metrics.admitted_records.inc();
+        Ok(disk.number)
+    }
+
+    /// The same for what a plan wants: that is proof enough, but the budget holds.
+    fn offer_planned(&self, key: &Key, length: u64, sequence: u64) -> Result<u8, Unadmitted> {
+        let disk = self.target(self.directory.tag(key), length)?;
+        match self.judge.admits_planned() {
+            Verdict::Write => {}
+            Verdict::Unproven => return Err(Unadmitted::Unproven),
+            Verdict::BudgetSpent => return Err(Unadmitted::BudgetSpent),
         }
+        queue(disk, key, length, sequence)?;
+        self.judge.wrote_planned(length);
+        self.metrics.planned_records.inc();
+        Ok(disk.number)
     }
 
     /// The disk for a key: of those that are fit to be written to, the one that the key's hash
@@ -118,5 +141,16 @@ impl Admission {
         let fit = self.disks.iter().filter(|disk| disk.may_write());
         fit.max_by(|one, other| one.preference(tag).total_cmp(&other.preference(tag)))
             .ok_or(Unadmitted::Faulty)
+    }
+}
+
+fn queue(disk: &Disk, key: &Key, length: u64, sequence: u64) -> Result<(), Unadmitted> {
+    let taken = u32::try_from(length).is_ok_and(|length| disk.queue.offer(*key, sequence, length));
+    if taken {
+        Ok(())
+    } else if disk.queue.is_closed() {
+        Err(Unadmitted::Closed)
+    } else {
+        Err(Unadmitted::Full)
     }
 }

@@ -76,6 +76,29 @@ impl Judge {
         self.policy.reference(viewer, tag, self.now());
     }
 
+    pub(crate) fn expect(&self, tag: u64, per_day_thousandths: u32) {
+        self.policy.expect(tag, per_day_thousandths, self.now());
+    }
+
+    pub(crate) fn is_worth_filling(&self, per_day_thousandths: u32) -> bool {
+        match self.admit {
+            Admit::Everything => true,
+            Admit::Proven => self.policy.is_worth_filling(per_day_thousandths),
+        }
+    }
+
+    pub(crate) fn pin(&self, tag: u64, bytes: u32) -> bool {
+        self.policy.pin(tag, bytes)
+    }
+
+    pub(crate) fn unpin(&self, tag: u64) {
+        self.policy.unpin(tag);
+    }
+
+    pub(crate) fn pinned_bytes(&self) -> u64 {
+        self.policy.pinned_bytes()
+    }
+
     pub(crate) fn missed(&self, bytes: u64) {
         self.policy.missed(bytes, self.now());
     }
@@ -87,8 +110,20 @@ impl Judge {
         }
     }
 
+    /// Whether what a plan wants may be written: that it is wanted is proof enough.
+    pub(crate) fn admits_planned(&self) -> Admission {
+        match self.admit {
+            Admit::Proven if self.policy.budget_left_bytes() == 0 => Admission::BudgetSpent,
+            Admit::Proven | Admit::Everything => Admission::Write,
+        }
+    }
+
     pub(crate) fn wrote(&self, bytes: u64) {
         self.policy.wrote(bytes);
+    }
+
+    pub(crate) fn wrote_planned(&self, bytes: u64) {
+        self.policy.wrote_planned(bytes);
     }
 
     pub(crate) fn filled(&self) {
@@ -99,10 +134,22 @@ impl Judge {
         self.policy.found(bytes);
     }
 
+    /// What a head is worth. Nobody counts who wants it: being read is what it is judged by.
+    pub(crate) fn worth_of_head(&self, tag: u64, is_used: bool) -> Worth {
+        if self.policy.is_pinned(tag) {
+            Worth::PINNED
+        } else if is_used {
+            Worth::MOST
+        } else {
+            Worth::NOTHING
+        }
+    }
+
     /// What a record that was in use is worth. Where everything is admitted whatever was read from
     /// disk stays: nobody counts.
     pub(crate) fn worth(&self, tag: u64, is_used: bool) -> Worth {
         match self.admit {
+            Admit::Everything if self.policy.is_pinned(tag) => Worth::PINNED,
             Admit::Everything if is_used => Worth::MOST,
             Admit::Everything => Worth::NOTHING,
             Admit::Proven => {

@@ -16,6 +16,7 @@ pub(crate) struct Metrics {
     pub(crate) skipped_segments: IntCounter,
     pub(crate) purges: IntCounter,
     pub(crate) admitted_records: IntCounter,
+    pub(crate) planned_records: IntCounter,
     pub(crate) reinserted_records: IntCounter,
     eviction_age: IntGaugeVec,
     reads: IntCounterVec,
@@ -91,6 +92,10 @@ impl Metrics {
                 "Segments that could not be read at start.",
             )?,
             purges: counter("purges_total", "Purges made durable.")?,
+            planned_records: counter(
+                "planned_records_total",
+                "Records queued for a disk because a plan wants them there.",
+            )?,
             admitted_records: counter("admitted_records_total", "Records queued for a disk.")?,
             reinserted_records: counter(
                 "reinserted_records_total",
@@ -182,6 +187,7 @@ pub(crate) struct Gauges {
     index_bytes: IntGauge,
     policy_bytes: IntGauge,
     write_budget: IntGauge,
+    pinned_bytes: IntGauge,
     queued_bytes: IntGaugeVec,
     disk_state: IntGaugeVec,
     disk_engine: IntGaugeVec,
@@ -208,6 +214,10 @@ impl Gauges {
                 "millpond_store_write_budget_bytes",
                 "Bytes that may be written to the disks now.",
             )?,
+            pinned_bytes: IntGauge::new(
+                "millpond_store_pinned_bytes",
+                "Bytes of what is kept whatever the traffic, held or not.",
+            )?,
             queued_bytes: by("queued_bytes", "Bytes that wait to be written.", &["disk"])?,
             disk_state: by(
                 "disk_state",
@@ -222,8 +232,13 @@ impl Gauges {
         }))
     }
 
-    fn numbers(&self) -> [&IntGauge; 3] {
-        [&self.index_bytes, &self.policy_bytes, &self.write_budget]
+    fn numbers(&self) -> [&IntGauge; 4] {
+        [
+            &self.index_bytes,
+            &self.policy_bytes,
+            &self.write_budget,
+            &self.pinned_bytes,
+        ]
     }
 
     fn set(&self, stats: &Stats) {
@@ -242,6 +257,7 @@ impl Gauges {
         self.index_bytes.set(signed(stats.index_bytes));
         self.policy_bytes.set(signed(stats.policy_bytes));
         self.write_budget.set(signed(stats.write_budget_bytes));
+        self.pinned_bytes.set(signed(stats.pinned_bytes));
         for disk in &stats.disks {
             let path = disk.path.display().to_string();
             self.queued_bytes

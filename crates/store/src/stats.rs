@@ -17,6 +17,8 @@ pub struct Stats {
     pub policy_bytes: u64,
     /// Bytes that may be written to the disks just now.
     pub write_budget_bytes: u64,
+    /// Bytes of what is kept whatever the traffic, held or not.
+    pub pinned_bytes: u64,
     /// Each configured disk, in the order of the configuration.
     pub disks: Vec<DiskStats>,
 }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use prometheus::Registry;
 
 use crate::{
-    Budget, Config, DiskState, DiskStats, Epoch, Error, Exhausted, Key, Record, Stats, Tier,
+    Budget, Config, DiskState, DiskStats, Epoch, Error, Exhausted, Key, PinsFull, Record, Refused,
+    Stats, Tier,
     admission::Admission,
     directory::Directory,
     fetch::Fetcher,
@@ -131,6 +132,58 @@ impl Store {
         self.0.admission.put(key, Record { bytes, stamp });
     }
 
+    /// A plan expects so many thousandths of a request a day for the record. That is credit: the
+    /// record counts as if it had been asked for at this rate all along, so that it is written at
+    /// its first miss if that is worth a write, and stays on disk until its viewers come. The credit
+    /// decays as what viewers add does, by half in four days: tell it again with every plan, and at
+    /// the first miss of what was not told before. To tell it twice adds nothing.
+    ///
+    /// A few atomic operations, no lock.
+    pub fn expect(&self, key: &Key, per_day_thousandths: u32) {
+        let tag = self.0.directory.tag(key);
+        self.0.admission.judge.expect(tag, per_day_thousandths);
+    }
+
+    /// Whether what is expected at this rate is worth being filled ahead of its viewers: everything
+    /// is while the disks have room, and nothing once the write budget is spent. What is worth less
+    /// than what would have to go for it is not.
+    pub fn is_worth_filling(&self, per_day_thousandths: u32) -> bool {
+        self.0.admission.judge.is_worth_filling(per_day_thousandths)
+    }
+
+    /// Keeps a record on disk, in place of an older one, because a plan wants it there: it need not
+    /// have proven itself, but the write budget holds. It does not go into RAM, and what is there of
+    /// its key leaves it. Tell as well what is expected of it ([`Self::expect`]), or nothing speaks
+    /// for it when its segment goes.
+    ///
+    /// It is durable after [`Self::flush`]. Never blocks.
+    ///
+    /// # Errors
+    /// When it is not going to be written, and why; the disks hold what they held then.
+    pub fn put_planned(&self, key: Key, stamp: Epoch, bytes: Bytes) -> Result<(), Refused> {
+        let record = Record { bytes, stamp };
+        self.0.admission.put_planned(key, record)
+    }
+
+    /// Keeps a record of so many bytes on disk whatever the traffic, once it is there, until
+    /// [`Self::unpin`] or a restart: whoever pins does so again. A pinned head counts with its bytes
+    /// as well. Of a segment that is full of pinned records the last may be lost.
+    ///
+    /// # Errors
+    /// When the pinned records would take more than [`crate::policy::PINNED_MAX`] of the disks. Nothing is pinned
+    /// then.
+    pub fn pin(&self, key: &Key, bytes: u32) -> Result<(), PinsFull> {
+        let tag = self.0.directory.tag(key);
+        let is_pinned = self.0.admission.judge.pin(tag, bytes);
+        is_pinned.then_some(()).ok_or(PinsFull)
+    }
+
+    /// From now on the record has to be worth its place again.
+    pub fn unpin(&self, key: &Key) {
+        let tag = self.0.directory.tag(key);
+        self.0.admission.judge.unpin(tag);
+    }
+
     /// Drops a record from both tiers. It wins against writes that are queued and reads that are
     /// under way. It costs a record in the log of every disk, even where there was nothing; if a
     /// disk cannot take it, all that the disk holds is forgotten at the next start. It is durable after [`Self::flush`], and soon without; after a `kill -9` right
@@ -225,6 +278,7 @@ impl Inner {
             index_bytes: self.directory.index_bytes(),
             policy_bytes: self.admission.judge.memory_bytes(),
             write_budget_bytes: self.admission.judge.budget_left_bytes(),
+            pinned_bytes: self.admission.judge.pinned_bytes(),
             disks: self
                 .disks
                 .iter()

@@ -224,6 +224,36 @@ impl Directory {
         (Put::Queued, evicted)
     }
 
+    /// Hooks a record up to be written that nobody waits for, if `queue` takes it, in place of all
+    /// that is older; as [`Self::put`], but not in RAM. Says whether it did: if not, nothing has
+    /// changed on the disks.
+    pub(crate) fn plant(
+        &self,
+        key: Key,
+        record: Record,
+        queue: impl FnOnce(u64) -> Option<u8>,
+        bury: impl FnOnce(u64, Option<u8>),
+    ) -> bool {
+        let tag = self.tag(&key);
+        let mut shard = self.shard(tag).lock();
+        // Before the number, as every change is made in RAM before it takes its own.
+        self.ram.remove(&key);
+        let sequence = self.next_sequence();
+        // The writer asks for it under this lock: not before it is hooked up.
+        let Some(target) = queue(sequence) else {
+            return false;
+        };
+        let recovering = !shard.recovery.is_done();
+        let older = self.unhook(&mut shard, tag, &key);
+        shard.changed = sequence;
+        let is_covered = older == Older::Nothing || older == Older::Lies(target);
+        if recovering || !is_covered {
+            bury(sequence, Some(target));
+        }
+        shard.pending.insert(key, Pending { sequence, record });
+        true
+    }
+
     fn insert_in_ram(&self, key: Key, record: Record) -> Evicted {
         // Before, and under the lock of the key: a change with a smaller number was made in RAM
         // before it took its number, so that what is evicted now is what that change left.

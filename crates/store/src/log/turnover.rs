@@ -13,7 +13,6 @@ use crate::{
         segment::Entry,
     },
     index,
-    policy::Worth,
 };
 
 impl Writer {
@@ -56,11 +55,11 @@ impl Writer {
         });
         let current: Vec<_> = current.collect();
         let worth = |(entry, is_used): &(Entry, bool)| {
-            // Nobody counts who wants a head: being read is what it is judged by.
-            let worth = match (entry.key.is_head(), *is_used) {
-                (true, true) => Worth::MOST,
-                (true, false) => Worth::NOTHING,
-                (false, is_used) => self.judge.worth(self.directory.tag(&entry.key), is_used),
+            let tag = self.directory.tag(&entry.key);
+            let worth = if entry.key.is_head() {
+                self.judge.worth_of_head(tag, *is_used)
+            } else {
+                self.judge.worth(tag, *is_used)
             };
             (span(entry.length), worth)
         };

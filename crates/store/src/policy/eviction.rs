@@ -7,8 +7,8 @@ use super::Worth;
 pub const KEPT_MAX: (u64, u64) = (3, 4);
 
 /// Which records of a segment that goes are written once more, the best first: those that are worth
-/// more than `price`, as many as `room` takes. Each is told by its bytes and its worth, and named by
-/// its index.
+/// more than `price`, as many as `room` takes, and what is pinned even if it takes more. Each is told
+/// by its bytes and its worth, and named by its index.
 pub fn kept(records: &[(u64, Worth)], price: Worth, room: u64) -> Vec<usize> {
     let mut best: Vec<_> = (0..records.len())
         .filter(|index| records[*index].1 > price)
@@ -19,11 +19,12 @@ pub fn kept(records: &[(u64, Worth)], price: Worth, room: u64) -> Vec<usize> {
     });
     let mut left = room;
     best.retain(|index| {
-        let fits = records[*index].0 <= left;
-        if fits {
-            left -= records[*index].0;
+        let (bytes, worth) = records[*index];
+        let stays = bytes <= left || worth == Worth::PINNED;
+        if stays {
+            left = left.saturating_sub(bytes);
         }
-        fits
+        stays
     });
     best
 }
@@ -52,6 +53,18 @@ mod tests {
             [1, 2],
             "the price itself is not enough"
         );
-        assert!(kept(&records, Worth::BEYOND_ALL, 100).is_empty());
+        assert!(kept(&records, Worth::MOST, 100).is_empty());
+    }
+
+    #[test]
+    fn what_is_pinned_is_kept_at_any_price_and_takes_the_room_of_others() {
+        let records = [
+            (10, Worth::new(9.0)),
+            (10, Worth::PINNED),
+            (10, Worth::PINNED),
+            (4, Worth::new(8.0)),
+        ];
+        assert_eq!(kept(&records, Worth::MOST, 5), [1, 2]);
+        assert_eq!(kept(&records, Worth::ONCE, 24), [1, 2, 3]);
     }
 }

@@ -35,6 +35,9 @@ pub const BUCKETS: RangeInclusive<u64> = 1 << 11..=1 << 27;
 const STEPS: f64 = 256.0;
 /// A level that is so far from now is of another turn of the numbers: 64 half-lives.
 const STALE: i16 = -(64 * 256);
+/// Powers of two within which a plan may expect something: sixteen million times a day is more than
+/// a disk can serve.
+const EXPECTED_MAX: f64 = 32.0;
 
 pub(super) struct Frequencies {
     /// Zero is free.
@@ -78,6 +81,19 @@ impl Frequencies {
         let changed = u32::from(fingerprint(tag)) << 16 | u32::from(level);
         // Whoever is quicker counts.
         let _lost = slot.compare_exchange(held, changed, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Raises what a tag is worth to `credit`, which decays from now on. Where its bucket is full of
+    /// what is worth more it is forgotten.
+    pub(super) fn expect(&self, tag: u64, credit: Worth, now: Duration) {
+        // Less than the steps can tell, or more than a level can hold, is not worth a slot.
+        let within = -EXPECTED_MAX..=EXPECTED_MAX;
+        if !within.contains(&credit.log2()) {
+            return;
+        }
+        let slot =
+            u32::from(fingerprint(tag)) << 16 | u32::from(level(half_lives(now) + credit.log2()));
+        self.remember(self.bucket_of(tag), slot, clock(now));
     }
 
     pub(super) fn worth(&self, tag: u64, now: Duration) -> Worth {
@@ -155,8 +171,12 @@ impl Frequencies {
     }
 
     fn bucket(&self, tag: u64) -> &[AtomicU32] {
+        self.slots_of(self.bucket_of(tag))
+    }
+
+    fn bucket_of(&self, tag: u64) -> u64 {
         let bucket = (u128::from(tag) * u128::from(self.buckets)) >> 64;
-        self.slots_of(u64::try_from(bucket).unwrap_or_default())
+        u64::try_from(bucket).unwrap_or_default()
     }
 
     /// The slots of a bucket of which there is one.
@@ -241,6 +261,31 @@ mod tests {
         assert!(near(frequencies.worth(tag(1), DAY * 5), 2.0));
         frequencies.count(tag(1), DAY * 9);
         assert!(near(frequencies.worth(tag(1), DAY * 9), 3_f64.log2()));
+    }
+
+    #[test]
+    fn what_is_expected_counts_as_if_it_had_come_and_decays_alike() {
+        let frequencies = frequencies();
+        frequencies.expect(tag(1), Worth::steady(2_000), DAY);
+        let twice_a_day = (8.0 / std::f64::consts::LN_2).log2();
+        assert!(near(frequencies.worth(tag(1), DAY), twice_a_day));
+        assert!(near(frequencies.worth(tag(1), DAY * 5), twice_a_day - 1.0));
+        frequencies.expect(tag(1), Worth::steady(2_000), DAY * 5);
+        assert!(near(frequencies.worth(tag(1), DAY * 5), twice_a_day));
+        frequencies.expect(tag(1), Worth::steady(1_000), DAY * 5);
+        assert!(
+            near(frequencies.worth(tag(1), DAY * 5), twice_a_day),
+            "nothing is taken away"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_expected_is_not() {
+        let frequencies = frequencies();
+        frequencies.expect(tag(1), Worth::steady(0), DAY);
+        assert_eq!(frequencies.worth(tag(1), DAY), Worth::NOTHING);
+        frequencies.expect(tag(2), Worth::steady(u32::MAX), DAY);
+        assert!(frequencies.worth(tag(2), DAY) > Worth::new(20.0));
     }
 
     #[test]

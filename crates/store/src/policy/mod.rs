@@ -25,10 +25,17 @@
 //! more, at the price at which it stays. To choose the coolest of the older segments instead was
 //! tried: it missed 1 % more.
 //!
+//! **Hints.** What a plan expects of a slice is credit: it counts as if the slice had been asked for at
+//! that rate all along, and decays as what was counted does. So a planned slice is written at its first
+//! miss where that rate is worth the price, and one that was filled ahead of its viewers outlives the
+//! days until they come; a wrong guess is forgotten as anything that is not asked for. What is filled by
+//! plan moves no price, as it answers no miss. Only pins are kept whatever the traffic.
+//!
 //! Measured by `millpond simulate`; see its bounds in the tests of the command.
 
 mod eviction;
 mod frequencies;
+mod pins;
 mod price;
 mod references;
 mod worth;
@@ -40,6 +47,8 @@ use parking_lot::Mutex;
 pub use eviction::{KEPT_MAX, kept};
 use frequencies::Frequencies;
 pub use frequencies::{BUCKETS, TOLD_BYTES};
+pub use pins::PINNED_MAX;
+use pins::Pins;
 use price::Price;
 use references::References;
 pub use worth::Worth;
@@ -69,6 +78,7 @@ pub enum Admission {
 pub struct Policy {
     frequencies: Frequencies,
     references: References,
+    pins: Pins,
     price: Mutex<Price>,
 }
 
@@ -78,6 +88,7 @@ impl Policy {
         Self {
             frequencies: Frequencies::new(settings.capacity_bytes),
             references: References::new(),
+            pins: Pins::new(settings.capacity_bytes),
             price: Mutex::new(Price::new(settings)),
         }
     }
@@ -91,6 +102,34 @@ impl Policy {
             self.frequencies.count(tag, now);
         }
         counts
+    }
+
+    /// A plan expects so many thousandths of a request a day for the slice with this tag. It is worth
+    /// at least what a slice is that was always asked for at that rate, and from now on that decays.
+    pub fn expect(&self, tag: u64, per_day_thousandths: u32, now: Duration) {
+        let credit = Worth::steady(per_day_thousandths);
+        self.frequencies.expect(tag, credit, now);
+    }
+
+    /// Keeps the slice with this tag, of so many bytes, whatever the traffic. False where what is
+    /// pinned would take more than [`PINNED_MAX`] of the disks, or of the memory for it.
+    pub fn pin(&self, tag: u64, bytes: u32) -> bool {
+        self.pins.pin(tag, bytes)
+    }
+
+    /// From now on the slice with this tag has to be worth its place again.
+    pub fn unpin(&self, tag: u64) {
+        self.pins.unpin(tag);
+    }
+
+    /// Whether the slice with this tag is to be kept whatever the traffic.
+    pub fn is_pinned(&self, tag: u64) -> bool {
+        self.pins.has(tag)
+    }
+
+    /// Bytes of all that is pinned, held or not.
+    pub fn pinned_bytes(&self) -> u64 {
+        self.pins.bytes()
     }
 
     /// A slice of so many bytes had to be had from upstream.
@@ -110,6 +149,18 @@ impl Policy {
         self.price.lock().wrote(bytes);
     }
 
+    /// Whether a slice that is expected at this rate is worth being filled ahead of its viewers: it
+    /// would be worth its write if they had asked already.
+    pub fn is_worth_filling(&self, per_day_thousandths: u32) -> bool {
+        let credit = Worth::steady(per_day_thousandths);
+        self.price.lock().admits(credit) == Admission::Write
+    }
+
+    /// So many bytes are written because a plan wants them there. It costs the budget as any write.
+    pub fn wrote_planned(&self, bytes: u64) {
+        self.price.lock().wrote_planned(bytes);
+    }
+
     /// A segment with content has to go: from now on there is a choice to make.
     pub fn filled(&self) {
         self.price.lock().filled();
@@ -120,13 +171,17 @@ impl Policy {
         self.price.lock().found(bytes);
     }
 
-    /// What a slice is worth.
+    /// What a slice is worth. What is pinned is worth more than anything else.
     pub fn worth(&self, tag: u64, now: Duration) -> Worth {
-        self.frequencies.worth(tag, now)
+        if self.is_pinned(tag) {
+            Worth::PINNED
+        } else {
+            self.frequencies.worth(tag, now)
+        }
     }
 
-    /// What a record must be worth to be written once more when its segment goes; nothing is
-    /// while the budget is spent.
+    /// What a record must be worth to be written once more when its segment goes; only what is pinned
+    /// is while the budget is spent.
     pub fn keeping_price(&self) -> Worth {
         self.price.lock().keeping()
     }
@@ -158,6 +213,8 @@ impl Policy {
 
     /// Bytes of memory that it takes for disks of so many bytes.
     pub fn memory_bytes(capacity_bytes: u64) -> u64 {
-        frequencies::memory_bytes(capacity_bytes) + References::memory_bytes()
+        frequencies::memory_bytes(capacity_bytes)
+            + References::memory_bytes()
+            + pins::memory_bytes(capacity_bytes)
     }
 }

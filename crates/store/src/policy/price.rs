@@ -79,9 +79,14 @@ impl Price {
         }
     }
 
-    pub(super) fn wrote(&mut self, bytes: u64) {
+    /// The plan has its own measure of what is worth a write, and no misses to pay with.
+    pub(super) fn wrote_planned(&mut self, bytes: u64) {
         self.written += real(bytes);
         self.budget = self.budget.saturating_sub(signed(bytes));
+    }
+
+    pub(super) fn wrote(&mut self, bytes: u64) {
+        self.wrote_planned(bytes);
         if self.is_full {
             self.move_by(real(bytes));
         }
@@ -115,7 +120,7 @@ impl Price {
         if self.budget > 0 {
             Worth::new(self.log2)
         } else {
-            Worth::BEYOND_ALL
+            Worth::MOST
         }
     }
 
@@ -275,11 +280,11 @@ mod tests {
     #[test]
     fn nothing_is_kept_while_the_budget_is_spent() {
         let mut price = price(1000, CAPACITY);
-        assert!(price.keeping() < Worth::BEYOND_ALL);
+        assert!(price.keeping() < Worth::MOST);
         price.wrote(7001);
-        assert_eq!(price.keeping(), Worth::BEYOND_ALL);
+        assert_eq!(price.keeping(), Worth::MOST);
         assert_eq!(price.admits(Worth::new(20.0)), Admission::BudgetSpent);
         price.missed(1, DAY);
-        assert!(price.keeping() < Worth::BEYOND_ALL);
+        assert!(price.keeping() < Worth::MOST);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 /// simulated, 2 to 8 days were within 1 % of each other in missed bytes, and 1 day cost 5-15 %
 /// where a disk holds a tenth or more of what is asked for.
 const HALF_LIFE: Duration = Duration::from_hours(4 * 24);
+const DAY: Duration = Duration::from_hours(24);
 
 /// The binary logarithm of a decayed count of references: 0 is one just now, or two four days ago.
 /// Only worths of the same moment can be compared.
@@ -19,10 +20,17 @@ impl Worth {
     pub const ONCE: Self = Self(0.0);
     /// Asked for twice, just now.
     pub const TWICE: Self = Self(1.0);
-    /// As much as anything can be worth.
+    /// As much as anything can be worth that is not pinned.
     pub const MOST: Self = Self(f64::MAX);
-    /// More than anything can be worth.
-    pub const BEYOND_ALL: Self = Self(f64::INFINITY);
+    /// To be kept whatever anything else is worth.
+    pub const PINNED: Self = Self(f64::INFINITY);
+
+    /// What a slice is worth that is asked for so many thousandths of a time on every day: the sum of
+    /// what is left of each.
+    pub(crate) fn steady(per_day_thousandths: u32) -> Self {
+        let remembered_days = HALF_LIFE.as_secs_f64() / DAY.as_secs_f64() / std::f64::consts::LN_2;
+        Self((f64::from(per_day_thousandths) / 1000.0 * remembered_days).log2())
+    }
 
     pub(crate) const fn new(log2: f64) -> Self {
         Self(log2)

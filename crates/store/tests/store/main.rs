@@ -16,6 +16,7 @@ mod faults;
 mod killed;
 mod memory;
 mod oracle;
+mod planned;
 mod policy;
 mod powercut;
 mod purge;

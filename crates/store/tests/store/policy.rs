@@ -12,7 +12,7 @@ use store::{Admit, Clock, Key, Tier, WritesPerDay};
 
 use crate::oracle::{Opened, Place, STAMP, content};
 
-const SLICE: usize = 20_000;
+pub(crate) const SLICE: usize = 20_000;
 const DISK: u64 = 2 << 20;
 /// RAM for one slice: it leaves when another comes.
 const ONE: u64 = 30_000;
@@ -62,7 +62,7 @@ pub(crate) async fn ask(opened: &Opened, number: u32, viewer: u64) -> Option<Tie
 }
 
 /// Has the disk filled with slices that nobody asks for again, and its first rush be over.
-async fn warm(bench: &Bench, opened: &Opened) {
+pub(crate) async fn warm(bench: &Bench, opened: &Opened) {
     for number in 100_000..102_000 {
         ask(opened, number, 1).await;
         bench.pass(Duration::from_mins(1));
@@ -73,7 +73,7 @@ async fn warm(bench: &Bench, opened: &Opened) {
     opened.store.flush().await;
 }
 
-fn written(opened: &Opened) -> u64 {
+pub(crate) fn written(opened: &Opened) -> u64 {
     opened.counter("admitted_records_total", None)
 }
 

@@ -1,0 +1,190 @@
+//! What a plan wants on the disks: credit for what is expected, slices that are filled ahead of their
+//! viewers, and pins.
+
+use std::time::Duration;
+
+use store::{PinsFull, Refused, Tier, WritesPerDay};
+
+use crate::{
+    oracle::{Opened, STAMP, content},
+    policy::{Bench, SLICE, ask, slice, warm, written},
+};
+
+/// Requests a day that are worth a place on any of these disks.
+const MANY: u32 = 20_000;
+
+fn plan(opened: &Opened, number: u32) -> Result<(), Refused> {
+    let key = slice(number);
+    let body = content(&key, 0, SLICE);
+    opened.store.put_planned(key, STAMP, body)
+}
+
+/// Has about so many slices pass through the disk that are wanted by many for a while.
+async fn turn_over(bench: &Bench, opened: &Opened, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        for viewer in 0..4 {
+            ask(opened, number, viewer).await;
+        }
+        bench.pass(Duration::from_mins(4));
+        if number % 16 == 0 {
+            opened.store.flush().await;
+        }
+    }
+    opened.store.flush().await;
+}
+
+fn held(opened: &Opened, numbers: std::ops::Range<u32>) -> usize {
+    numbers
+        .filter(|number| opened.store.tier(&slice(*number)) == Some(Tier::Disk))
+        .count()
+}
+
+#[tokio::test]
+async fn what_is_planned_is_on_disk_before_anybody_asks() {
+    let bench = Bench::new(1 << 20);
+    let opened = bench.open().await;
+    warm(&bench, &opened).await;
+    assert_eq!(plan(&opened, 1), Ok(()));
+    opened.store.flush().await;
+    assert_eq!(opened.store.tier(&slice(1)), Some(Tier::Disk));
+    assert_eq!(opened.counter("planned_records_total", None), 1);
+    assert_eq!(
+        ask(&opened, 1, 1).await,
+        Some(Tier::Disk),
+        "and it is right"
+    );
+}
+
+#[tokio::test]
+async fn what_is_planned_replaces_what_is_older_in_both_tiers() {
+    let bench = Bench::new(1 << 20);
+    let opened = bench.open().await;
+    let key = slice(1);
+    opened.store.put(key, STAMP, content(&key, 0, SLICE));
+    opened.store.flush().await;
+    let newer = content(&key, 1, SLICE);
+    let planned = opened.store.put_planned(key, STAMP, newer.clone());
+    assert_eq!(planned, Ok(()));
+    opened.store.flush().await;
+    let (record, tier) = opened.store.get(&key).await.unwrap();
+    assert_eq!((record.bytes, tier), (newer, Tier::Disk));
+}
+
+#[tokio::test]
+async fn what_is_expected_gets_onto_a_warm_disk_at_its_first_miss() {
+    let bench = Bench::new(1 << 20);
+    let opened = bench.open().await;
+    warm(&bench, &opened).await;
+    for number in 0..40 {
+        opened.store.expect(&slice(number), MANY);
+        ask(&opened, number, 1).await;
+        ask(&opened, 100 + number, 1).await;
+        opened.store.flush().await;
+    }
+    let (seeded, others) = (held_anywhere(&opened, 0..40), written(&opened));
+    assert_eq!(seeded, 40);
+    assert!(others >= 40, "{others} written");
+    let unplanned = held(&opened, 100..140);
+    assert!(unplanned <= 2, "{unplanned} of 40 that nobody expected");
+}
+
+/// On its way to disk, or there: what RAM holds as well is told as RAM's.
+fn held_anywhere(opened: &Opened, numbers: std::ops::Range<u32>) -> usize {
+    numbers
+        .filter(|number| opened.store.tier(&slice(*number)).is_some())
+        .count()
+}
+
+#[tokio::test]
+async fn what_is_expected_outlives_what_is_not() {
+    let bench = Bench::new(0);
+    let opened = bench.open().await;
+    warm(&bench, &opened).await;
+    for number in 0..20 {
+        opened.store.expect(&slice(number), MANY);
+        assert_eq!(plan(&opened, number), Ok(()));
+        assert_eq!(plan(&opened, 100 + number), Ok(()));
+        opened.store.flush().await;
+    }
+    turn_over(&bench, &opened, 1_000..1_400).await;
+    let (expected, others) = (held(&opened, 0..20), held(&opened, 100..120));
+    assert!(expected >= 18, "{expected} of 20 that were expected");
+    assert!(others <= 2, "{others} of 20 that were not");
+}
+
+#[tokio::test]
+async fn what_is_expected_in_vain_goes() {
+    let bench = Bench::new(0);
+    let opened = bench.open().await;
+    warm(&bench, &opened).await;
+    for number in 0..20 {
+        opened.store.expect(&slice(number), 2_000);
+        assert_eq!(plan(&opened, number), Ok(()));
+    }
+    opened.store.flush().await;
+    bench.pass(Duration::from_hours(24 * 20));
+    turn_over(&bench, &opened, 1_000..1_300).await;
+    let expected = held(&opened, 0..20);
+    assert!(expected <= 2, "{expected} of 20");
+}
+
+#[tokio::test]
+async fn what_is_pinned_stays_whatever_the_traffic_until_it_is_not() {
+    let bench = Bench::new(0);
+    let opened = bench.open().await;
+    warm(&bench, &opened).await;
+    let bytes = u32::try_from(SLICE).unwrap();
+    for number in 0..10 {
+        assert_eq!(opened.store.pin(&slice(number), bytes), Ok(()));
+        assert_eq!(plan(&opened, number), Ok(()));
+    }
+    assert_eq!(opened.store.stats().pinned_bytes, 10 * u64::from(bytes));
+    opened.store.flush().await;
+    turn_over(&bench, &opened, 1_000..1_400).await;
+    assert_eq!(held(&opened, 0..10), 10);
+    for number in 0..10 {
+        opened.store.unpin(&slice(number));
+    }
+    turn_over(&bench, &opened, 2_000..2_400).await;
+    assert_eq!(held(&opened, 0..10), 0);
+}
+
+#[tokio::test]
+async fn pins_take_a_bounded_part_of_the_disks() {
+    let bench = Bench::new(0);
+    let opened = bench.open().await;
+    let capacity = opened.store.stats().disks[0].capacity_bytes;
+    let part = u32::try_from(capacity / 8).unwrap();
+    assert_eq!(opened.store.pin(&slice(1), part - 100), Ok(()));
+    assert_eq!(opened.store.pin(&slice(2), 101), Err(PinsFull));
+    assert_eq!(opened.store.pin(&slice(3), 100), Ok(()));
+}
+
+#[tokio::test]
+async fn what_is_planned_stays_within_the_write_budget() {
+    let mut bench = Bench::new(0);
+    bench.place.config.disks[0].writes_per_day = WritesPerDay::Bytes(100_000);
+    let opened = bench.open().await;
+    let mut taken = 0;
+    for number in 0..200 {
+        match plan(&opened, number) {
+            Ok(()) => taken += 1,
+            Err(refused) => assert_eq!(refused, Refused::BudgetSpent),
+        }
+        opened.store.flush().await;
+    }
+    // A week of it.
+    assert_eq!(taken, 700_000 / SLICE);
+    assert!(!opened.store.is_worth_filling(u32::MAX));
+}
+
+#[tokio::test]
+async fn what_is_worth_less_than_what_would_go_is_not_worth_filling() {
+    let bench = Bench::new(0);
+    let opened = bench.open().await;
+    assert!(opened.store.is_worth_filling(0), "there is room");
+    warm(&bench, &opened).await;
+    turn_over(&bench, &opened, 1_000..1_150).await;
+    assert!(!opened.store.is_worth_filling(1));
+    assert!(opened.store.is_worth_filling(10 * MANY));
+}
