@@ -1,0 +1,33 @@
+//! What is asked for how much: a bounded sketch that decays, and hourly reports of it.
+//!
+//! An edge [counts](Popularity::count) each answer. [`Popularity::top`] names what is asked for most,
+//! [`Popularity::end_hour`] tells what was served in an hour, and [`write_report`] makes a Parquet file
+//! of it that a planner reads. The layout of reports is told in this room's `README.md`.
+//!
+//! # What it promises
+//! In a fixed memory, whatever was asked for in whatever order, with p the true plays of an object
+//! (bytes served / size, decayed by half in a half-life, in steps of an hour):
+//!
+//! - an object that is held: `plays - error <= p <= plays`;
+//! - any other: `p <= others_at_most`.
+//!
+//! # What it does not do
+//! It reads no clock, knows no client, and names nothing that too few viewers asked for.
+
+mod decay;
+mod demand;
+mod front;
+mod hash;
+mod popularity;
+mod report;
+mod row;
+mod sessions;
+mod shard;
+mod tally;
+
+pub use decay::{HALF_LIFE, Hour};
+pub use demand::Demand;
+pub use popularity::{Config, Popular, Popularity, Top};
+pub use report::{Error, SCHEMA, SCHEMA_VERSION, write_report};
+pub use row::Row;
+pub use tally::{FIRST_BYTES, PARTS};

@@ -1,0 +1,304 @@
+//! A part of the sketch, behind a lock of its own: the objects that are named, and the front for
+//! those that are not.
+//!
+//! Named objects lie in sets of 8 by their hash. One that comes in must be asked for more than the
+//! least of its set, by the front's estimate; it begins with that estimate, and the part of it that
+//! others may have caused is its error. What goes back to the front takes its count with it. So these
+//! hold at all times, with p the plays of an object, decayed, and whatever came in whatever order:
+//!
+//! 1. named: `plays - error <= p <= plays`;
+//! 2. not named: `p <= floor` of its set, the most that was ever turned away there.
+//!
+//! Proof of 2: at the last request of an object that is not named it was turned away with an estimate,
+//! which is at most the floor and never below p; or it was put out afterwards with its count, for which
+//! the same holds. Of 1: an estimate is never below p, as all that the object was asked for went into
+//! its cells of the front or into its count, which the front took back; and whatever is counted once it
+//! is named is its own.
+
+use std::sync::Arc;
+
+use crate::{
+    decay::{Decay, Hour},
+    demand::Demand,
+    front::Front,
+    hash::{Tag, place},
+    row::Row,
+    tally::{Rest, Tally},
+};
+
+pub(crate) const WAYS: usize = 8;
+/// Longer paths are counted and not named.
+pub(crate) const PATH_BYTES_MAX: usize = 512;
+/// Of all paths of a set: 96 bytes each. Where they are longer, fewer objects are named.
+pub(crate) const SET_PATH_BYTES: usize = WAYS * 96;
+/// A tag of zero is a free slot.
+#[derive(Clone, Copy, Default)]
+#[repr(align(128))]
+struct Set {
+    tags: [u64; WAYS],
+    plays: [f64; WAYS],
+}
+
+/// What else is known of a named object.
+#[derive(Clone, Default)]
+pub(crate) struct Entry {
+    pub(crate) path: Option<Arc<str>>,
+    /// Plays of others that may be in its count.
+    pub(crate) error: f64,
+    pub(crate) size: u64,
+    pub(crate) tally: Tally,
+    /// Index into the shard's sites.
+    pub(crate) site: u16,
+    /// Enough viewers came within an hour that has ended.
+    pub(crate) was_public: bool,
+}
+
+impl Entry {
+    /// Whether its name may be told: so many viewers came within an hour.
+    pub(crate) fn is_public(&self, sessions_min: u32) -> bool {
+        self.was_public || self.tally.sessions.at_least() >= sessions_min
+    }
+}
+
+/// A site, and what was served of its objects that are not named.
+pub(crate) struct Site {
+    pub(crate) name: Arc<str>,
+    pub(crate) rest: Rest,
+}
+
+/// A named object, to look at.
+pub(crate) struct Named<'s> {
+    pub(crate) site: &'s Arc<str>,
+    pub(crate) path: &'s Arc<str>,
+    pub(crate) plays: f64,
+    pub(crate) entry: &'s Entry,
+}
+
+/// How large a shard is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) sets: usize,
+    pub(crate) blocks: usize,
+    pub(crate) sites: usize,
+}
+
+/// What was served in an hour.
+pub(crate) struct Ended {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) rests: Vec<Site>,
+}
+
+pub(crate) struct Shard {
+    decay: Decay,
+    hour: Hour,
+    sets: Box<[Set]>,
+    entries: Box<[Entry]>,
+    floors: Box<[f64]>,
+    front: Front,
+    sites: Vec<Site>,
+    sites_max: usize,
+    /// Of sites that have no place.
+    others: Rest,
+}
+
+/// Bytes of a named object, its path included.
+pub(crate) const SLOT_BYTES: usize =
+    size_of::<Set>() / WAYS + size_of::<Entry>() + size_of::<f64>() / WAYS + PATH_SLOT_BYTES;
+/// A path, the counters of its `Arc`, and what an allocator rounds up.
+const PATH_SLOT_BYTES: usize = SET_PATH_BYTES / WAYS + 32;
+
+impl Shard {
+    pub(crate) fn new(shape: Shape, decay: Decay) -> Self {
+        let sets = shape.sets.max(1);
+        Self {
+            decay,
+            hour: Hour::default(),
+            sets: vec![Set::default(); sets].into(),
+            entries: vec![Entry::default(); sets * WAYS].into(),
+            floors: vec![0.0; sets].into(),
+            front: Front::new(shape.blocks),
+            sites: Vec::new(),
+            sites_max: shape.sites,
+            others: Rest::default(),
+        }
+    }
+
+    /// Counts an answer. `hash` says which set; `viewer` is a hash.
+    pub(crate) fn count(
+        &mut self,
+        tag: Tag,
+        hash: u64,
+        demand: &Demand<'_>,
+        viewer: u64,
+        hour: Hour,
+    ) {
+        self.pass_to(hour);
+        let plays = demand.plays();
+        let set = place(hash, self.sets.len());
+        if let Some(way) = self.sets[set].find(tag.id) {
+            self.sets[set].plays[way] += plays;
+            let entry = &mut self.entries[set * WAYS + way];
+            entry.size = demand.size;
+            entry.tally.add(demand.size, &demand.served, viewer);
+            return;
+        }
+        let estimate = self.front.add(tag.front, plays);
+        let site = self.site(demand.site);
+        let room = site.and_then(|site| Some((self.room(set, estimate, demand.path)?, site)));
+        if let Some((way, site)) = room {
+            self.sets[set].tags[way] = tag.id;
+            self.sets[set].plays[way] = estimate;
+            let mut tally = Tally::default();
+            tally.add(demand.size, &demand.served, viewer);
+            self.entries[set * WAYS + way] = Entry {
+                path: Some(Arc::clone(demand.path)),
+                error: estimate - plays,
+                size: demand.size,
+                tally,
+                site,
+                was_public: false,
+            };
+        } else {
+            self.floors[set] = self.floors[set].max(estimate);
+            self.rest(site).add(demand.size, &demand.served, viewer);
+        }
+    }
+
+    /// Lets the time pass. A clock that goes back changes nothing.
+    pub(crate) fn pass_to(&mut self, hour: Hour) {
+        if hour <= self.hour {
+            return;
+        }
+        let factor = self.decay.factor(self.hour, hour);
+        self.hour = hour;
+        for set in &mut self.sets {
+            set.plays.iter_mut().for_each(|plays| *plays *= factor);
+        }
+        for entry in &mut self.entries {
+            entry.error *= factor;
+        }
+        self.floors.iter_mut().for_each(|floor| *floor *= factor);
+        self.front.decay(factor);
+    }
+
+    /// The named objects.
+    pub(crate) fn named(&self) -> impl Iterator<Item = Named<'_>> {
+        let slots = self.sets.iter().zip(self.entries.chunks(WAYS));
+        let slots = slots.flat_map(|(set, entries)| set.plays.into_iter().zip(entries));
+        slots.filter_map(|(plays, entry)| {
+            let site = &self.sites.get(usize::from(entry.site))?.name;
+            let path = entry.path.as_ref()?;
+            Some(Named {
+                site,
+                path,
+                plays,
+                entry,
+            })
+        })
+    }
+
+    /// No object that is not named was asked for more, decayed.
+    pub(crate) fn floor(&self) -> f64 {
+        self.floors.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// Takes what was served since the last call. What fewer than `sessions_min` viewers asked for goes
+    /// unnamed into the rest of its site.
+    pub(crate) fn end_hour(&mut self, sessions_min: u32) -> Ended {
+        let mut rows = Vec::new();
+        for entry in &mut self.entries {
+            let (Some(path), Some(site)) =
+                (&entry.path, self.sites.get_mut(usize::from(entry.site)))
+            else {
+                continue;
+            };
+            let tally = std::mem::take(&mut entry.tally);
+            if tally.sessions.at_least() >= sessions_min {
+                entry.was_public = true;
+                rows.push(Row::of(&site.name, path, entry.size, &tally));
+            } else {
+                site.rest.take(&tally, entry.size);
+            }
+        }
+        let rests = self.sites.iter_mut().map(|site| Site {
+            name: Arc::clone(&site.name),
+            rest: std::mem::take(&mut site.rest),
+        });
+        let others = Site {
+            name: Arc::default(),
+            rest: std::mem::take(&mut self.others),
+        };
+        Ended {
+            rows,
+            rests: rests.chain([others]).collect(),
+        }
+    }
+
+    /// A slot for an object with that estimate: the least of its set makes room, or as many of the
+    /// least as its path needs. `None` leaves all as it was.
+    fn room(&mut self, set: usize, estimate: f64, path: &Arc<str>) -> Option<usize> {
+        let plays = &self.sets[set].plays;
+        if path.len() > PATH_BYTES_MAX || plays.iter().all(|plays| *plays >= estimate) {
+            return None;
+        }
+        let mut ways: [usize; WAYS] = std::array::from_fn(|way| way);
+        ways.sort_unstable_by(|one, other| plays[*one].total_cmp(&plays[*other]));
+        let entries = &self.entries[set * WAYS..][..WAYS];
+        let lengths = ways.map(|way| entries[way].path.as_ref().map_or(0, |path| path.len()));
+        let mut bytes = path.len() + lengths.iter().sum::<usize>();
+        let mut out = 0;
+        while out == 0 || bytes > SET_PATH_BYTES {
+            if plays[*ways.get(out)?] >= estimate {
+                return None;
+            }
+            bytes -= lengths[out];
+            out += 1;
+        }
+        for way in &ways[..out] {
+            self.put_out(set, *way);
+        }
+        Some(ways[0])
+    }
+
+    /// The place of a site, unless there are too many.
+    fn site(&mut self, name: &Arc<str>) -> Option<u16> {
+        // A few, and nearly always the same allocation.
+        let known = self.sites.iter();
+        let mut known = known.map(|site| Arc::ptr_eq(&site.name, name) || site.name == *name);
+        let at = known.position(|same| same);
+        let at = at.or_else(|| {
+            (self.sites.len() < self.sites_max).then(|| {
+                let rest = Rest::default();
+                self.sites.push(Site {
+                    name: Arc::clone(name),
+                    rest,
+                });
+                self.sites.len() - 1
+            })
+        });
+        at.and_then(|at| u16::try_from(at).ok())
+    }
+
+    fn rest(&mut self, site: Option<u16>) -> &mut Rest {
+        let site = site.and_then(|site| self.sites.get_mut(usize::from(site)));
+        site.map_or(&mut self.others, |site| &mut site.rest)
+    }
+
+    fn put_out(&mut self, set: usize, way: usize) {
+        let tag = std::mem::take(&mut self.sets[set].tags[way]);
+        let plays = std::mem::take(&mut self.sets[set].plays[way]);
+        if tag == 0 {
+            return;
+        }
+        let entry = std::mem::take(&mut self.entries[set * WAYS + way]);
+        self.front.raise(Tag::new(tag).front, plays);
+        self.floors[set] = self.floors[set].max(plays);
+        self.rest(Some(entry.site)).take(&entry.tally, entry.size);
+    }
+}
+
+impl Set {
+    fn find(&self, id: u64) -> Option<usize> {
+        self.tags.iter().position(|tag| *tag == id)
+    }
+}
