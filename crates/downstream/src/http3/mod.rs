@@ -4,6 +4,7 @@ mod endpoint;
 mod fields;
 mod request;
 mod serve;
+mod socket;
 mod transport;
 
 pub(crate) use endpoint::Endpoint;
