@@ -180,9 +180,7 @@ impl Client {
                 };
                 sent.map(Begun::Hyper).map_err(|e| format!("{e:?}"))?
             }
-            Self::Http3 { send, .. } => {
-                http3(send, request).await.map_err(|e| format!("{e:?}"))?
-            }
+            Self::Http3 { send, .. } => http3(send, request).await.map_err(|e| format!("{e:?}"))?,
         };
         Ok(begun)
     }
@@ -193,7 +191,7 @@ pub(crate) enum Begun {
     Hyper(http::Response<hyper::body::Incoming>),
     Http3 {
         head: http::Response<()>,
-        stream: h3::client::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>,
+        stream: Box<h3::client::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>>,
     },
 }
 
@@ -237,6 +235,7 @@ async fn http3(
     let mut stream = send.send_request(request).await?;
     stream.finish().await?;
     let head = stream.recv_response().await?;
+    let stream = Box::new(stream);
     Ok(Begun::Http3 { head, stream })
 }
 
