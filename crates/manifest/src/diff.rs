@@ -67,20 +67,23 @@ impl Diff {
                 let (had, wanted) = (old.bytes_wanted(), new.bytes_wanted());
                 if !old.same_content(&new) {
                     self.replaced.push((was, is));
-                    (had, wanted)
-                } else {
-                    if old == new {
-                        self.unchanged += 1;
-                    } else {
-                        self.changed.push((was, is));
-                    }
-                    let both = had.min(wanted);
-                    (had - both, wanted - both)
+                    return self.count(had, wanted);
                 }
+                if old == new {
+                    self.unchanged += 1;
+                } else {
+                    self.changed.push((was, is));
+                }
+                let both = had.min(wanted);
+                (had - both, wanted - both)
             }
         };
+        self.count(had, wanted);
+    }
+
+    fn count(&mut self, dropped: u64, wanted: u64) {
         // The sizes of one plan add up to less than 2^64.
-        self.dropped_bytes += had;
+        self.dropped_bytes += dropped;
         self.fill_bytes += wanted;
     }
 }

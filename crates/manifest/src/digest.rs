@@ -36,10 +36,8 @@ impl Digest {
         let Some(hex) = text.strip_prefix(PREFIX) else {
             return Err(Wrong::digest(text, "it starts with `sha256:`"));
         };
-        let digits: &[u8; 2 * BYTES] = hex
-            .as_bytes()
-            .try_into()
-            .or_else(|_| Err(Wrong::digest(text, "it has 64 digits")))?;
+        let digits: Option<&[u8; 2 * BYTES]> = hex.as_bytes().try_into().ok();
+        let digits = digits.ok_or_else(|| Wrong::digest(text, "it has 64 digits"))?;
         let mut bytes = [0; BYTES];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
             let [high, low] = [nibble(pair[0]), nibble(pair[1])];

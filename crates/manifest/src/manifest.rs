@@ -109,12 +109,11 @@ impl Manifest {
 }
 
 /// Proof that enough keys have signed it, that it is for this node, its time and its turn. Only
-/// `accept` makes one.
+/// [`crate::accept`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
-    #[expect(dead_code, reason = "`accept` comes next")]
     pub(crate) fn new(proven: T) -> Self {
         Self(proven)
     }

@@ -11,7 +11,7 @@ pub const SITES_MAX: usize = 4096;
 ///
 /// All paths lie in one text: a million of them cost 8 MB and their characters, where a million
 /// strings would cost 40 MB more and a million allocations.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Names {
     sites: Vec<Box<str>>,
     paths: String,
@@ -19,7 +19,7 @@ pub struct Names {
 }
 
 /// Where a path lies in the text, and the place of its site.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Row {
     start: u32,
     length: u16,
@@ -79,6 +79,15 @@ impl Names {
         (&self.sites[usize::from(row.site)], path)
     }
 }
+
+/// The same names are equal, in whatever order they came.
+impl PartialEq for Names {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Names {}
 
 /// Names as they come: any order, perhaps twice. Not checked here.
 #[derive(Debug, Default)]

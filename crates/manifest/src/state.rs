@@ -29,6 +29,17 @@ impl State {
             plan: Objects::default(),
         }
     }
+
+    /// The same node after its manifest was withdrawn: nothing is planned, and what was accepted
+    /// once is not accepted again. A full manifest comes next, not a delta.
+    #[must_use]
+    pub fn withdrawn(self) -> Self {
+        Self {
+            digest: None,
+            plan: Objects::default(),
+            ..self
+        }
+    }
 }
 
 /// A manifest that a node may act upon, and what it leads to.

@@ -79,9 +79,24 @@ impl Wrong {
         Self::Digest { value, hint }
     }
 
-    pub(crate) fn value(what: &'static str, value: impl ToString, hint: &'static str) -> Self {
-        let value = cut(&value.to_string());
+    pub(crate) fn value(what: &'static str, value: impl Into<Given>, hint: &'static str) -> Self {
+        let Given(value) = value.into();
         Self::Value { what, value, hint }
+    }
+}
+
+/// An offending value, cut.
+pub(crate) struct Given(String);
+
+impl From<u64> for Given {
+    fn from(value: u64) -> Self {
+        Self(value.to_string())
+    }
+}
+
+impl From<&str> for Given {
+    fn from(value: &str) -> Self {
+        Self(format!("{:?}", cut(value)))
     }
 }
 

@@ -99,7 +99,7 @@ impl VerifyKey {
 
     /// An Ed25519 key from its public half, 43 characters of base64url as key sets have it. Valid
     /// always; set its window.
-    pub fn ed25519(kid: Label, public: &str) -> Result<Self, Error> {
+    pub fn ed25519(kid: &Label, public: &str) -> Result<Self, Error> {
         let bytes = decode_bytes("public", public);
         let key = bytes.and_then(|bytes| {
             Self::new(Algorithm::Ed25519, kid.clone(), &bytes)
