@@ -193,7 +193,7 @@ impl Inner {
     }
 
     /// The version that an answer describes, if it can be kept.
-    fn head(
+    pub(crate) fn head(
         &self,
         question: &Question,
         headers: &HeaderMap,

@@ -3,12 +3,13 @@
 //! A fill belongs to no client. It stalls, breaks and resumes on its own, from its last byte and
 //! under `If-Match`, so that what follows belongs to the same version or does not come at all.
 
-use std::{collections::VecDeque, ops::Range, sync::Arc};
+use std::{collections::VecDeque, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{StatusCode, header};
-use message::{Body, ByteRange, Condition, Error, Fetch, Kind, Response, Timestamp};
+use message::{Body, ByteRange, Condition, Error, Fetch, Kind, Response, Timestamp, Upstream};
+use parking_lot::Mutex;
 use semantics::content_range::{self, ContentRange};
 use store::{Key, Reservation};
 use tokio::time::timeout;
@@ -34,9 +35,21 @@ pub(crate) struct Claim {
     pub(crate) room: Reservation,
 }
 
+/// What becomes of the slices of a run.
+pub(crate) enum Kept {
+    /// The store has them at once: a viewer waits.
+    OnDemand,
+    /// They are handed to who fills by plan, and judged before the store has them.
+    Apart(Arc<Mutex<Vec<Bytes>>>),
+}
+
 /// Slices that one upstream body feeds in order.
 pub(crate) struct Run {
     inner: Arc<Inner>,
+    source: Arc<dyn Upstream>,
+    kept: Kept,
+    /// Without a byte for so long the body is given up.
+    stall: Duration,
     head: Arc<Head>,
     at: Timestamp,
     legs: VecDeque<Leg>,
@@ -50,6 +63,9 @@ impl Run {
     pub(crate) fn new(inner: Arc<Inner>, head: Arc<Head>, at: Timestamp, legs: Vec<Leg>) -> Self {
         let offset = legs.first().map_or(0, |leg| leg.extent.start);
         Self {
+            source: Arc::clone(&inner.upstream),
+            kept: Kept::OnDemand,
+            stall: inner.config.stall,
             inner,
             head,
             at,
@@ -58,36 +74,62 @@ impl Run {
         }
     }
 
+    /// The same run from another source, at its pace, and kept otherwise.
+    pub(crate) fn by_plan(
+        self,
+        source: Arc<dyn Upstream>,
+        kept: Arc<Mutex<Vec<Bytes>>>,
+        stall: Duration,
+    ) -> Self {
+        let kept = Kept::Apart(kept);
+        Self {
+            source,
+            kept,
+            stall,
+            ..self
+        }
+    }
+
     /// Fills every leg, or fails those that are left. `body` is the upstream body when it is
     /// already open; otherwise it is asked for. `question` is let go before a leg fails: whoever
     /// learns of the failure and asks anew must not be told the same again.
     ///
     /// Not cancel safe for the followers' sake: when it is dropped, the leases fail the legs.
-    pub(crate) async fn drive<Q: Send>(mut self, mut body: Option<Body>, question: Q) {
+    pub(crate) async fn drive<Q: Send>(mut self, body: Option<Body>, question: Q) {
+        if let Err(failure) = self.fill(body).await {
+            drop(question);
+            self.fail(&failure);
+        }
+    }
+
+    /// As [`Self::drive`], and tells how it ended.
+    pub(crate) async fn finish(mut self, body: Option<Body>) -> Result<(), Failure> {
+        let filled = self.fill(body).await;
+        if let Err(failure) = &filled {
+            self.fail(failure);
+        }
+        filled
+    }
+
+    async fn fill(&mut self, mut body: Option<Body>) -> Result<(), Failure> {
         let mut resumes = 0;
-        let failure = loop {
+        loop {
             let open = match body.take() {
                 Some(body) => Ok(body),
                 None => self.ask().await,
             };
             // What could not be opened has been tried again by the upstream room, within its
             // budget; here only a body that broke is gone on with.
-            let open = match open {
-                Ok(open) => open,
-                Err(failure) => break failure,
-            };
-            let Err(error) = self.read(open).await else {
-                return;
+            let Err(error) = self.read(open?).await else {
+                return Ok(());
             };
             if self.head.strong_etag().is_none() || resumes == self.inner.config.resumes_max {
-                break Failure::Upstream(error);
+                return Err(Failure::Upstream(error));
             }
             resumes += 1;
             self.inner.metrics.fill_resumes.inc();
             tracing::debug!(object = %self.head.name, at = self.offset, %error, "resuming a fill");
-        };
-        drop(question);
-        self.fail(&failure);
+        }
     }
 
     fn end(&self) -> u64 {
@@ -97,7 +139,7 @@ impl Run {
     /// Reads until every leg is full.
     async fn read(&mut self, mut body: Body) -> Result<(), Error> {
         while !self.legs.is_empty() {
-            let Ok(item) = timeout(self.inner.config.stall, body.next()).await else {
+            let Ok(item) = timeout(self.stall, body.next()).await else {
                 let detail = format!("upstream stalled at byte {}", self.offset);
                 return Err(Error::new(Kind::ConnectionReadTimeout, detail));
             };
@@ -108,7 +150,7 @@ impl Run {
             self.feed(bytes?);
         }
         // Reading the end lets the connection be used again; a surplus is not ours to keep.
-        let _end = timeout(self.inner.config.stall, body.next()).await;
+        let _end = timeout(self.stall, body.next()).await;
         Ok(())
     }
 
@@ -127,12 +169,7 @@ impl Run {
             at: self.at,
         };
         self.inner.metrics.fills.inc();
-        let response = self
-            .inner
-            .upstream
-            .fetch(fetch)
-            .await
-            .map_err(Failure::Upstream)?;
+        let response = self.source.fetch(fetch).await.map_err(Failure::Upstream)?;
         same_version(&response, etag)?;
         self.right_bytes(&response, range)?;
         Ok(response.into_body())
@@ -206,18 +243,22 @@ impl Run {
             return filling.end(Err(upstream(Kind::ProxyInternalError, detail)));
         }
         let bytes = room.hold(bytes);
-        let stamp = self.head.stamp;
-        self.inner.store.put(lease.key(), stamp, bytes.clone());
+        match &self.kept {
+            Kept::OnDemand => self
+                .inner
+                .keep_slice(&self.head, lease.key(), bytes.clone()),
+            Kept::Apart(landed) => landed.lock().push(bytes.clone()),
+        }
         filling.complete(bytes);
     }
 
-    fn fail(self, failure: &Failure) {
+    fn fail(&mut self, failure: &Failure) {
         if matches!(failure, Failure::VersionChanged) {
             self.inner.forget(&self.head);
         }
         self.inner.metrics.fill_failures.inc();
         tracing::debug!(object = %self.head.name, ?failure, "a fill failed");
-        for leg in self.legs {
+        for leg in self.legs.drain(..) {
             if let Some(claim) = leg.claim {
                 claim.lease.flight().end(Err(failure.clone()));
             }

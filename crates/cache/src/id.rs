@@ -15,16 +15,17 @@ use store::{Epoch, Key};
 
 use crate::geometry::Geometry;
 
-/// An object's identity.
+/// An object's identity: spread evenly, the same in every process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ObjectId(pub(crate) [u8; 16]);
+pub struct ObjectId(pub(crate) [u8; 16]);
 
 /// The identity of one immutable content of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct VersionId(pub(crate) [u8; 16]);
 
 impl ObjectId {
-    pub(crate) fn of(name: &ObjectName) -> Self {
+    /// The identity of what has this name. It costs one SHA-256.
+    pub fn of(name: &ObjectName) -> Self {
         Self(digest(
             b"object",
             &[name.site.as_bytes(), name.path.as_bytes()],
@@ -79,6 +80,24 @@ impl VersionId {
             &generation.as_u64().to_be_bytes(),
         ];
         Self(digest(b"version", &parts))
+    }
+
+    /// The content that a plan names by its SHA-256, whatever validator it comes with: only who has
+    /// compared the digest publishes a head of this version, so that the version is the proof.
+    pub(crate) fn planned(
+        object: ObjectId,
+        sha256: &[u8; 32],
+        geometry: Geometry,
+        generation: Epoch,
+    ) -> Self {
+        let parts: [&[u8]; 5] = [
+            &object.0,
+            sha256,
+            &geometry.total_bytes().to_be_bytes(),
+            &geometry.slice_bytes().to_be_bytes(),
+            &generation.as_u64().to_be_bytes(),
+        ];
+        Self(digest(b"planned", &parts))
     }
 
     /// Where the store keeps slice `index` of this version.

@@ -22,6 +22,8 @@ mod lookup;
 mod metrics;
 mod pass;
 mod place;
+mod plan;
+mod prefill;
 mod present;
 mod reply;
 mod viewer;
@@ -34,13 +36,16 @@ use tokio_util::task::TaskTracker;
 
 pub use config::{Config, SiteRules};
 pub use geometry::{SLICE_BYTES, WHOLE_BYTES_MAX};
+pub use id::ObjectId;
+pub use plan::{Expected, Holding, Plan, Wanted};
+pub use prefill::{Held, Unfilled};
 pub use viewer::Viewer;
 
 use crate::{
     filling::Filling,
     flights::Flights,
     head::Entry,
-    id::{ObjectId, Unique, site_scope},
+    id::{Unique, site_scope},
     learn::{Learning, Subject},
     metrics::Metrics,
     place::Places,
@@ -72,6 +77,7 @@ struct Inner {
     learning: Arc<Flights<Subject, Learning>>,
     slices: Arc<Flights<Key, Filling>>,
     places: Places,
+    plan: plan::Active,
     unique: Unique,
     viewers: Viewers,
     tasks: TaskTracker,
@@ -97,6 +103,7 @@ impl Cache {
             learning: Flights::new(),
             slices: Flights::new(),
             places: Places::new(&config, &metrics),
+            plan: plan::Active::default(),
             unique: Unique::default(),
             viewers: Viewers::default(),
             tasks: TaskTracker::new(),

@@ -9,6 +9,7 @@ mod collapse;
 mod failing;
 mod honest;
 mod memory;
+mod planned;
 mod races;
 mod serving;
 mod support;
