@@ -1,0 +1,60 @@
+//! The command line.
+
+mod arguments;
+mod output;
+mod plan;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use output::complain;
+use plan::Failed;
+
+const EXAMPLES: &str = "\
+Examples:
+  millpond-plan prepare --fleet fleet.toml --catalog catalog.parquet --reports /mnt/popularity --work /mnt/plan
+  millpond-plan solve --work /mnt/plan --memory 4GiB
+
+Exit codes: 0 done, 1 failed (why is on standard error), 2 bad arguments.";
+
+/// From what a fleet's viewers watched to what each box should hold tomorrow.
+#[derive(Debug, Parser)]
+#[command(name = "millpond-plan", version, about, after_help = EXAMPLES)]
+struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Write the tables that the SQL reads, besides the reports.
+    Prepare(plan::Prepare),
+    /// Run the SQL over what was prepared.
+    Solve(plan::Solve),
+    /// Print the digest of the rows of a plan, by which the plans of two engines are compared.
+    Digest(plan::Digest),
+}
+
+/// Runs the command and tells what it ends with.
+pub(crate) fn run() -> ExitCode {
+    let action = Command::parse().action;
+    let done = tokio::runtime::Runtime::new()
+        .map_err(Failed::Runtime)
+        .and_then(|runtime| runtime.block_on(perform(&action)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn perform(action: &Action) -> Result<(), Failed> {
+    match action {
+        Action::Prepare(arguments) => arguments.run(),
+        Action::Solve(arguments) => arguments.run().await,
+        Action::Digest(arguments) => arguments.run().await,
+    }
+}

@@ -1,0 +1,272 @@
+//! The embedded engine: runs the steps over the tables within a bound of memory.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use datafusion::{
+    arrow::{
+        array::RecordBatch,
+        datatypes::{DataType, Field, Schema, SchemaRef},
+    },
+    execution::{
+        memory_pool::{FairSpillPool, TrackConsumersPool},
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
+    logical_expr::{Expr, col, lit},
+    prelude::{ParquetReadOptions, SessionConfig, SessionContext},
+};
+use futures_util::StreamExt as _;
+
+use crate::{
+    Error, Job,
+    passes::passes,
+    steps::{STEPS, Scope, Step, TABLES},
+    tables::TableFile,
+};
+
+/// What the engine may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of memory. What does not fit is spilled to disk.
+    pub memory_bytes: u64,
+    /// Threads.
+    pub threads: usize,
+    /// Bytes of disk for what is spilled.
+    pub spill_bytes: u64,
+}
+
+/// How far the engine is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// The step that begins.
+    pub step: &'static str,
+    /// Which pass it is in, from 1.
+    pub pass: usize,
+    /// How many passes there are.
+    pub passes: usize,
+}
+
+/// Runs all steps of the job that was prepared in `work`. Their rows are then in `steps/NAME/`, a
+/// file a pass.
+pub async fn solve(
+    work: &Path,
+    job: &Job,
+    limits: &Limits,
+    mut told: impl FnMut(Progress),
+) -> Result<(), Error> {
+    let engine = Engine::new(work, job, limits)?;
+    let passes = passes(&job.report_bytes, limits.memory_bytes);
+    for steps in STEPS.chunk_by(|one, two| one.scope == two.scope) {
+        let all: &[Option<&[usize]>] = &[None];
+        let some: Vec<Option<&[usize]>> = passes.iter().map(|pass| Some(&pass[..])).collect();
+        let turns = match steps[0].scope {
+            Scope::Fleet => all,
+            Scope::Clusters => &some,
+        };
+        for (number, clusters) in turns.iter().enumerate() {
+            let pass = Pass {
+                engine: &engine,
+                number,
+                clusters: *clusters,
+            };
+            for step in steps {
+                told(Progress {
+                    step: step.name,
+                    pass: number + 1,
+                    passes: turns.len(),
+                });
+                pass.run(step).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What all passes share.
+pub(crate) struct Engine<'a> {
+    work: &'a Path,
+    job: &'a Job,
+    runtime: Arc<RuntimeEnv>,
+    config: SessionConfig,
+}
+
+/// The steps of some clusters, or of the whole fleet.
+struct Pass<'a> {
+    engine: &'a Engine<'a>,
+    number: usize,
+    clusters: Option<&'a [usize]>,
+}
+
+impl<'a> Engine<'a> {
+    pub(crate) fn new(work: &'a Path, job: &'a Job, limits: &Limits) -> Result<Self, Error> {
+        let spill = work.join("spill");
+        fs::create_dir_all(&spill).map_err(Error::of_file(&spill))?;
+        // The rest is what the engine does not count: decoded pages, batches on their way, the
+        // file that is written, and what the allocator keeps.
+        let pool_bytes = usize::try_from(limits.memory_bytes / 2).unwrap_or(usize::MAX);
+        let consumers = std::num::NonZeroUsize::MIN.saturating_add(4);
+        let pool = TrackConsumersPool::new(FairSpillPool::new(pool_bytes), consumers);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_temp_file_path(spill)
+            .with_max_temp_directory_size(limits.spill_bytes)
+            .build_arc();
+        let config = SessionConfig::new()
+            .with_target_partitions(limits.threads.max(1))
+            .with_information_schema(false);
+        Ok(Self {
+            work,
+            job,
+            runtime: runtime.map_err(Error::at("starting the engine"))?,
+            config,
+        })
+    }
+
+    pub(crate) fn session(&self) -> SessionContext {
+        SessionContext::new_with_config_rt(self.config.clone(), Arc::clone(&self.runtime))
+    }
+
+    /// Where the rows of a step are.
+    pub(crate) fn rows_of(&self, step: &str) -> PathBuf {
+        self.work.join("steps").join(step)
+    }
+
+    /// Where a prepared table is.
+    pub(crate) fn table(&self, name: &str) -> PathBuf {
+        self.work.join("tables").join(name)
+    }
+}
+
+impl Pass<'_> {
+    async fn run(&self, step: &Step) -> Result<(), Error> {
+        let session = self.session(step).await.map_err(Error::at(step.name))?;
+        let rows = session.sql(step.sql).await.map_err(Error::at(step.name))?;
+        let mut rows = rows.execute_stream().await.map_err(Error::at(step.name))?;
+        let path = self.engine.rows_of(step.name).join(file_name(self.number));
+        let mut file = TableFile::create(&path, rows.schema())?;
+        while let Some(batch) = rows.next().await {
+            file.write(&batch.map_err(Error::at(step.name))?)?;
+        }
+        file.finish()
+    }
+
+    /// A session that has the tables that `step` may read, as far as they are of this pass.
+    async fn session(&self, step: &Step) -> datafusion::error::Result<SessionContext> {
+        let session = self.engine.session();
+        for name in TABLES {
+            self.register(&session, name, &self.engine.table(name))
+                .await?;
+        }
+        let before = STEPS.iter().take_while(|other| other.name != step.name);
+        for other in before {
+            let folder = self.engine.rows_of(other.name);
+            let rows = match (self.clusters, other.scope) {
+                (Some(_), Scope::Clusters) => folder.join(file_name(self.number)),
+                (Some(_), Scope::Fleet) | (None, _) => folder,
+            };
+            self.register(&session, other.name, &rows).await?;
+        }
+        if self.clusters.is_some() {
+            self.register_reports(&session).await?;
+        }
+        Ok(session)
+    }
+
+    /// Names a table, without the rows of clusters that are not of this pass.
+    async fn register(
+        &self,
+        session: &SessionContext,
+        name: &str,
+        path: &Path,
+    ) -> datafusion::error::Result<()> {
+        let options = ParquetReadOptions::default();
+        let mut table = session.read_parquet(text_of(path), options).await?;
+        if let Some(clusters) = self.clusters
+            && table.schema().has_column_with_unqualified_name("cluster")
+        {
+            let number = |cluster: &usize| lit(i64::try_from(*cluster).unwrap_or(i64::MAX));
+            let of_pass = clusters.iter().map(number).collect();
+            table = table.filter(col("cluster").in_list(of_pass, false))?;
+        }
+        session.register_table(name, table.into_view())?;
+        Ok(())
+    }
+
+    async fn register_reports(&self, session: &SessionContext) -> datafusion::error::Result<()> {
+        let job = self.engine.job;
+        if job.report_folders.is_empty() {
+            let none = RecordBatch::new_empty(SchemaRef::new(report_schema(true)));
+            session.register_batch("report", none)?;
+            return Ok(());
+        }
+        let text = DataType::Utf8;
+        let schema = report_schema(false);
+        let options = ParquetReadOptions::default()
+            .table_partition_cols(vec![
+                ("day".to_owned(), text.clone()),
+                ("node".to_owned(), text),
+            ])
+            .schema(&schema);
+        let all = session.read_parquet(text_of(&job.reports), options).await?;
+        let table = all.filter(self.reports_wanted())?;
+        session.register_table("report", table.into_view())?;
+        Ok(())
+    }
+
+    /// By these the engine opens only the folders of the days and of the boxes of this pass.
+    fn reports_wanted(&self) -> Expr {
+        let of_pass = |cluster: usize| self.clusters.is_none_or(|pass| pass.contains(&cluster));
+        let boxes = self.engine.job.audiences.iter();
+        let nodes = boxes
+            .filter(|audience| of_pass(audience.cluster))
+            .map(|audience| lit(audience.name.as_str()));
+        let mut days: Vec<&str> = self
+            .engine
+            .job
+            .report_folders
+            .iter()
+            .filter_map(|folder| day_of(folder))
+            .collect();
+        days.sort_unstable();
+        days.dedup();
+        let days = days.into_iter().map(lit).collect();
+        col("node")
+            .in_list(nodes.collect(), false)
+            .and(col("day").in_list(days, false))
+    }
+}
+
+/// A path as the engine takes it.
+pub(crate) fn text_of(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// The day of a report folder, as its name has it.
+fn day_of(folder: &Path) -> Option<&str> {
+    let day = folder.parent()?.file_name()?.to_str()?;
+    day.strip_prefix("day=")
+}
+
+fn file_name(pass: usize) -> String {
+    format!("{pass:05}.parquet")
+}
+
+/// The columns of a report that the SQL reads.
+fn report_schema(with_partitions: bool) -> Schema {
+    let text = |name| Field::new(name, DataType::Utf8View, false);
+    let number = |name| Field::new(name, DataType::Int64, false);
+    let mut fields = vec![
+        text("site"),
+        text("path"),
+        number("size"),
+        number("plays"),
+        number("first_bytes"),
+    ];
+    if with_partitions {
+        fields.extend([text("day"), text("node")]);
+    }
+    Schema::new(fields)
+}

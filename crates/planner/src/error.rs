@@ -1,0 +1,105 @@
+//! Why there is no plan.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use datafusion::{error::DataFusionError, parquet::errors::ParquetError};
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A Parquet file could not be read or written.
+    #[error("{}", path.display())]
+    Parquet {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: ParquetError,
+    },
+    /// A file that an owner hands in has a row that cannot be.
+    #[error("{}: {row}: {problem}", path.display())]
+    Row {
+        /// Which file.
+        path: PathBuf,
+        /// Which line or row, from 1.
+        row: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A fleet file that cannot be, with all its problems.
+    #[error("{}:\n  {}", path.display(), problems.join("\n  "))]
+    Fleet {
+        /// Which file.
+        path: PathBuf,
+        /// All of them.
+        problems: Vec<String>,
+    },
+    /// A folder that `prepare` did not write, or another version of it.
+    #[error("{}: not a prepared job", path.display())]
+    Job {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// No day of the calendar.
+    #[error("{0:?} is not a day like 2026-11-21")]
+    Day(String),
+    /// The engine failed.
+    #[error("{step}")]
+    Engine {
+        /// The step that it was at.
+        step: &'static str,
+        /// Why.
+        source: DataFusionError,
+    },
+    /// What is pinned does not fit.
+    #[error("{appliance}: {bytes} bytes are pinned, and it holds {capacity}")]
+    Pinned {
+        /// Which box.
+        appliance: String,
+        /// How much is pinned to it.
+        bytes: u64,
+        /// How much it holds.
+        capacity: u64,
+    },
+    /// A manifest that cannot be.
+    #[error("a manifest")]
+    Manifest(#[from] manifest::Wrong),
+    /// A row of a plan that no plan has.
+    #[error("the plan: {0}")]
+    Plan(String),
+}
+
+impl Error {
+    /// What turns an I/O error about `path` into ours.
+    pub(crate) fn of_file(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |source| Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// What turns a Parquet error about `path` into ours.
+    pub(crate) fn of_parquet(path: &Path) -> impl Fn(ParquetError) -> Self {
+        move |source| Self::Parquet {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// What turns an engine's error at `step` into ours.
+    pub(crate) fn at(step: &'static str) -> impl Fn(DataFusionError) -> Self {
+        move |source| Self::Engine { step, source }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a plan is made by, besides what was watched.
+
+use serde::Deserialize;
+
+/// The knobs of a plan. The defaults are from simulations of three made-up workloads over one and
+/// two weeks; a fleet file changes them in its `[plan]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Knobs {
+    /// Days of reports that are looked at: 1 to 28. 7: a week, at the end of which a day counts a
+    /// quarter.
+    pub days: u32,
+    /// In how many days what was seen counts half: 1 to 28. 3; between 1 and 7 the hit ratio
+    /// differed by less than 0.004.
+    pub half_life_days: u32,
+    /// For how many days of its own a cluster's region counts: 0 to 28. 2.
+    pub shrink_days: u32,
+    /// The fewest plays a day that a night's fill is for, in thousandths. 200.
+    pub floor: u64,
+    /// The same where the disks hold at least half of what is watched. 100.
+    pub floor_roomy: u64,
+    /// The fewest plays a day for which an object is let in at its first miss, in thousandths. 300.
+    pub seed_floor: u64,
+    /// Plays a day, in thousandths, for each of which an object takes one more box of its cluster.
+    /// 1,000,000: a box is not busy with a thousand plays of one object, but a viewer may be sent to
+    /// any box.
+    pub copy_plays: u64,
+    /// What an object is worth where it is already, in thousandths of what it is worth where it is
+    /// not: 1,000 to 10,000. 1,250: two that are about equal do not take turns.
+    pub held_worth: u64,
+    /// Plays of a title until which its positions are taken to be watched alike. 50.
+    pub flat_plays: u64,
+    /// Objects in a manifest, at most. 1,000,000.
+    pub objects_max: u64,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            days: 7,
+            half_life_days: 3,
+            shrink_days: 2,
+            floor: 200,
+            floor_roomy: 100,
+            seed_floor: 300,
+            copy_plays: 1_000_000,
+            held_worth: 1_250,
+            flat_plays: 50,
+            objects_max: 1_000_000,
+        }
+    }
+}
+
+/// The weight of the newest day.
+const WEIGHT: f64 = 16_384.0;
+/// The highest count or rate that a knob takes, far below where a product would overflow.
+const KNOB_MAX: u64 = 1_000_000_000;
+
+impl Knobs {
+    /// The weight of a day `age` days older than the newest one, in 1/16384: it halves with each
+    /// half-life. From 1 on.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "from 1 to 16384 by its own bounds"
+    )]
+    pub(crate) fn weight(&self, age: u32) -> i64 {
+        let halves = f64::from(age) / f64::from(self.half_life_days);
+        (WEIGHT * (-halves).exp2()).round().clamp(1.0, WEIGHT) as i64
+    }
+
+    /// All of them as the row of the table `knob`.
+    pub(crate) fn columns(&self) -> Vec<(&'static str, i64)> {
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        vec![
+            ("floor_tight", number(self.floor)),
+            ("floor_roomy", number(self.floor_roomy)),
+            ("seed_floor", number(self.seed_floor)),
+            ("copy_plays", number(self.copy_plays)),
+            ("shrink", i64::from(self.shrink_days) * self.weight(0)),
+            ("held_worth", number(self.held_worth)),
+            // In the unit of `seen`: thousandths of plays times a weight.
+            ("flat", number(self.flat_plays) * 1_000 * self.weight(0)),
+            ("objects_max", number(self.objects_max)),
+        ]
+    }
+
+    /// What is wrong with them.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let knobs = [
+            ("days", u64::from(self.days), 1, 28),
+            ("half_life_days", u64::from(self.half_life_days), 1, 28),
+            ("shrink_days", u64::from(self.shrink_days), 0, 28),
+            ("floor", self.floor, 1, KNOB_MAX),
+            ("floor_roomy", self.floor_roomy, 1, KNOB_MAX),
+            ("seed_floor", self.seed_floor, 1, KNOB_MAX),
+            ("copy_plays", self.copy_plays, 1, KNOB_MAX),
+            ("held_worth", self.held_worth, 1_000, 10_000),
+            ("flat_plays", self.flat_plays, 1, 1_000_000),
+            ("objects_max", self.objects_max, 1, 2_000_000),
+        ];
+        let wrong = knobs
+            .iter()
+            .filter(|(_, value, from, to)| value < from || value > to);
+        wrong
+            .map(|(name, value, from, to)| {
+                format!("plan.{name} is {value}, not from {from} to {to}")
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_counts_half_after_a_half_life() {
+        let weights: Vec<i64> = (0..7).map(|age| Knobs::default().weight(age)).collect();
+        assert_eq!(weights, [16384, 13004, 10321, 8192, 6502, 5161, 4096]);
+    }
+
+    #[test]
+    fn a_knob_out_of_its_range_is_told() {
+        let knobs = Knobs {
+            days: 0,
+            held_worth: 999,
+            ..Knobs::default()
+        };
+        assert_eq!(knobs.problems().len(), 2, "{:?}", knobs.problems());
+        assert_eq!(Knobs::default().problems(), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,306 @@
+//! Plans of small fleets, worked out by hand.
+
+use planner::{Action, Day};
+use serde_json::json;
+
+use crate::world::{DAY, World, told};
+
+fn one_box(capacity: u64, budget: u64) -> World {
+    World::simple().appliance("a", "par", capacity, budget)
+}
+
+#[tokio::test]
+async fn a_box_holds_what_serves_most_for_each_byte() {
+    let world = one_box(300, 300)
+        .object("/big", 250)
+        .object("/small", 100)
+        .object("/cold", 10)
+        .object("/hot", 100)
+        .watched(1, "a", "/big", 5)
+        .watched(1, "a", "/small", 4)
+        .watched(1, "a", "/hot", 9)
+        .watched_with(1, "a", "/cold", (10, 90, 0));
+    // Nine plays a day, five, then four: big would not fit behind hot, and what follows it does not
+    // either. Cold has less than 0.1 plays a day.
+    assert_eq!(told(&world.plan().await), ["0 /hot fill 100/100 9000"]);
+    let roomier = one_box(350, 350).object("/big", 250).object("/hot", 100);
+    let roomier = roomier
+        .watched(1, "a", "/big", 5)
+        .watched(1, "a", "/hot", 9);
+    assert_eq!(
+        told(&roomier.plan().await),
+        ["0 /hot fill 100/100 9000", "0 /big fill 250/250 5000"]
+    );
+}
+
+#[tokio::test]
+async fn what_the_budget_does_not_reach_is_let_in_at_its_first_miss() {
+    let world = one_box(1_000, 150)
+        .object("/a", 100)
+        .object("/b", 100)
+        .object("/c", 50);
+    let world = world
+        .watched(1, "a", "/a", 9)
+        .watched(1, "a", "/b", 5)
+        .watched(1, "a", "/c", 4);
+    assert_eq!(
+        told(&world.plan().await),
+        [
+            "0 /a fill 100/100 9000",
+            "0 /b seed 0/0 5000",
+            "0 /c seed 0/0 4000"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_day_three_days_older_counts_half() {
+    let world = World::default()
+        .knobs("days = 4\nshrink_days = 0\n")
+        .appliance("a", "par", 1_000, 1_000)
+        .object("/a", 100)
+        .watched(1, "a", "/a", 8)
+        .watched(4, "a", "/a", 2);
+    // Weights 16384 and 8192 of the two days that were reported: (8 * 2 + 2) / 3.
+    assert_eq!(told(&world.plan().await), ["0 /a fill 100/100 6000"]);
+}
+
+#[tokio::test]
+async fn a_cluster_with_little_of_its_own_is_told_by_its_region() {
+    let world = World::default()
+        .knobs("days = 1\nshrink_days = 2\n")
+        .appliance("a", "par", 1_000, 1_000)
+        .appliance("b", "lyo", 1_000, 1_000)
+        .object("/a", 100)
+        .object("/b", 100)
+        .watched(1, "a", "/a", 9)
+        .watched(1, "b", "/b", 9);
+    // Each has half of the region's plays. Of /a the region's share is 4.5 a day: (9 + 2 * 4.5) / 3
+    // where it was seen, (0 + 2 * 4.5) / 3 where it was not.
+    assert_eq!(
+        told(&world.plan().await),
+        [
+            "0 /a fill 100/100 6000",
+            "0 /b fill 100/100 3000",
+            "1 /b fill 100/100 6000",
+            "1 /a fill 100/100 3000"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_empty_box_is_filled_before_its_first_viewer() {
+    let world = World::default()
+        .knobs("days = 1\n")
+        .appliance("a", "par", 1_000 << 20, 1_000)
+        .appliance("b", "lyo", 500 << 20, 1_000)
+        .object("/a", 100)
+        .watched(1, "a", "/a", 8);
+    // It has half of the disks of the cluster that was seen.
+    assert_eq!(
+        told(&world.plan().await),
+        ["0 /a fill 100/100 8000", "1 /a fill 100/100 4000"]
+    );
+}
+
+#[tokio::test]
+async fn a_rung_is_judged_by_the_whole_title() {
+    let part = |variant: &str, position: u64| json!({"asset": "film", "variant": variant, "position": position});
+    let world = one_box(1_000, 1_000)
+        .object_with("/hd/0", 100, part("hd", 0))
+        .object_with("/hd/1", 100, part("hd", 1))
+        .object_with("/sd/0", 100, part("sd", 0))
+        .object_with("/sd/1", 100, part("sd", 1))
+        .watched(1, "a", "/hd/0", 90)
+        .watched(1, "a", "/hd/1", 30)
+        .watched(1, "a", "/sd/0", 10);
+    // 120 plays in hd, 10 in sd; of 130 by position 100 and 30, and 50 more spread evenly:
+    // (100 * 2 + 50) / (180 * 2) of each rung for the first, (30 * 2 + 50) / (180 * 2) for the second.
+    assert_eq!(
+        told(&world.plan().await),
+        [
+            "0 /hd/0 fill 100/100 83333",
+            "0 /hd/1 fill 100/100 36666",
+            "0 /sd/0 fill 100/100 6944",
+            "0 /sd/1 fill 100/100 3055"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn of_a_long_tail_the_beginnings_are_held() {
+    const MIB: u64 = 1 << 20;
+    let world = one_box(10 * MIB, 10 * MIB).object("/long", 104 * MIB);
+    // Three viewers began it, and none watched more than the first 4 MiB: 12 of 104 MiB.
+    let served = i64::try_from(12 * MIB).unwrap();
+    let world = world.watched_with(1, "a", "/long", (104 << 20, 12_000 / 104, served));
+    let rows = world.plan().await;
+    assert_eq!(told(&rows), [format!("0 /long fill {0}/{0} 3000", 4 * MIB)]);
+    assert_eq!(rows[0].size, 104 * MIB);
+}
+
+#[tokio::test]
+async fn what_is_watched_whole_is_held_whole() {
+    const MIB: u64 = 1 << 20;
+    let world = one_box(20 * MIB, 20 * MIB)
+        .object("/long", 8 * MIB)
+        .watched(1, "a", "/long", 3);
+    let rows = world.plan().await;
+    assert_eq!(told(&rows), [format!("0 /long fill {0}/{0} 3000", 8 * MIB)]);
+}
+
+#[tokio::test]
+async fn a_hot_object_is_on_several_boxes_of_its_cluster() {
+    let mut world = World::simple().knobs("copy_plays = 10000\n");
+    for name in ["a", "b", "c"] {
+        world = world.appliance(name, "par", 1_000, 1_000);
+    }
+    let world = world.object("/hot", 100).object("/warm", 100);
+    let world = world
+        .watched(1, "a", "/hot", 15)
+        .watched(1, "a", "/warm", 8);
+    let rows = world.plan().await;
+    let of = |path: &str| -> Vec<u64> {
+        let rows = rows.iter().filter(|row| row.path == path);
+        rows.map(|row| row.expected).collect()
+    };
+    // 15 plays are one box and one more; each of the two has half of them.
+    assert_eq!(of("/hot"), [7_500, 7_500]);
+    assert_eq!(of("/warm"), [8_000]);
+}
+
+#[tokio::test]
+async fn what_is_held_stays_unless_the_new_is_a_quarter_better() {
+    let held = |plays| {
+        let world = one_box(100, 100)
+            .object("/new", 100)
+            .object("/old", 100)
+            .held("a", "/old", 100);
+        world
+            .watched(1, "a", "/old", 8)
+            .watched(1, "a", "/new", plays)
+    };
+    assert_eq!(told(&held(9).plan().await), ["0 /old fill 100/0 8000"]);
+    assert_eq!(told(&held(11).plan().await), ["0 /new fill 100/100 11000"]);
+}
+
+#[tokio::test]
+async fn only_what_is_missing_is_moved() {
+    let world = one_box(1_000, 1_000)
+        .object("/a", 100)
+        .held("a", "/a", 60)
+        .watched(1, "a", "/a", 5);
+    assert_eq!(told(&world.plan().await), ["0 /a fill 100/40 5000"]);
+}
+
+#[tokio::test]
+async fn a_launch_is_planned_by_its_forecast_and_the_rungs_of_others() {
+    let begin = DAY.parse::<Day>().unwrap().begin_s();
+    let part = |asset: &str, variant: &str| json!({"asset": asset, "variant": variant});
+    let launch = |variant: &str| {
+        let mut facts = part("new", variant);
+        facts["live_at"] = json!(begin + 20 * 3600);
+        facts["forecast"] = json!(100);
+        facts
+    };
+    let world = one_box(1_000, 1_000)
+        .object_with("/old/hd", 100, part("old", "hd"))
+        .object_with("/old/sd", 100, part("old", "sd"))
+        .object_with("/new/hd", 100, launch("hd"))
+        .object_with("/new/sd", 100, launch("sd"))
+        .watched(1, "a", "/old/hd", 9)
+        .watched(1, "a", "/old/sd", 1);
+    let rows = world.plan().await;
+    // Nine tenths of a hundred plays are in hd. (A fraction is lost where nobody divides by zero.)
+    assert_eq!(
+        told(&rows),
+        [
+            "0 /new/hd fill 100/100 89999",
+            "0 /new/sd fill 100/100 10000",
+            "0 /old/hd fill 100/100 9000",
+            "0 /old/sd fill 100/100 1000"
+        ]
+    );
+    assert_eq!(rows[0].live_at_s, Some(begin + 20 * 3600));
+}
+
+#[tokio::test]
+async fn what_comes_out_later_is_not_planned_yet() {
+    let begin = DAY.parse::<Day>().unwrap().begin_s();
+    let later = json!({"live_at": begin + 24 * 3600, "forecast": 100});
+    let world = one_box(1_000, 1_000).object_with("/later", 100, later);
+    assert!(world.plan().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_young_title_is_judged_by_its_newest_day() {
+    let begin = DAY.parse::<Day>().unwrap().begin_s();
+    let young = json!({"live_at": begin - 3 * 24 * 3600});
+    let world = World::default()
+        .knobs("days = 3\nshrink_days = 0\n")
+        .appliance("a", "par", 1_000, 1_000)
+        .object_with("/young", 100, young)
+        .watched(1, "a", "/young", 5)
+        .watched(2, "a", "/young", 50);
+    assert_eq!(told(&world.plan().await), ["0 /young fill 100/100 5000"]);
+}
+
+#[tokio::test]
+async fn what_the_catalogue_does_not_know_is_let_in_and_never_filled() {
+    let world = one_box(2_000, 2_000)
+        .watched(1, "a", "/stray", 5)
+        .watched(1, "a", "/odd?x=1", 5);
+    let rows = world.plan().await;
+    assert_eq!(
+        told(&rows),
+        ["0 /odd?x=1 seed 0/0 5000", "0 /stray seed 0/0 5000"]
+    );
+    assert!(
+        rows.iter()
+            .all(|row| row.action == Action::Seed && row.digest.is_none())
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_named_is_not_planned() {
+    let world = one_box(1_000, 1_000).watched_with(1, "a", "", (0, 50_000, 0));
+    assert!(world.plan().await.is_empty());
+}
+
+#[tokio::test]
+async fn pinned_objects_come_first_and_are_held_unwatched() {
+    let pinned = json!({"mandatory": true});
+    let world = one_box(250, 50)
+        .object("/hot", 100)
+        .object_with("/pinned", 100, pinned)
+        .watched(1, "a", "/hot", 90);
+    let rows = world.plan().await;
+    assert_eq!(
+        told(&rows),
+        ["0 /pinned fill 100/100 0", "0 /hot seed 0/0 90000"]
+    );
+    assert!(rows[0].is_pinned && !rows[1].is_pinned);
+}
+
+#[tokio::test]
+async fn a_plan_that_cannot_hold_what_is_pinned_is_refused() {
+    let world = one_box(150, 150)
+        .object_with("/one", 100, json!({"mandatory": true}))
+        .object_with("/two", 100, json!({"mandatory": true}));
+    let refused = world.try_plan(&crate::world::LIMITS).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "a: 200 bytes are pinned, and it holds 150"
+    );
+}
+
+#[tokio::test]
+async fn a_fleet_without_reports_has_empty_manifests() {
+    assert!(
+        one_box(1_000, 1_000)
+            .object("/a", 100)
+            .plan()
+            .await
+            .is_empty()
+    );
+}

@@ -1,0 +1,7 @@
+//! Plans that were worked out by hand, and what holds for any plan.
+
+#![expect(clippy::unwrap_used, reason = "a helper fails its test by panicking")]
+
+mod by_hand;
+mod promises;
+mod world;
