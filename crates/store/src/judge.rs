@@ -80,6 +80,10 @@ impl Judge {
         self.policy.expect(tag, per_day_thousandths, self.now());
     }
 
+    pub(crate) fn appraise(&self, tag: u64, per_day_thousandths: u32) {
+        self.policy.appraise(tag, per_day_thousandths, self.now());
+    }
+
     pub(crate) fn is_worth_filling(&self, per_day_thousandths: u32) -> bool {
         match self.admit {
             Admit::Everything => true,
@@ -120,6 +124,10 @@ impl Judge {
 
     pub(crate) fn wrote(&self, bytes: u64) {
         self.policy.wrote(bytes);
+    }
+
+    pub(crate) fn kept_bytes(&self, bytes: u64) {
+        self.policy.kept(bytes);
     }
 
     pub(crate) fn wrote_planned(&self, bytes: u64) {

@@ -135,13 +135,22 @@ impl Store {
     /// A plan expects so many thousandths of a request a day for the record. That is credit: the
     /// record counts as if it had been asked for at this rate all along, so that it is written at
     /// its first miss if that is worth a write, and stays on disk until its viewers come. The credit
-    /// decays as what viewers add does, by half in four days: tell it again with every plan, and at
-    /// the first miss of what was not told before. To tell it twice adds nothing.
+    /// decays as what viewers add does, by half in four days. Tell it before the fill of what was
+    /// not told before; to tell it twice adds nothing.
     ///
-    /// A few atomic operations, no lock.
+    /// A few atomic operations, and a short lock that misses take as well: not for hits.
     pub fn expect(&self, key: &Key, per_day_thousandths: u32) {
         let tag = self.0.directory.tag(key);
         self.0.admission.judge.expect(tag, per_day_thousandths);
+    }
+
+    /// The same at the start of a plan's day, for what is held: from now on the record is worth what
+    /// the plan expects, more or less than what was counted. A plan knows more of a slice than the
+    /// few requests for it tell; what is asked for afterwards counts on from there. Only once with
+    /// every plan: more often it would forget what its day brings.
+    pub fn appraise(&self, key: &Key, per_day_thousandths: u32) {
+        let tag = self.0.directory.tag(key);
+        self.0.admission.judge.appraise(tag, per_day_thousandths);
     }
 
     /// Whether what is expected at this rate is worth being filled ahead of its viewers: everything

@@ -93,7 +93,7 @@ impl Writer {
             self.trouble(&error, "hot records could not be kept");
         }
         let bytes = jobs.iter().map(|job| job.bytes.len() as u64).sum();
-        self.judge.wrote(bytes);
+        self.judge.kept_bytes(bytes);
         self.metrics.reinserted_records.inc_by(jobs.len() as u64);
     }
 

@@ -86,14 +86,28 @@ impl Frequencies {
     /// Raises what a tag is worth to `credit`, which decays from now on. Where its bucket is full of
     /// what is worth more it is forgotten.
     pub(super) fn expect(&self, tag: u64, credit: Worth, now: Duration) {
-        // Less than the steps can tell, or more than a level can hold, is not worth a slot.
-        let within = -EXPECTED_MAX..=EXPECTED_MAX;
-        if !within.contains(&credit.log2()) {
-            return;
+        if let Some(slot) = planned(tag, credit, now) {
+            self.remember(self.bucket_of(tag), slot, clock(now));
         }
-        let slot =
-            u32::from(fingerprint(tag)) << 16 | u32::from(level(half_lives(now) + credit.log2()));
-        self.remember(self.bucket_of(tag), slot, clock(now));
+    }
+
+    /// The same, but that a tag that is known is worth this and no more.
+    pub(super) fn appraise(&self, tag: u64, worth: Worth, now: Duration) {
+        let Some(slot) = planned(tag, worth, now) else {
+            return;
+        };
+        let known = self.bucket(tag).iter().find_map(|place| {
+            let held = place.load(Ordering::Relaxed);
+            (held != 0 && fingerprint_of(held) == fingerprint(tag)).then_some((place, held))
+        });
+        match known {
+            // Whoever is quicker counts.
+            Some((place, held)) => {
+                let _lost =
+                    place.compare_exchange(held, slot, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            None => self.remember(self.bucket_of(tag), slot, clock(now)),
+        }
     }
 
     pub(super) fn worth(&self, tag: u64, now: Duration) -> Worth {
@@ -186,6 +200,15 @@ impl Frequencies {
     }
 }
 
+/// The slot of a tag that a plan knows; nothing for less than the steps can tell, or more than a level
+/// can hold.
+fn planned(tag: u64, worth: Worth, now: Duration) -> Option<u32> {
+    let within = -EXPECTED_MAX..=EXPECTED_MAX;
+    let level = level(half_lives(now) + worth.log2());
+    let slot = u32::from(fingerprint(tag)) << 16 | u32::from(level);
+    within.contains(&worth.log2()).then_some(slot)
+}
+
 fn buckets_for(capacity_bytes: u64) -> u64 {
     let records = capacity_bytes / RECORD_BYTES;
     (records * SLOTS_PER_RECORD / WAYS as u64).clamp(*BUCKETS.start(), *BUCKETS.end())
@@ -276,6 +299,23 @@ mod tests {
         assert!(
             near(frequencies.worth(tag(1), DAY * 5), twice_a_day),
             "nothing is taken away"
+        );
+    }
+
+    #[test]
+    fn what_is_appraised_is_worth_that_and_counts_on_from_there() {
+        let frequencies = frequencies();
+        for _ in 0..64 {
+            frequencies.count(tag(1), DAY);
+        }
+        frequencies.appraise(tag(1), Worth::new(1.0), DAY);
+        assert!(near(frequencies.worth(tag(1), DAY), 1.0));
+        frequencies.count(tag(1), DAY);
+        assert!(near(frequencies.worth(tag(1), DAY), 3_f64.log2()));
+        frequencies.appraise(tag(2), Worth::new(1.0), DAY);
+        assert!(
+            near(frequencies.worth(tag(2), DAY), 1.0),
+            "also what is new"
         );
     }
 

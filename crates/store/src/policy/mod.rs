@@ -29,7 +29,8 @@
 //! that rate all along, and decays as what was counted does. So a planned slice is written at its first
 //! miss where that rate is worth the price, and one that was filled ahead of its viewers outlives the
 //! days until they come; a wrong guess is forgotten as anything that is not asked for. What is filled by
-//! plan moves no price, as it answers no miss. Only pins are kept whatever the traffic.
+//! plan moves no price, as it answers no miss. A plan's estimate is better than the count of one slice:
+//! at the start of its day it may stand in place of it. Only pins are kept whatever the traffic.
 //!
 //! Measured by `millpond simulate`; see its bounds in the tests of the command.
 
@@ -109,6 +110,16 @@ impl Policy {
     pub fn expect(&self, tag: u64, per_day_thousandths: u32, now: Duration) {
         let credit = Worth::steady(per_day_thousandths);
         self.frequencies.expect(tag, credit, now);
+        self.price.lock().planned(now);
+    }
+
+    /// The same, but that this is what the slice is worth, whatever was counted: a plan sees more than
+    /// the few requests for one slice. To be told once with every plan, before its day's requests
+    /// count again.
+    pub fn appraise(&self, tag: u64, per_day_thousandths: u32, now: Duration) {
+        let worth = Worth::steady(per_day_thousandths);
+        self.frequencies.appraise(tag, worth, now);
+        self.price.lock().planned(now);
     }
 
     /// Keeps the slice with this tag, of so many bytes, whatever the traffic. False where what is
@@ -144,16 +155,21 @@ impl Policy {
         self.price.lock().admits(worth)
     }
 
-    /// So many bytes are written, as new or once more.
+    /// So many bytes are written that are new.
     pub fn wrote(&self, bytes: u64) {
         self.price.lock().wrote(bytes);
     }
 
-    /// Whether a slice that is expected at this rate is worth being filled ahead of its viewers: it
-    /// would be worth its write if they had asked already.
+    /// So many bytes are written once more, because they are worth it.
+    pub fn kept(&self, bytes: u64) {
+        self.price.lock().kept(bytes);
+    }
+
+    /// Whether a slice that is expected at this rate is worth being filled ahead of its viewers, and
+    /// there is budget for it.
     pub fn is_worth_filling(&self, per_day_thousandths: u32) -> bool {
         let credit = Worth::steady(per_day_thousandths);
-        self.price.lock().admits(credit) == Admission::Write
+        self.price.lock().is_worth_filling(credit)
     }
 
     /// So many bytes are written because a plan wants them there. It costs the budget as any write.

@@ -36,7 +36,7 @@ struct Held {
 pub(super) struct Pins {
     held: RwLock<Held>,
     bytes_max: u64,
-    pins_max: u64,
+    count_max: u64,
 }
 
 impl Pins {
@@ -44,7 +44,7 @@ impl Pins {
         Self {
             held: RwLock::default(),
             bytes_max: bytes_max(capacity_bytes),
-            pins_max: pins_max(capacity_bytes),
+            count_max: pins_max(capacity_bytes),
         }
     }
 
@@ -52,7 +52,7 @@ impl Pins {
     pub(super) fn pin(&self, tag: u64, bytes: u32) -> bool {
         let mut held = self.held.write();
         let fits = held.bytes + u64::from(bytes) <= self.bytes_max
-            && (held.pins.len() as u64) < self.pins_max;
+            && (held.pins.len() as u64) < self.count_max;
         match held.pins.entry(tag, |pin| pin.tag() == tag, Pin::tag) {
             Entry::Occupied(_) => true,
             Entry::Vacant(place) if fits => {
