@@ -14,4 +14,4 @@ mod synthetic;
 pub use error::Error;
 pub use format::{Format, Reader, Writer};
 pub use request::Request;
-pub use synthetic::{Preset, Settings, Synthetic};
+pub use synthetic::{Asset, BEGIN_UNIX_MS, Preset, Settings, Synthetic, catalogue};

@@ -2,8 +2,10 @@
 
 use crate::draw::{Draw, mix, real, trait_of, whole};
 
+/// How many renditions there are.
+pub(super) const RUNGS: usize = 15;
 /// Mbit/s: seven rungs in the older codec, seven in the newer, one in ultra high definition.
-const MBPS: [f64; 15] = [
+const MBPS: [f64; RUNGS] = [
     0.235, 0.56, 1.05, 1.75, 3.0, 4.3, 5.8, 0.2, 0.45, 0.8, 1.3, 2.1, 3.0, 4.2, 16.0,
 ];
 const OLDER: std::ops::Range<usize> = 0..7;
@@ -65,6 +67,12 @@ pub(super) fn bytes(asset: u64, rung: usize, chunk: u64) -> u64 {
 /// The number of an object: nothing but these tell it apart.
 pub(super) fn object(asset: u64, rung: usize, chunk: u64) -> u64 {
     asset << 24 | (rung as u64) << 16 | chunk
+}
+
+/// Asset, rendition and chunk of an object's number.
+pub(super) fn parts(object: u64) -> (u64, usize, u64) {
+    let rung = usize::try_from(object >> 16 & 0xff).unwrap_or_default();
+    (object >> 24, rung, object & 0xffff)
 }
 
 /// Chunks of something of `minutes`.

@@ -6,19 +6,21 @@
 //! of one rendition of one episode or film. The numbers are from published measurements of video
 //! services and caches: catalogue shapes, a day's curve, abandonment, the decay of launches.
 
+mod catalogue;
 mod ladder;
 mod preset;
 mod sessions;
 mod titles;
 
+pub use catalogue::{Asset, catalogue};
 pub use preset::{Preset, Settings};
 
 use crate::Request;
 use sessions::Sessions;
 use titles::Titles;
 
-/// The trace begins on a Monday at midnight UTC, which is taken for local time.
-const BEGIN_UNIX_MS: u64 = 1_767_571_200_000;
+/// When a made-up trace begins: a Monday at midnight UTC, which is taken for local time.
+pub const BEGIN_UNIX_MS: u64 = 1_767_571_200_000;
 const DAY_MS: u64 = 86_400_000;
 const HOUR_MS: u64 = 3_600_000;
 

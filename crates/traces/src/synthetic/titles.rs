@@ -45,6 +45,14 @@ pub(super) struct Titles {
     draw: Draw,
 }
 
+/// A film or an episode, as it is listed.
+pub(super) struct Listed {
+    pub(super) asset: u64,
+    pub(super) title: u64,
+    pub(super) minutes: f64,
+    pub(super) launched: Option<f64>,
+}
+
 /// What a viewer begins to watch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Choice {
@@ -78,6 +86,19 @@ impl Titles {
             spikes_per_day: 0.4 * settings.scale,
             draw,
         }
+    }
+
+    /// All films and episodes, by number.
+    pub(super) fn listed(&self) -> impl Iterator<Item = Listed> {
+        (0..).zip(&self.all).flat_map(|(number, title)| {
+            let assets = title.first_asset..title.first_asset + title.episodes;
+            assets.map(move |asset| Listed {
+                asset,
+                title: number,
+                minutes: title.minutes,
+                launched: title.launched,
+            })
+        })
     }
 
     /// Begins a day: likings drift, titles age, and now and then one spikes.
