@@ -85,6 +85,9 @@ impl Cache {
                 self.inner.store.unpin(&key);
             }
             let bytes = extent.end - extent.start;
+            // A plan's day begins: what it says of what is here stands in place of what was counted.
+            let store = &self.inner.store;
+            store.appraise(&key, wanted.expected.requests_per_day);
             self.inner.credit(&key, bytes, wanted.expected);
         }
     }
