@@ -48,6 +48,9 @@ pub(crate) enum Error {
         /// Why, with the number of the line or record.
         source: traces::Error,
     },
+    /// Nothing could be replayed.
+    #[error(transparent)]
+    Replay(#[from] forecast::command::Failed),
     /// A node did not start.
     #[error("a node did not start")]
     Node(#[from] node::Error),
@@ -81,6 +84,7 @@ impl Error {
             | Self::Runtime(_)
             | Self::Certificate(_)
             | Self::Trace { .. }
+            | Self::Replay(_)
             | Self::Node(_) => ExitCode::FAILURE,
         }
     }

@@ -5,6 +5,7 @@ mod demo;
 mod error;
 mod keys;
 mod output;
+mod replay;
 mod sign;
 mod simulate;
 mod trace;
@@ -29,6 +30,8 @@ Examples:
       a tenth of a made-up workload: two weeks of a large film catalogue
   millpond simulate n.trace --slices whole --segment 2GiB --warmup 7 --sweep --plot n.svg
       hits, upstream and disk writes of boxes of eight sizes
+  millpond replay --preset n --plot n.svg
+      what nightly plans bring to boxes of four sizes, beside none and perfect ones
 
 Exit codes: 0 done, 1 failed (why is on standard error), 2 bad arguments, 78 a config with problems.";
 
@@ -55,6 +58,8 @@ enum Action {
     Trace(trace::Arguments),
     /// Size a box: what a node would do with a trace, beside LRU and the offline optimum.
     Simulate(simulate::Arguments),
+    /// Foresee what plans bring: nights of filling, and the evenings after them, beside without.
+    Replay(forecast::command::Replay),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
         Action::Check(arguments) => check::run(&arguments),
         Action::Trace(arguments) => trace::run(&arguments),
         Action::Simulate(arguments) => simulate::run(&arguments),
+        Action::Replay(arguments) => replay::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

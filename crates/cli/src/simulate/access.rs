@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use forecast::model::{Access, mix};
 use traces::Request;
 
 /// How to cut.
@@ -11,20 +12,6 @@ pub(crate) enum Cut {
     Slices,
     /// Not at all: an object is a slice.
     Whole,
-}
-
-/// A slice that is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Access {
-    /// Since the trace's start.
-    pub(crate) at: Duration,
-    pub(crate) viewer: u64,
-    /// The slice's name: an object's number and an index, mixed to 64 bits.
-    pub(crate) tag: u64,
-    /// Bytes of the whole slice: it is fetched and held as a whole.
-    pub(crate) bytes: u64,
-    /// Bytes of it that the viewer wants.
-    pub(crate) wanted: u64,
 }
 
 impl Cut {
@@ -53,13 +40,6 @@ impl Cut {
             }
         })
     }
-}
-
-fn mix(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

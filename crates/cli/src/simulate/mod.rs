@@ -2,14 +2,10 @@
 //!
 //! The real policy (`store::policy`) and the real RAM tier (`store::Memory`) decide over a model of
 //! the disks' log, request by request; beside them runs a plain LRU cache of the same size, and the
-//! offline optimum, which knows the future. See [`millpond`] for what is modelled and [`scan`] for
+//! offline optimum, which knows the future. See [`forecast::model`] for what is modelled and [`scan`] for
 //! how requests are cut into slices.
 
 mod access;
-#[cfg(test)]
-mod agreement;
-mod lru;
-mod millpond;
 mod optimum;
 mod plot;
 #[cfg(test)]
@@ -23,6 +19,7 @@ mod tally;
 use std::{fs, path::PathBuf};
 
 use clap::ValueEnum;
+use forecast::model::Sizes;
 
 use crate::{Error, output::say};
 use access::Cut;
@@ -124,10 +121,12 @@ impl Arguments {
             }
             plans.extend(self.policy.iter().map(|policy| Plan {
                 policy: *policy,
-                ram_bytes: self.ram.of(disk_bytes),
-                disk_bytes,
-                segment_bytes,
-                disk_writes_per_day: self.writes_per_day.of(disk_bytes),
+                sizes: Sizes {
+                    ram_bytes: self.ram.of(disk_bytes),
+                    disk_bytes,
+                    segment_bytes,
+                    disk_writes_per_day: self.writes_per_day.of(disk_bytes),
+                },
             }));
         }
         Ok(plans)

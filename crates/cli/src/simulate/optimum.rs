@@ -6,11 +6,9 @@
 
 use std::collections::BinaryHeap;
 
-use super::{
-    access::Access,
-    scan::{Scan, Tags},
-    tally::{Served, Source},
-};
+use forecast::model::{Access, Served, Source, Tags};
+
+use super::scan::Scan;
 
 pub(crate) struct Optimum<'a> {
     capacity: u64,

@@ -28,7 +28,7 @@ pub(crate) fn svg(scan: &Scan, runs: &[Run]) -> String {
     );
     let largest = runs
         .iter()
-        .map(|run| run.plan.disk_bytes)
+        .map(|run| run.plan.sizes.disk_bytes)
         .max()
         .unwrap_or(1);
     let highest = runs
@@ -43,7 +43,7 @@ pub(crate) fn svg(scan: &Scan, runs: &[Run]) -> String {
         let mut points: Vec<_> = runs
             .iter()
             .filter(|run| run.plan.policy == policy)
-            .map(|run| (run.plan.disk_bytes, 1.0 - run.tally.byte_hits()))
+            .map(|run| (run.plan.sizes.disk_bytes, 1.0 - run.tally.byte_hits()))
             .collect();
         if points.is_empty() {
             continue;

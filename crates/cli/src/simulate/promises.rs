@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use forecast::model::Sizes;
 use tempfile::TempDir;
 use traces::{Preset, Synthetic, Writer};
 
@@ -36,10 +37,12 @@ fn runs(preset: Preset, scale: f64, seed: u64, parts: &[u64]) -> Vec<(u64, Run, 
         let disk_bytes = scan.footprint_bytes / 100 * percent;
         Plan {
             policy,
-            ram_bytes: disk_bytes / 200,
-            disk_bytes,
-            segment_bytes: (disk_bytes / 256).max(scan.largest_bytes),
-            disk_writes_per_day: disk_bytes,
+            sizes: Sizes {
+                ram_bytes: disk_bytes / 200,
+                disk_bytes,
+                segment_bytes: (disk_bytes / 256).max(scan.largest_bytes),
+                disk_writes_per_day: disk_bytes,
+            },
         }
     };
     let plans = parts.iter().flat_map(|percent| {

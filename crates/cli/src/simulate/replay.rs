@@ -10,27 +10,17 @@ use std::{
     time::Duration,
 };
 
+use forecast::model::{Access, Appliance, Lru, Served, Sizes};
 use traces::Reader;
 
-use super::{
-    Policy,
-    access::{Access, Cut},
-    lru::Lru,
-    millpond::Millpond,
-    optimum::Optimum,
-    scan::Scan,
-    tally::{Served, Tally},
-};
+use super::{Policy, access::Cut, optimum::Optimum, scan::Scan, tally::Tally};
 use crate::{Error, output};
 
 /// One cache to be simulated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) policy: Policy,
-    pub(crate) ram_bytes: u64,
-    pub(crate) disk_bytes: u64,
-    pub(crate) segment_bytes: u64,
-    pub(crate) disk_writes_per_day: u64,
+    pub(crate) sizes: Sizes,
 }
 
 /// How it went.
@@ -43,16 +33,16 @@ pub(crate) struct Run {
 }
 
 enum Cache<'a> {
-    Millpond(Box<Millpond>),
+    Millpond(Box<Appliance>),
     Lru(Lru),
     Optimum(Optimum<'a>),
 }
 
 impl<'a> Cache<'a> {
     fn new(plan: &Plan, scan: &'a Scan) -> Self {
-        let all = plan.ram_bytes + plan.disk_bytes;
+        let all = plan.sizes.ram_bytes + plan.sizes.disk_bytes;
         match plan.policy {
-            Policy::Millpond => Self::Millpond(Box::new(Millpond::new(plan))),
+            Policy::Millpond => Self::Millpond(Box::new(Appliance::new(&plan.sizes))),
             Policy::Lru => Self::Lru(Lru::new(all)),
             Policy::Optimum => Self::Optimum(Optimum::new(all, scan)),
         }

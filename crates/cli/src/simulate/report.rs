@@ -18,7 +18,8 @@ pub(crate) fn text(scan: &Scan, runs: &[Run], warmup_days: u64) -> String {
     let mut text = head(scan, runs, warmup_days);
     for run in runs {
         let beside = runs.iter().find(|other| {
-            other.plan.policy == Policy::Lru && other.plan.disk_bytes == run.plan.disk_bytes
+            other.plan.policy == Policy::Lru
+                && other.plan.sizes.disk_bytes == run.plan.sizes.disk_bytes
         });
         let _infallible = writeln!(text, "{}", line(run, beside.map(|run| &run.tally)));
     }
@@ -60,15 +61,15 @@ fn line(run: &Run, lru: Option<&Tally>) -> String {
     let written = lru.map(|lru| ratio(tally.written_bytes, lru.written_bytes));
     format!(
         "{:<9} {:<9} {name:<9} {:>6.2} %  {:>7.2} %  {:>5.1} %  {:<9} {:<10} {:<9} {:<7.3} {:<11} {:<11} {}",
-        bytes(run.plan.disk_bytes),
-        bytes(run.plan.ram_bytes),
+        bytes(run.plan.sizes.disk_bytes),
+        bytes(run.plan.sizes.ram_bytes),
         ratio(tally.ram_bytes, tally.bytes) * 100.0,
         tally.byte_hits() * 100.0,
         (1.0 - tally.missed_at_first(1)) * 100.0,
         bytes(tally.missed_bytes),
         bytes(tally.peak_hour_bytes),
         bytes(tally.written_bytes),
-        tally.dwpd(run.plan.disk_bytes),
+        tally.dwpd(run.plan.sizes.disk_bytes),
         run.eviction_age.map_or_else(|| "-".to_owned(), days),
         beside(missed),
         beside(written),

@@ -1,39 +1,12 @@
 //! The first pass over a trace: how much there is of it, and when each slice is asked for again.
 
-use std::{
-    collections::{HashMap, hash_map},
-    hash::{BuildHasherDefault, Hasher},
-    path::Path,
-    time::Duration,
-};
+use std::{collections::hash_map, path::Path, time::Duration};
 
+use forecast::model::{Access, Tags};
 use traces::Reader;
 
-use super::access::{Access, Cut};
+use super::access::Cut;
 use crate::{Error, output};
-
-/// A map by tag. Tags are mixed already.
-pub(crate) type Tags<V> = HashMap<u64, V, BuildHasherDefault<Mixed>>;
-
-/// Takes a mixed number for its hash.
-#[derive(Default)]
-pub(crate) struct Mixed(u64);
-
-impl Hasher for Mixed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
-}
 
 /// What the first pass found.
 #[derive(Debug, Default)]

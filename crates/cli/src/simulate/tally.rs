@@ -2,27 +2,10 @@
 
 use std::time::Duration;
 
-use super::access::Access;
+use forecast::model::{Access, Served, Source};
 
 const DAY: Duration = Duration::from_hours(24);
 const HOUR: Duration = Duration::from_hours(1);
-
-/// Where a slice came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    Ram,
-    /// Or either, where a cache does not tell them apart.
-    Disk,
-    Upstream,
-}
-
-/// What a cache did with an access.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Served {
-    pub(crate) source: Source,
-    /// Bytes written to disk because of it.
-    pub(crate) written: u64,
-}
 
 /// Sums over the part of the trace that is measured, and over its first day.
 #[derive(Debug, Clone, Default)]

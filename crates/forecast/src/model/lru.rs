@@ -3,11 +3,7 @@
 
 use std::time::Duration;
 
-use super::{
-    access::Access,
-    scan::Tags,
-    tally::{Served, Source},
-};
+use super::{Access, Served, Source, Tags};
 
 const END: u32 = u32::MAX;
 
@@ -20,7 +16,7 @@ struct Node {
 }
 
 /// A list of nodes in a vector, by index, and where each tag is.
-pub(crate) struct Lru {
+pub struct Lru {
     capacity: u64,
     held: u64,
     places: Tags<u32>,
@@ -33,7 +29,8 @@ pub(crate) struct Lru {
 }
 
 impl Lru {
-    pub(crate) fn new(capacity_bytes: u64) -> Self {
+    /// An empty one.
+    pub fn new(capacity_bytes: u64) -> Self {
         Self {
             capacity: capacity_bytes,
             held: 0,
@@ -46,11 +43,13 @@ impl Lru {
         }
     }
 
-    pub(crate) fn eviction_age(&self) -> Option<Duration> {
+    /// How long ago the slice was used that went last.
+    pub fn eviction_age(&self) -> Option<Duration> {
         self.eviction_age
     }
 
-    pub(crate) fn access(&mut self, access: &Access) -> Served {
+    /// Somebody wants a slice.
+    pub fn access(&mut self, access: &Access) -> Served {
         if let Some(place) = self.places.get(&access.tag).copied() {
             self.unlink(place);
             self.node(place).used = access.at;

@@ -12,12 +12,20 @@ use store::{
     policy::{Admission, KEPT_MAX, Policy, Settings, kept},
 };
 
-use super::{
-    access::Access,
-    replay::Plan,
-    scan::Tags,
-    tally::{Served, Source},
-};
+use super::{Access, Served, Source, Tags};
+
+/// How large a box is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// RAM for slices.
+    pub ram_bytes: u64,
+    /// All disks.
+    pub disk_bytes: u64,
+    /// A segment of their log; the disk has four at least.
+    pub segment_bytes: u64,
+    /// What may be written to them on a day.
+    pub disk_writes_per_day: u64,
+}
 
 #[derive(Default)]
 struct Segment {
@@ -26,7 +34,9 @@ struct Segment {
     opened: Duration,
 }
 
-pub(crate) struct Millpond {
+/// A node's store, as far as it decides what is hit. All methods take the time since the start, which
+/// does not go back.
+pub struct Appliance {
     policy: Policy,
     ram: Memory<u64, u64>,
     /// What had to make room in RAM.
@@ -41,14 +51,15 @@ pub(crate) struct Millpond {
     eviction_age: Option<Duration>,
 }
 
-impl Millpond {
-    pub(crate) fn new(plan: &Plan) -> Self {
-        let count = usize::try_from(plan.disk_bytes / plan.segment_bytes).unwrap_or(usize::MAX);
+impl Appliance {
+    /// An empty one.
+    pub fn new(sizes: &Sizes) -> Self {
+        let count = usize::try_from(sizes.disk_bytes / sizes.segment_bytes).unwrap_or(usize::MAX);
         let leaving = Arc::new(Mutex::new(Vec::new()));
         let ram = Memory::telling(
-            plan.ram_bytes,
+            sizes.ram_bytes,
             // In one piece, whatever the machine: the same trace is the same result.
-            plan.ram_bytes.max(1),
+            sizes.ram_bytes.max(1),
             |_, bytes| usize::try_from(*bytes).unwrap_or(usize::MAX) + RAM_RECORD_BYTES,
             {
                 let leaving = Arc::clone(&leaving);
@@ -57,14 +68,14 @@ impl Millpond {
         );
         Self {
             policy: Policy::new(&Settings {
-                capacity_bytes: plan.disk_bytes,
-                disk_writes_per_day: plan.disk_writes_per_day,
+                capacity_bytes: sizes.disk_bytes,
+                disk_writes_per_day: sizes.disk_writes_per_day,
             }),
             ram,
             leaving,
             index: Tags::default(),
             segments: (0..count).map(|_| Segment::default()).collect(),
-            segment_bytes: plan.segment_bytes,
+            segment_bytes: sizes.segment_bytes,
             open: 0,
             written: 0,
             eviction_age: None,
@@ -72,11 +83,53 @@ impl Millpond {
     }
 
     /// How long ago the segment was opened that was emptied last.
-    pub(crate) fn eviction_age(&self) -> Option<Duration> {
+    pub fn eviction_age(&self) -> Option<Duration> {
         self.eviction_age
     }
 
-    pub(crate) fn access(&mut self, access: &Access) -> Served {
+    /// Whether the disks hold a slice.
+    pub fn holds(&self, tag: u64) -> bool {
+        self.index.contains_key(&tag)
+    }
+
+    /// As `Store::expect`.
+    pub fn expect(&self, tag: u64, per_day_thousandths: u32, now: Duration) {
+        self.policy.expect(tag, per_day_thousandths, now);
+    }
+
+    /// As `Store::appraise`.
+    pub fn appraise(&self, tag: u64, per_day_thousandths: u32, now: Duration) {
+        self.policy.appraise(tag, per_day_thousandths, now);
+    }
+
+    /// As `Store::is_worth_filling`.
+    pub fn is_worth_filling(&self, per_day_thousandths: u32) -> bool {
+        self.policy.is_worth_filling(per_day_thousandths)
+    }
+
+    /// As `Store::pin`, but that it says whether.
+    pub fn pin(&self, tag: u64, bytes: u64) -> bool {
+        u32::try_from(bytes).is_ok_and(|bytes| self.policy.pin(tag, bytes))
+    }
+
+    /// As `Store::unpin`.
+    pub fn unpin(&self, tag: u64) {
+        self.policy.unpin(tag);
+    }
+
+    /// As `Store::put_planned`, but that what is held stays as it is. Says whether it was written.
+    pub fn fill(&mut self, tag: u64, bytes: u64, now: Duration) -> bool {
+        if self.holds(tag) || self.policy.budget_left_bytes() == 0 || bytes > self.segment_bytes {
+            return false;
+        }
+        self.make_room(bytes, now);
+        self.append(tag, bytes);
+        self.policy.wrote_planned(bytes);
+        true
+    }
+
+    /// Somebody wants a slice.
+    pub fn access(&mut self, access: &Access) -> Served {
         let Access {
             at,
             viewer,
@@ -86,16 +139,16 @@ impl Millpond {
         } = *access;
         self.policy.reference(Some(viewer), tag, at);
         let in_ram = self.ram.get(&tag).is_some();
-        let on_disk = self.index.contains_key(&tag);
+        let on_disk = self.holds(tag);
         if !in_ram {
             self.ram.insert(tag, bytes);
             if !on_disk {
                 self.policy.missed(bytes, at);
-                self.offer(tag, bytes, access);
+                self.offer(tag, bytes, at);
             }
             let leaving = mem::take(&mut *self.leaving.lock());
             for (tag, bytes) in leaving {
-                self.offer(tag, bytes, access);
+                self.offer(tag, bytes, at);
             }
         }
         let source = match (in_ram, on_disk) {
@@ -108,20 +161,17 @@ impl Millpond {
             written: mem::take(&mut self.written),
         }
     }
-}
 
-impl Millpond {
     /// Writes a slice that has come in, or has left RAM, if it is worth that.
-    fn offer(&mut self, tag: u64, bytes: u64, access: &Access) {
-        if self.index.contains_key(&tag) {
+    fn offer(&mut self, tag: u64, bytes: u64, now: Duration) {
+        if self.holds(tag) || bytes > self.segment_bytes {
             return;
         }
-        match self.policy.admits(tag, access.at) {
+        match self.policy.admits(tag, now) {
             Admission::Write => {
-                while self.segments[self.open].written + bytes > self.segment_bytes {
-                    self.turn_over(bytes, access);
-                }
+                self.make_room(bytes, now);
                 self.append(tag, bytes);
+                self.policy.wrote(bytes);
             }
             Admission::Unproven | Admission::BudgetSpent => {}
         }
@@ -132,34 +182,43 @@ impl Millpond {
         segment.records.push((tag, bytes));
         segment.written += bytes;
         self.index.insert(tag, self.open);
-        self.policy.wrote(bytes);
         self.written += bytes;
+    }
+
+    fn make_room(&mut self, bytes: u64, now: Duration) {
+        while self.segments[self.open].written + bytes > self.segment_bytes {
+            self.turn_over(bytes, now);
+        }
     }
 
     /// Opens the segment that is empty ahead, and empties the next: what is worth it goes on to the
     /// open one, but leaves the room that is needed now.
-    fn turn_over(&mut self, reserved: u64, access: &Access) {
+    fn turn_over(&mut self, reserved: u64, now: Duration) {
         let count = self.segments.len();
         self.open = (self.open + 1) % count;
-        self.segments[self.open].opened = access.at;
+        self.segments[self.open].opened = now;
         let oldest = (self.open + 1) % count;
         let gone = mem::take(&mut self.segments[oldest]);
         if gone.records.is_empty() {
             return;
         }
         self.policy.filled();
-        self.eviction_age = access.at.checked_sub(gone.opened);
+        self.eviction_age = now.checked_sub(gone.opened);
         let worths = gone.records.iter();
-        let worths = worths.map(|(tag, bytes)| (*bytes, self.policy.worth(*tag, access.at)));
+        let worths = worths.map(|(tag, bytes)| (*bytes, self.policy.worth(*tag, now)));
         let worths: Vec<_> = worths.collect();
         for (tag, _) in &gone.records {
             self.index.remove(tag);
         }
         let room = self.segment_bytes / KEPT_MAX.1 * KEPT_MAX.0;
-        let room = room.min(self.segment_bytes - reserved);
-        for place in kept(&worths, self.policy.keeping_price(), room) {
+        let usable = self.segment_bytes - reserved;
+        for place in kept(&worths, self.policy.keeping_price(), room.min(usable)) {
             let (tag, bytes) = gone.records[place];
-            self.append(tag, bytes);
+            // What is pinned may be more than there is room for.
+            if self.segments[self.open].written + bytes <= usable {
+                self.append(tag, bytes);
+                self.policy.kept(bytes);
+            }
         }
     }
 }

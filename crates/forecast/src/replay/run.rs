@@ -1,0 +1,213 @@
+//! One box over all days.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::{Night, Nights, Play, Record, Tally, night::BEGIN, report::ratio};
+use crate::{
+    catalogue::Object,
+    estimate::Expected,
+    model::{Access, Appliance, Lru, Served, Sizes, Source, mix},
+};
+
+const DAY: Duration = Duration::from_hours(24);
+/// How long a night's fills take.
+const WINDOW: Duration = Duration::from_hours(8);
+
+/// What of a plan is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fill {
+    /// Bytes that may be filled in a night.
+    pub bytes_per_night: u64,
+    /// What is expected at least of a slice that is filled, in thousandths a day.
+    pub fill_floor: u32,
+    /// The same of a slice that launches.
+    pub launch_floor: u32,
+    /// The same of a slice that gets credit.
+    pub seed_floor: u32,
+}
+
+/// Who decides what a box holds.
+#[derive(Clone, Copy)]
+pub enum Strategy<'a> {
+    /// Least recently used, of RAM and disk as one.
+    Lru,
+    /// The node's policy alone.
+    Reactive,
+    /// The node's policy, with plans.
+    Planned(&'a Nights, Fill),
+}
+
+enum Cache {
+    Lru(Lru),
+    Appliance(Box<Appliance>),
+}
+
+impl Cache {
+    fn access(&mut self, access: &Access) -> Served {
+        match self {
+            Self::Lru(lru) => lru.access(access),
+            Self::Appliance(appliance) => appliance.access(access),
+        }
+    }
+}
+
+/// What is filled next, and when.
+type Due = VecDeque<(Duration, Expected)>;
+
+/// Plays all days, from an empty box on.
+pub fn run(record: &Record, sizes: &Sizes, strategy: Strategy<'_>) -> Tally {
+    let mut played = Played::new(record, sizes, strategy);
+    for play in &record.plays {
+        played.play(*play);
+    }
+    played.tally
+}
+
+/// Plays one day of a box that is empty before, but filled to the brim by that day's plan where there is
+/// one.
+pub fn cold_day(record: &Record, sizes: &Sizes, strategy: Strategy<'_>, day: usize) -> Tally {
+    let mut played = Played::new(record, sizes, strategy);
+    let from = DAY * u32::try_from(day).unwrap_or(u32::MAX);
+    played.tonight = day + 1;
+    if let (Strategy::Planned(nights, fill), Cache::Appliance(_)) = (strategy, &played.cache) {
+        let all = Fill {
+            bytes_per_night: sizes.disk_bytes,
+            fill_floor: fill.seed_floor,
+            ..fill
+        };
+        if let Some(night) = nights.0.get(day) {
+            played.begin(night, all, from);
+            played.fill_until(from + DAY, from);
+        }
+    }
+    for play in record.between(from, from + DAY) {
+        played.play(*play);
+    }
+    played.tally
+}
+
+struct Played<'a> {
+    record: &'a Record,
+    strategy: Strategy<'a>,
+    cache: Cache,
+    /// The night that begins next.
+    tonight: usize,
+    due: Due,
+    /// What tonight's plan expects, in thousandths a day, by object; 0 is nothing.
+    planned: Vec<u32>,
+    /// What was filled by plan and is still there, by object.
+    filled: Vec<bool>,
+    tally: Tally,
+}
+
+impl<'a> Played<'a> {
+    fn new(record: &'a Record, sizes: &Sizes, strategy: Strategy<'a>) -> Self {
+        let cache = match strategy {
+            Strategy::Lru => Cache::Lru(Lru::new(sizes.ram_bytes + sizes.disk_bytes)),
+            Strategy::Reactive | Strategy::Planned(..) => {
+                Cache::Appliance(Box::new(Appliance::new(sizes)))
+            }
+        };
+        Self {
+            record,
+            strategy,
+            cache,
+            tonight: 1,
+            due: Due::new(),
+            planned: vec![0; record.catalogue.objects() as usize],
+            filled: vec![false; record.catalogue.objects() as usize],
+            tally: Tally::new(&record.catalogue, record.days()),
+        }
+    }
+
+    fn play(&mut self, play: Play) {
+        let at = play.at();
+        if let Strategy::Planned(nights, fill) = self.strategy {
+            let begin = DAY * u32::try_from(self.tonight).unwrap_or(u32::MAX) + BEGIN;
+            if at >= begin
+                && let Some(night) = nights.0.get(self.tonight)
+            {
+                self.begin(night, fill, begin);
+                self.tonight += 1;
+            }
+            self.fill_until(at, at);
+            self.expect(play.object, at);
+        }
+        let object = play.object as usize;
+        let bytes = self.record.catalogue.bytes(play.object);
+        let served = self.cache.access(&Access {
+            at,
+            viewer: u64::from(play.viewer),
+            tag: tag(play.object),
+            bytes,
+            wanted: bytes,
+        });
+        if served.source == Source::Upstream {
+            self.filled[object] = false;
+        }
+        let of_filled = self.filled[object];
+        let catalogue = &self.record.catalogue;
+        self.tally.count(catalogue, play, served, of_filled);
+    }
+
+    /// As a node does before a fill: what the plan expects of what it does not hold speaks for it.
+    fn expect(&self, object: Object, now: Duration) {
+        let expected = self.planned[object as usize];
+        if let Cache::Appliance(appliance) = &self.cache
+            && expected > 0
+            && !appliance.holds(tag(object))
+        {
+            appliance.expect(tag(object), expected, now);
+        }
+    }
+
+    /// Appraises what is held, and lines up what is to be filled, evenly over the window: launches
+    /// first, then what is expected most.
+    fn begin(&mut self, night: &Night, fill: Fill, begin: Duration) {
+        let Cache::Appliance(appliance) = &self.cache else {
+            return;
+        };
+        self.due.clear();
+        self.planned.fill(0);
+        let listed = |one: &&Expected| one.thousandths >= fill.seed_floor;
+        for one in night.expected.iter().filter(listed) {
+            self.planned[one.object as usize] = one.thousandths;
+            if appliance.holds(tag(one.object)) {
+                appliance.appraise(tag(one.object), one.thousandths, begin);
+            }
+        }
+        let launches = |one: &&Expected| one.is_launch && one.thousandths >= fill.launch_floor;
+        let others = |one: &&Expected| !one.is_launch && one.thousandths >= fill.fill_floor;
+        let wanted = night.expected.iter().filter(launches);
+        let mut filled = 0;
+        for one in wanted.chain(night.expected.iter().filter(others)) {
+            let bytes = self.record.catalogue.bytes(one.object);
+            let fits = filled + bytes <= fill.bytes_per_night;
+            if fits && !appliance.holds(tag(one.object)) {
+                let due = begin + WINDOW.mul_f64(ratio(filled, fill.bytes_per_night));
+                self.due.push_back((due, *one));
+                filled += bytes;
+            }
+        }
+    }
+
+    /// Fills what is due. What launches is wanted there whatever it is worth.
+    fn fill_until(&mut self, until: Duration, now: Duration) {
+        let Cache::Appliance(appliance) = &mut self.cache else {
+            return;
+        };
+        while let Some((due, one)) = self.due.pop_front_if(|(due, _)| *due <= until) {
+            let bytes = self.record.catalogue.bytes(one.object);
+            let is_worth_it = one.is_launch || appliance.is_worth_filling(one.thousandths);
+            if is_worth_it && appliance.fill(tag(one.object), bytes, now) {
+                appliance.expect(tag(one.object), one.thousandths, now);
+                self.filled[one.object as usize] = true;
+                self.tally.filled(bytes, due.min(now));
+            }
+        }
+    }
+}
+
+fn tag(object: Object) -> u64 {
+    mix(u64::from(object))
+}
