@@ -19,7 +19,7 @@ use crate::{
     filling::{Failure, Filling},
     flights::Joined,
     geometry::{Geometry, SLICE_BYTES, WHOLE_BYTES_MAX, first_question},
-    head::{Entry, Head, version_of},
+    head::{Checked, Entry, Head, version_of},
     learn::{Lesson, Question},
     reply::{self, Reply},
 };
@@ -134,8 +134,6 @@ impl Inner {
     ) -> Result<Lesson, Error> {
         let unasked = || Error::new(Kind::HttpProtocolError, "a 304 to a plain request");
         let prior = question.prior.as_ref().ok_or_else(unasked)?;
-        // The slices were filled under the older stamp: a purge since then still counts.
-        let stamp = stamp.min(prior.stamp);
         let head = Arc::new(prior.confirmed(update, &question.rules.ttl, &question.at, stamp));
         self.keep(question.id, &head);
         Ok(Lesson::Confirmed(head))
@@ -213,7 +211,10 @@ impl Inner {
         let geometry = Geometry::of(total_bytes);
         // A purge since the fill began makes this head dead on arrival; its slices must not be
         // taken for those of the fill that follows.
-        let generation = self.purged_at(question.id, &question.name).min(stamp);
+        let generation = self
+            .purged(question.id, &question.name)
+            .forgotten
+            .min(stamp);
         let version = version_of(question.id, &fields, geometry, generation, &self.unique);
         let head = Head {
             name: question.name.clone(),
@@ -223,7 +224,9 @@ impl Inner {
             freshness,
             received,
             stamp,
+            confirmed: stamp,
             failed_at: None,
+            checked: Checked::default(),
         };
         // Slices of one version are put together under a strong validator only, and an origin
         // that sends a large object whole does not do ranges: both are passed through.

@@ -2,7 +2,13 @@
 //!
 //! In the store a head is `format (1 byte) | postcard of Stored`, under the object's id.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use message::{ObjectName, Timestamp};
@@ -20,7 +26,7 @@ use crate::{
 };
 
 /// Bumped when [`Stored`] changes; a head of another format is a miss.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// What an entry takes in memory beside its own size: its key and the cache's books.
 const ENTRY_BYTES: usize = 160;
@@ -45,8 +51,32 @@ pub(crate) struct Head {
     pub(crate) received: Duration,
     /// The purge epoch at which the fill began.
     pub(crate) stamp: Epoch,
+    /// The purge epoch at which it was last asked for upstream, be it that it was confirmed.
+    pub(crate) confirmed: Epoch,
     /// When upstream failed to confirm it; not kept on disk.
     pub(crate) failed_at: Option<Instant>,
+    /// The patterns of purges that were found not to reach it; not kept on disk.
+    pub(crate) checked: Checked,
+}
+
+/// Up to which version of the patterns of purges something was checked.
+#[derive(Debug, Default)]
+pub(crate) struct Checked(AtomicU64);
+
+impl Checked {
+    pub(crate) fn upto(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn raise(&self, version: u64) {
+        self.0.fetch_max(version, Ordering::Relaxed);
+    }
+}
+
+impl Clone for Checked {
+    fn clone(&self) -> Self {
+        Self(AtomicU64::new(self.upto()))
+    }
 }
 
 /// What a lookup can find for an object.
@@ -75,6 +105,7 @@ struct Stored<'a> {
     received_ms: u64,
     /// On receipt. What upstream told of it is no stored field.
     initial_age_ms: u64,
+    confirmed: u64,
     fields: Vec<(&'a str, &'a [u8])>,
 }
 
@@ -145,6 +176,7 @@ impl Head {
             slice_bytes: self.geometry.slice_bytes(),
             received_ms: whole_ms(self.received),
             initial_age_ms: whole_ms(self.freshness.initial_age),
+            confirmed: self.confirmed.as_u64(),
             fields: fields.collect(),
         };
         // Encoding into a growing buffer cannot fail; an empty head would decode to a miss.
@@ -185,18 +217,34 @@ impl Head {
             fields,
             received,
             stamp,
+            confirmed: Epoch::new(stored.confirmed),
             failed_at: None,
+            checked: Checked::default(),
         })
     }
 
+    /// This head as a purge leaves it that has it confirmed: stale, whatever it allowed.
+    pub(crate) fn to_be_confirmed(&self) -> Self {
+        Self {
+            freshness: revoked(self.freshness),
+            ..self.clone()
+        }
+    }
+
+    /// Whether [`Self::to_be_confirmed`] made it.
+    pub(crate) fn is_to_be_confirmed(&self) -> bool {
+        self.freshness == revoked(self.freshness)
+    }
+
     /// This head, confirmed by a 304 at `now`. RFC 9111 section 3.2: the 304's fields replace the
-    /// stored ones, except those that describe the body.
+    /// stored ones, except those that describe the body. `asked` is the purge epoch at which upstream
+    /// was asked.
     pub(crate) fn confirmed(
         &self,
         update: &HeaderMap,
         rules: &TtlRules,
         now: &Timestamp,
-        stamp: Epoch,
+        asked: Epoch,
     ) -> Self {
         let mut fields = self.fields.clone();
         fields::refresh(&mut fields, update);
@@ -207,7 +255,9 @@ impl Head {
             fields,
             freshness,
             received: now.wall,
-            stamp,
+            // The slices were filled under the older stamp: a purge since then still counts.
+            stamp: asked.min(self.stamp),
+            confirmed: asked.max(self.confirmed),
             failed_at: None,
             ..self.clone()
         }
@@ -242,6 +292,16 @@ pub(crate) fn version_of(
     match semantics::validator::strong(fields) {
         Some(etag) => VersionId::of(object, etag.as_bytes(), geometry, generation),
         None => VersionId::of(object, &unique.next(), geometry, generation),
+    }
+}
+
+fn revoked(freshness: Freshness) -> Freshness {
+    Freshness {
+        lifetime: Duration::ZERO,
+        stale_while_revalidate: Duration::ZERO,
+        stale_if_error: Duration::ZERO,
+        must_revalidate: true,
+        ..freshness
     }
 }
 

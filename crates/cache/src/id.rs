@@ -13,7 +13,7 @@ use message::ObjectName;
 use ring::digest::{Context, SHA256};
 use store::{Epoch, Key};
 
-use crate::geometry::Geometry;
+use crate::{Pattern, Reach, geometry::Geometry};
 
 /// An object's identity: spread evenly, the same in every process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,9 +40,9 @@ impl ObjectId {
         }
     }
 
-    /// The scope that purges this object.
-    pub(crate) fn scope(self) -> u64 {
-        scope_of(self.0)
+    /// The scopes that purge this object.
+    pub(crate) fn scopes(self) -> Scopes {
+        Scopes::of(self.0)
     }
 }
 
@@ -109,15 +109,56 @@ impl VersionId {
     }
 }
 
-/// The scope that purges a whole site.
-pub(crate) fn site_scope(site: &str) -> u64 {
-    scope_of(digest(b"site", &[site.as_bytes()]))
+/// What is purged as one: to be forgotten, or to be confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scopes {
+    pub(crate) forget: u64,
+    pub(crate) confirm: u64,
 }
 
-fn scope_of(id: [u8; 16]) -> u64 {
-    let mut first = [0; 8];
-    first.copy_from_slice(&id[..8]);
-    u64::from_be_bytes(first)
+impl Scopes {
+    /// Of everything. No name has these, but by an accident of one in 2^64.
+    pub(crate) const ALL: Self = Self {
+        forget: 1,
+        confirm: 2,
+    };
+
+    /// Purged whenever the list of patterns is: what tells a list that is lost from one that never
+    /// was.
+    pub(crate) const PATTERNS: u64 = 3;
+
+    /// Of a whole site.
+    pub(crate) fn of_site(site: &str) -> Self {
+        Self::of(digest(b"site", &[site.as_bytes()]))
+    }
+
+    fn of(id: [u8; 16]) -> Self {
+        let both = u128::from_be_bytes(id);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the two halves are what is wanted"
+        )]
+        let (forget, confirm) = ((both >> 64) as u64, both as u64);
+        Self { forget, confirm }
+    }
+
+    pub(crate) fn for_reach(self, reach: Reach) -> u64 {
+        match reach {
+            Reach::Forget => self.forget,
+            Reach::Confirm => self.confirm,
+        }
+    }
+}
+
+/// The scope of all of a site's objects that match.
+pub(crate) fn pattern_scope(site: &str, pattern: &Pattern, reach: Reach) -> u64 {
+    let flags = [
+        u8::from(pattern.is_case_sensitive()),
+        u8::from(pattern.has_query()),
+    ];
+    let text = pattern.to_string();
+    let parts: [&[u8]; 3] = [site.as_bytes(), text.as_bytes(), &flags];
+    Scopes::of(digest(b"pattern", &parts)).for_reach(reach)
 }
 
 fn digest(domain: &[u8], parts: &[&[u8]]) -> [u8; 16] {

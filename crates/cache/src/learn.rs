@@ -125,7 +125,7 @@ impl Inner {
     }
 
     fn subject(&self, question: &Question) -> Subject {
-        (question.id, self.purged_at(question.id, &question.name))
+        (question.id, self.purged(question.id, &question.name).last())
     }
 
     fn spawn_lead(

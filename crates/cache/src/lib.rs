@@ -21,14 +21,16 @@ mod learn;
 mod lookup;
 mod metrics;
 mod pass;
+mod pattern;
 mod place;
 mod plan;
 mod prefill;
 mod present;
+mod purges;
 mod reply;
 mod viewer;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use message::{ObjectName, Upstream};
 use store::{Key, Memory, Store};
@@ -37,18 +39,21 @@ use tokio_util::task::TaskTracker;
 pub use config::{Config, SiteRules};
 pub use geometry::{SLICE_BYTES, WHOLE_BYTES_MAX};
 pub use id::ObjectId;
+pub use pattern::{BadPattern, Pattern};
 pub use plan::{Expected, Holding, Plan, Wanted};
 pub use prefill::{Held, Unfilled};
+pub use purges::Reach;
 pub use viewer::Viewer;
 
 use crate::{
     filling::Filling,
     flights::Flights,
     head::Entry,
-    id::{Unique, site_scope},
+    id::{Scopes, Unique},
     learn::{Learning, Subject},
     metrics::Metrics,
     place::Places,
+    purges::Purges,
     viewer::Viewers,
 };
 
@@ -78,6 +83,7 @@ struct Inner {
     slices: Arc<Flights<Key, Filling>>,
     places: Places,
     plan: plan::Active,
+    purges: Purges,
     unique: Unique,
     viewers: Viewers,
     tasks: TaskTracker,
@@ -85,13 +91,43 @@ struct Inner {
 }
 
 impl Cache {
-    /// A cache over `store` that fills from `upstream`.
+    /// A cache over `store` that fills from `upstream`. `state` is the folder of the store's purges;
+    /// without one nothing must outlive the process, neither purges nor disks.
+    ///
+    /// # Errors
+    /// When the list of what was purged by pattern cannot be kept, or a metric of the same name is
+    /// registered already.
+    pub async fn open(
+        config: Config,
+        store: Store,
+        state: Option<PathBuf>,
+        upstream: Arc<dyn Upstream>,
+        registry: &prometheus::Registry,
+    ) -> Result<Self, store::Error> {
+        let purges = match state {
+            Some(folder) => Purges::open(folder, &store).await?,
+            None => Purges::volatile(),
+        };
+        Ok(Self::build(config, store, purges, upstream, registry)?)
+    }
+
+    /// A cache over a store without disks, as [`Cache::open`].
     ///
     /// # Errors
     /// When a metric of the same name is registered already.
     pub fn new(
         config: Config,
         store: Store,
+        upstream: Arc<dyn Upstream>,
+        registry: &prometheus::Registry,
+    ) -> Result<Self, prometheus::Error> {
+        Self::build(config, store, Purges::volatile(), upstream, registry)
+    }
+
+    fn build(
+        config: Config,
+        store: Store,
+        purges: Purges,
         upstream: Arc<dyn Upstream>,
         registry: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
@@ -104,6 +140,7 @@ impl Cache {
             slices: Flights::new(),
             places: Places::new(&config, &metrics),
             plan: plan::Active::default(),
+            purges,
             unique: Unique::default(),
             viewers: Viewers::default(),
             tasks: TaskTracker::new(),
@@ -115,24 +152,38 @@ impl Cache {
         })
     }
 
-    /// Forgets one object: durable before it returns, and what comes after is filled anew.
+    /// Purges one object: durable before it returns. What comes after is filled anew, or confirmed
+    /// upstream first.
     ///
     /// # Errors
     /// When the purge could not be written; then it is not promised to outlive a crash.
-    pub async fn purge(&self, name: &ObjectName) -> Result<(), store::Error> {
-        self.inner
-            .store
-            .purge(ObjectId::of(name).scope())
-            .await
-            .map(|_| ())
+    pub async fn purge(&self, name: &ObjectName, reach: Reach) -> Result<(), store::Error> {
+        let scope = ObjectId::of(name).scopes().for_reach(reach);
+        self.inner.store.purge(scope).await.map(drop)
     }
 
-    /// Forgets a whole site, as [`Cache::purge`] does one object.
+    /// Purges a whole site, as [`Cache::purge`] does one object.
     ///
     /// # Errors
     /// As [`Cache::purge`].
-    pub async fn purge_site(&self, site: &str) -> Result<(), store::Error> {
-        self.inner.store.purge(site_scope(site)).await.map(|_| ())
+    pub async fn purge_site(&self, site: &str, reach: Reach) -> Result<(), store::Error> {
+        let scope = Scopes::of_site(site).for_reach(reach);
+        self.inner.store.purge(scope).await.map(drop)
+    }
+
+    /// Purges all objects of a site whose path matches, as [`Cache::purge`] does one. Up to 1,024
+    /// patterns are told apart; beyond that the older half purge their whole sites.
+    ///
+    /// # Errors
+    /// As [`Cache::purge`].
+    pub async fn purge_matching(
+        &self,
+        site: &str,
+        pattern: Pattern,
+        reach: Reach,
+    ) -> Result<(), store::Error> {
+        let inner = &self.inner;
+        inner.purges.purge(&inner.store, site, pattern, reach).await
     }
 
     /// Waits for the fills that are under way. New requests are still answered; call it once

@@ -6,13 +6,13 @@ use bytes::Bytes;
 use http::StatusCode;
 use message::{ObjectName, Timestamp};
 use semantics::freshness::{self, State};
-use store::Epoch;
 use tokio::time::Instant;
 
 use crate::{
     Inner, SiteRules,
     head::{Entry, Head},
-    id::{ObjectId, site_scope},
+    id::ObjectId,
+    purges::Purged,
 };
 
 /// What a lookup came to: pure in what was found and the time.
@@ -81,39 +81,61 @@ impl Inner {
         }
         let (record, _) = self.store.get(&id.head_key()).await?;
         let head = Head::decode(&record.bytes, name, &rules.ttl, record.stamp)?;
-        if head.stamp < self.purged_at(id, name) {
-            return None;
-        }
+        let head = self.unpurged(id, Arc::new(head))?;
         // What was learned meanwhile is newer than what lay on the disk.
         if let Some(entry) = self.remembered(id, name) {
             return Some(entry);
         }
-        let entry = Entry::Object(Arc::new(head));
+        let entry = Entry::Object(head);
         self.heads.insert(id, entry.clone());
         Some(entry)
     }
 
     /// What memory holds of an object, unless it was purged since.
     pub(crate) fn remembered(&self, id: ObjectId, name: &ObjectName) -> Option<Entry> {
-        let entry = self.heads.get(&id)?;
-        let own = match &entry {
-            Entry::Object(head) => head.name == *name,
-            Entry::Absent { .. } | Entry::Pass { .. } => true,
+        match self.heads.get(&id)? {
+            Entry::Object(head) if head.name != *name => None,
+            Entry::Object(head) => self.unpurged(id, head).map(Entry::Object),
+            entry @ (Entry::Absent { .. } | Entry::Pass { .. }) => {
+                let stamp = entry.stamp();
+                let alive = stamp >= self.store.epoch() || stamp >= self.purged(id, name).last();
+                alive.then_some(entry)
+            }
+        }
+    }
+
+    /// A head, unless it was purged; stale, if it is to be confirmed since. No scope was purged
+    /// later than the last purge of all, so that mostly one number tells; and patterns are tried
+    /// once.
+    fn unpurged(&self, id: ObjectId, head: Arc<Head>) -> Option<Arc<Head>> {
+        if head.stamp >= self.store.epoch() {
+            return Some(head);
+        }
+        let version = self.purges.version();
+        let is_checked = head.checked.upto() >= version;
+        let purged = if is_checked {
+            Purged::by_scopes(&self.store, id, &head.name)
+        } else {
+            self.purged(id, &head.name)
         };
-        (own && !self.is_purged(entry.stamp(), id, name)).then_some(entry)
+        if head.stamp < purged.forgotten {
+            return None;
+        }
+        if head.confirmed < purged.to_confirm {
+            if head.is_to_be_confirmed() {
+                return Some(head);
+            }
+            let revoked = Arc::new(head.to_be_confirmed());
+            self.heads.insert(id, Entry::Object(Arc::clone(&revoked)));
+            return Some(revoked);
+        }
+        head.checked.raise(version);
+        Some(head)
     }
 
-    /// Whether a purge that reaches an object came after `stamp`. No scope was purged later than
-    /// the last purge of all, so that mostly one number tells.
-    fn is_purged(&self, stamp: Epoch, id: ObjectId, name: &ObjectName) -> bool {
-        stamp < self.store.epoch() && stamp < self.purged_at(id, name)
-    }
-
-    /// The last purge that reaches an object.
-    pub(crate) fn purged_at(&self, id: ObjectId, name: &ObjectName) -> Epoch {
-        self.store
-            .purged_at(id.scope())
-            .max(self.store.purged_at(site_scope(&name.site)))
+    /// The last purges that reach an object.
+    pub(crate) fn purged(&self, id: ObjectId, name: &ObjectName) -> Purged {
+        self.purges.of(&self.store, id, name)
     }
 
     /// Whether a slice is in the store, by its index alone.
@@ -124,7 +146,7 @@ impl Inner {
     /// Keeps a head in memory and in the store, unless a purge since its fill began made it dead:
     /// the head of a fill after the purge may be there already.
     pub(crate) fn keep(&self, id: ObjectId, head: &Arc<Head>) {
-        if head.stamp < self.purged_at(id, &head.name) {
+        if head.stamp < self.purged(id, &head.name).forgotten {
             return;
         }
         self.heads.insert(id, Entry::Object(Arc::clone(head)));
@@ -138,7 +160,7 @@ impl Inner {
 
     /// Keeps in memory that there is no object to be had, in place of all that was known.
     pub(crate) fn keep_none(&self, id: ObjectId, name: &ObjectName, entry: Entry) {
-        if entry.stamp() < self.purged_at(id, name) {
+        if entry.stamp() < self.purged(id, name).last() {
             return;
         }
         self.heads.insert(id, entry);

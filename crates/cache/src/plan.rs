@@ -142,7 +142,7 @@ impl Target {
         let id = ObjectId::of(name);
         let stamp = inner.store.epoch();
         let geometry = Geometry::of(wanted.size);
-        let generation = inner.purged_at(id, name).min(stamp);
+        let generation = inner.purged(id, name).forgotten.min(stamp);
         let whole = wanted.first_bytes >= wanted.size;
         let planned = wanted
             .sha256

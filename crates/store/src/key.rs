@@ -53,7 +53,8 @@ impl Epoch {
         self.0
     }
 
-    pub(crate) const fn new(number: u64) -> Self {
+    /// The epoch that [`Self::as_u64`] told.
+    pub const fn new(number: u64) -> Self {
         Self(number)
     }
 

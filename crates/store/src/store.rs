@@ -253,6 +253,11 @@ impl Store {
         self.0.keeper.purged_at(scope)
     }
 
+    /// When any of `scopes` was purged last; [`Epoch::ZERO`] if never.
+    pub fn purged_at_last(&self, scopes: &[u64]) -> Epoch {
+        self.0.keeper.purged_at_last(scopes)
+    }
+
     /// A picture for admin pages. Takes every lock of the index once: not for the hot path.
     pub fn stats(&self) -> Stats {
         self.0.stats()

@@ -10,6 +10,7 @@ mod failing;
 mod honest;
 mod memory;
 mod planned;
+mod purges;
 mod races;
 mod serving;
 mod support;

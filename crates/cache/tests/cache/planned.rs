@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cache::{Expected, Held, Holding, ObjectId, Plan, Unfilled, Wanted};
+use cache::{Expected, Held, Holding, ObjectId, Plan, Reach, Unfilled, Wanted};
 use message::Upstream;
 use ring::digest::{SHA256, digest};
 
@@ -228,7 +228,11 @@ async fn a_purge_wins_against_a_fill_by_plan() {
     let filling = bench.prefill("/a.m4s", &wanted);
     let purging = async {
         bench.origin.asked(1).await;
-        bench.cache.purge(&name("/a.m4s")).await.unwrap();
+        bench
+            .cache
+            .purge(&name("/a.m4s"), Reach::Forget)
+            .await
+            .unwrap();
         held.add_permits(1);
     };
     let (filled, ()) = tokio::join!(filling, purging);

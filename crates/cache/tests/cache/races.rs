@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{Bench, Fault, PIECE, name, request, rules};
+use cache::Reach;
 use message::Kind;
 use semantics::freshness::TtlRules;
 
@@ -19,7 +20,11 @@ async fn a_viewer_after_a_purge_never_gets_an_answer_that_was_asked_for_before_i
         async move { bench.get("/a.m4s").await.body.unwrap() }
     });
     bench.origin.asked(1).await;
-    bench.cache.purge(&name("/a.m4s")).await.unwrap();
+    bench
+        .cache
+        .purge(&name("/a.m4s"), Reach::Forget)
+        .await
+        .unwrap();
     let new = bench.origin.put("/a.m4s", 2, PIECE);
     let after = tokio::time::timeout(Duration::from_secs(5), bench.get("/a.m4s")).await;
     assert_eq!(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{Bench, CONTENT_RANGE, Fault, PIECE, name, read, request, rules};
+use cache::Reach;
 use http_body_util::BodyExt;
 use message::Kind;
 use semantics::freshness::TtlRules;
@@ -268,13 +269,17 @@ async fn a_purged_object_is_filled_anew_even_under_the_same_entity_tag() {
     let bench = Bench::new().await;
     bench.origin.put("/a.m4s", 1, PIECE);
     bench.get("/a.m4s").await;
-    bench.cache.purge(&name("/a.m4s")).await.unwrap();
+    bench
+        .cache
+        .purge(&name("/a.m4s"), Reach::Forget)
+        .await
+        .unwrap();
     let mended = crate::support::content("/mended", 9, PIECE);
     bench
         .origin
         .change("/a.m4s", |object| object.bytes = mended.clone());
     assert_eq!(bench.get("/a.m4s").await.body.unwrap(), mended);
-    bench.cache.purge_site("tv").await.unwrap();
+    bench.cache.purge_site("tv", Reach::Forget).await.unwrap();
     bench.get("/a.m4s").await;
     assert_eq!(bench.origin.fetches().len(), 3);
 }
@@ -288,7 +293,11 @@ async fn a_restart_keeps_what_was_cached_and_a_purge_keeps_what_was_purged() {
     for path in ["/kept.m4s", "/large.mp4", "/purged.m4s"] {
         bench.get(path).await;
     }
-    bench.cache.purge(&name("/purged.m4s")).await.unwrap();
+    bench
+        .cache
+        .purge(&name("/purged.m4s"), Reach::Forget)
+        .await
+        .unwrap();
     let bench = bench.restarted().await;
     let reads = bench.origin.fetches().len();
     let got = bench.get("/kept.m4s").await;

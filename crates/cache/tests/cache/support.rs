@@ -381,10 +381,12 @@ impl Bench {
         config: Config,
     ) -> Self {
         let registry = prometheus::Registry::new();
+        let state = store.state_dir.clone();
         let store = Store::open(store, &registry).await.unwrap();
         let upstream = Arc::clone(&origin) as Arc<dyn Upstream>;
         let registry = prometheus::Registry::new();
-        let cache = Cache::new(config, store.clone(), upstream, &registry).unwrap();
+        let cache = Cache::open(config, store.clone(), state, upstream, &registry);
+        let cache = cache.await.unwrap();
         Self {
             cache,
             store,

@@ -155,6 +155,12 @@ impl Keeper {
         self.published.scopes.read().purged_at(scope)
     }
 
+    pub(crate) fn purged_at_last(&self, scopes: &[u64]) -> Epoch {
+        let published = self.published.scopes.read();
+        let epochs = scopes.iter().map(|scope| published.purged_at(*scope));
+        epochs.max().unwrap_or_default()
+    }
+
     /// Cancel safety: a dropped purge may be done all the same, or not.
     pub(crate) async fn purge(&self, scope: u64) -> Result<Epoch, Error> {
         match &self.mode {

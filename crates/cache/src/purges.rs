@@ -1,0 +1,335 @@
+//! Purges by pattern, and what all purges together mean for an object.
+//!
+//! A purge is an epoch of a scope in the store's journal. An object belongs to its own scope, its
+//! site's, one that all share, and that of every pattern that matches it: a pattern that was purged
+//! is kept, by site, for as long as the store keeps its disks. Its epoch is in the journal alone, so
+//! a crash between the two leaves a pattern without an epoch, which is no purge.
+//!
+//! ```text
+//! state/patterns   "MPPATTRN" 8 | sha-256 of the rest 32 | postcard of the patterns
+//! ```
+//!
+//! A journal that knows of patterns beside a list that is gone or damaged purges everything: too
+//! much, and never too little. So does a list that is full for the sites of its older half.
+//!
+//! Each scope has a second one for purges that keep what is held and have it confirmed ([`Reach`]).
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use message::ObjectName;
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+use store::{Epoch, Store};
+use tokio::sync::Mutex;
+
+use crate::{
+    Pattern,
+    id::{ObjectId, Scopes, pattern_scope},
+};
+
+const MAGIC: &[u8; 8] = b"MPPATTRN";
+const DIGEST_BYTES: usize = 32;
+
+/// Patterns that are told apart. A lookup that comes for the first time after a purge by pattern
+/// tries those of its site.
+const PATTERNS_MAX: usize = 1024;
+
+/// A legal list is smaller: 1,024 patterns of 8 KiB with their sites.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// How far a purge goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Reach {
+    /// What is held is forgotten, and filled anew.
+    Forget,
+    /// What is held stays, and is confirmed upstream before it is served again, also where stale
+    /// content could stand in for an error.
+    Confirm,
+}
+
+/// The last purges that reach an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Purged {
+    pub(crate) forgotten: Epoch,
+    pub(crate) to_confirm: Epoch,
+}
+
+impl Purged {
+    /// Patterns apart.
+    pub(crate) fn by_scopes(store: &Store, id: ObjectId, name: &ObjectName) -> Self {
+        let (own, site) = (id.scopes(), Scopes::of_site(&name.site));
+        Self {
+            forgotten: store.purged_at_last(&[own.forget, site.forget, Scopes::ALL.forget]),
+            to_confirm: store.purged_at_last(&[own.confirm, site.confirm]),
+        }
+    }
+
+    /// The later of both: an answer that was asked for before it is nobody's who comes after.
+    pub(crate) fn last(self) -> Epoch {
+        self.forgotten.max(self.to_confirm)
+    }
+}
+
+/// The patterns that were purged.
+pub(crate) struct Purges {
+    by_site: ArcSwap<BySite>,
+    /// Raised when a pattern's purge is in force.
+    version: AtomicU64,
+    /// Where the list is kept. Whoever changes it waits here for the one before.
+    file: Mutex<Option<PathBuf>>,
+}
+
+type BySite = HashMap<Arc<str>, Arc<[Arc<Rule>]>>;
+
+struct Rule {
+    pattern: Pattern,
+    reach: Reach,
+    scope: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    site: String,
+    pattern: String,
+    case_sensitive: bool,
+    with_query: bool,
+    reach: Reach,
+}
+
+impl Purges {
+    /// A list in memory alone.
+    pub(crate) fn volatile() -> Self {
+        Self {
+            by_site: ArcSwap::default(),
+            version: AtomicU64::new(1),
+            file: Mutex::new(None),
+        }
+    }
+
+    /// The list in `folder`.
+    pub(crate) async fn open(folder: PathBuf, store: &Store) -> Result<Self, store::Error> {
+        let path = folder.join("patterns");
+        let reading = path.clone();
+        let found = tokio::task::spawn_blocking(move || read(&reading)).await;
+        let found = found.map_err(io::Error::other).and_then(|found| found);
+        let by_site = match found {
+            Ok(Some(kept)) => by_site(kept),
+            Ok(None) if store.purged_at(Scopes::PATTERNS) == Epoch::ZERO => Some(BySite::new()),
+            Ok(None) => None,
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "cannot read the patterns of purges");
+                None
+            }
+        };
+        let whole = by_site.is_some();
+        let purges = Self {
+            by_site: ArcSwap::from_pointee(by_site.unwrap_or_default()),
+            version: AtomicU64::new(1),
+            file: Mutex::new(Some(path.clone())),
+        };
+        if !whole {
+            tracing::error!(path = %path.display(), "the patterns of purges are lost: everything is purged");
+            store.purge(Scopes::ALL.forget).await?;
+        }
+        purges.write(&path, &purges.by_site.load()).await?;
+        Ok(purges)
+    }
+
+    /// Raised when a pattern's purge is in force. Never zero.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The last purges that reach an object.
+    pub(crate) fn of(&self, store: &Store, id: ObjectId, name: &ObjectName) -> Purged {
+        let mut purged = Purged::by_scopes(store, id, name);
+        let by_site = self.by_site.load();
+        let Some(rules) = by_site.get(&name.site) else {
+            return purged;
+        };
+        for rule in rules.iter() {
+            let at = match rule.reach {
+                Reach::Forget => &mut purged.forgotten,
+                Reach::Confirm => &mut purged.to_confirm,
+            };
+            // Asked of the store each time: an epoch that is remembered here would be behind it for
+            // a moment, in which a fill could take up slices from before the purge.
+            let purged_at = store.purged_at(rule.scope);
+            if purged_at > *at && rule.pattern.matches(&name.path) {
+                *at = purged_at;
+            }
+        }
+        purged
+    }
+
+    /// Purges what matches on a site: durable when it returns.
+    ///
+    /// Cancel safety: dropped, it may be in force or not.
+    pub(crate) async fn purge(
+        &self,
+        store: &Store,
+        site: &str,
+        pattern: Pattern,
+        reach: Reach,
+    ) -> Result<(), store::Error> {
+        let scope = pattern_scope(site, &pattern, reach);
+        let file = self.file.lock().await;
+        let known = self.by_site.load_full();
+        let is_known = known
+            .get(site)
+            .is_some_and(|rules| rules.iter().any(|rule| rule.scope == scope));
+        if !is_known {
+            let mut next = BySite::clone(&known);
+            if count(&next) >= PATTERNS_MAX {
+                fold(&mut next, store).await?;
+            }
+            let rule = Arc::new(Rule {
+                pattern,
+                reach,
+                scope,
+            });
+            let rules = next.entry(site.into()).or_default();
+            *rules = rules.iter().cloned().chain([rule]).collect();
+            if let Some(path) = &*file {
+                store.purge(Scopes::PATTERNS).await?;
+                self.write(path, &next).await?;
+            }
+            // In the list before it has an epoch: who sees the epoch sees the pattern.
+            self.by_site.store(Arc::new(next));
+        }
+        store.purge(scope).await?;
+        self.version.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    async fn write(&self, path: &Path, by_site: &BySite) -> Result<(), store::Error> {
+        let (bytes, target) = (encode(by_site), path.to_owned());
+        let written = tokio::task::spawn_blocking(move || replace(&target, &bytes)).await;
+        let written = written.map_err(io::Error::other).and_then(|done| done);
+        written.map_err(|source| store::Error::Journal {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+fn count(by_site: &BySite) -> usize {
+    by_site.values().map(|rules| rules.len()).sum()
+}
+
+/// Has the older half of all patterns be purges of their sites.
+async fn fold(by_site: &mut BySite, store: &Store) -> Result<(), store::Error> {
+    let mut epochs: Vec<Epoch> = by_site
+        .values()
+        .flat_map(|rules| rules.iter().map(|rule| store.purged_at(rule.scope)))
+        .collect();
+    let half = epochs.len() / 2;
+    let (_, median, _) = epochs.select_nth_unstable(half);
+    let median = *median;
+    let is_old = |rule: &Rule| store.purged_at(rule.scope) <= median;
+    for (site, rules) in by_site.iter_mut() {
+        let scopes = Scopes::of_site(site);
+        for (reach, scope) in [
+            (Reach::Forget, scopes.forget),
+            (Reach::Confirm, scopes.confirm),
+        ] {
+            if rules.iter().any(|rule| rule.reach == reach && is_old(rule)) {
+                store.purge(scope).await?;
+            }
+        }
+        *rules = rules.iter().filter(|rule| !is_old(rule)).cloned().collect();
+    }
+    by_site.retain(|_, rules| !rules.is_empty());
+    Ok(())
+}
+
+/// `None` if there is none.
+fn read(path: &Path) -> io::Result<Option<Vec<Kept>>> {
+    let damaged = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let size = match fs::metadata(path) {
+        Ok(found) => found.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if size > FILE_BYTES_MAX {
+        return Err(damaged("too large"));
+    }
+    let bytes = fs::read(path)?;
+    let rest = bytes
+        .strip_prefix(MAGIC)
+        .ok_or_else(|| damaged("no list of patterns"))?;
+    let (sum, list) = rest
+        .split_at_checked(DIGEST_BYTES)
+        .ok_or_else(|| damaged("cut short"))?;
+    if digest(&SHA256, list).as_ref() != sum {
+        return Err(damaged("its digest differs"));
+    }
+    let kept = postcard::from_bytes(list).map_err(|_malformed| damaged("no list of patterns"))?;
+    Ok(Some(kept))
+}
+
+/// `None` if one of them is no pattern.
+fn by_site(kept: Vec<Kept>) -> Option<BySite> {
+    let mut lists: HashMap<Arc<str>, Vec<Arc<Rule>>> = HashMap::new();
+    for one in kept {
+        let pattern = Pattern::parse(&one.pattern, one.case_sensitive, one.with_query).ok()?;
+        let scope = pattern_scope(&one.site, &pattern, one.reach);
+        let rule = Rule {
+            pattern,
+            reach: one.reach,
+            scope,
+        };
+        lists
+            .entry(one.site.into())
+            .or_default()
+            .push(Arc::new(rule));
+    }
+    Some(
+        lists
+            .into_iter()
+            .map(|(site, rules)| (site, rules.into()))
+            .collect(),
+    )
+}
+
+fn encode(by_site: &BySite) -> Vec<u8> {
+    let kept = by_site.iter().flat_map(|(site, rules)| {
+        rules.iter().map(move |rule| Kept {
+            site: site.to_string(),
+            pattern: rule.pattern.to_string(),
+            case_sensitive: rule.pattern.is_case_sensitive(),
+            with_query: rule.pattern.has_query(),
+            reach: rule.reach,
+        })
+    });
+    let kept: Vec<Kept> = kept.collect();
+    // Encoding into a growing buffer cannot fail; an empty list would be found damaged.
+    let list = postcard::to_allocvec(&kept).unwrap_or_default();
+    [MAGIC, digest(&SHA256, &list).as_ref(), &list].concat()
+}
+
+/// A crash leaves the old file or the new one.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use io::Write as _;
+    let beside = path.with_extension("new");
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = fs::File::create(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    match path.parent() {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
