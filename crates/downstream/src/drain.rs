@@ -1,6 +1,12 @@
 //! How a server is asked to end.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -8,9 +14,13 @@ use tokio_util::sync::CancellationToken;
 ///
 /// From then on nothing new is accepted, clients are told to go elsewhere, and what is in flight
 /// has `grace` to finish before it is cut.
+///
+/// Before that, and back again, a server may rest: places without an open connection get none, and
+/// those that have one go on as if nothing were.
 #[derive(Debug, Clone)]
 pub struct Drain {
     asked: CancellationToken,
+    resting: Arc<AtomicBool>,
     grace: Duration,
 }
 
@@ -19,6 +29,7 @@ impl Drain {
     pub fn new(grace: Duration) -> Self {
         Self {
             asked: CancellationToken::new(),
+            resting: Arc::default(),
             grace,
         }
     }
@@ -26,6 +37,16 @@ impl Drain {
     /// Asks for it. Again does nothing.
     pub fn start(&self) {
         self.asked.cancel();
+    }
+
+    /// Has nobody let in who is not there yet, or everybody again.
+    pub fn rest(&self, rest: bool) {
+        self.resting.store(rest, Ordering::Relaxed);
+    }
+
+    /// Whether nobody new is let in.
+    pub fn is_resting(&self) -> bool {
+        self.resting.load(Ordering::Relaxed)
     }
 
     /// Whether it was asked for.
@@ -42,6 +63,7 @@ impl Drain {
     pub(crate) fn of_its_own(&self) -> Self {
         Self {
             asked: self.asked.child_token(),
+            resting: Arc::clone(&self.resting),
             grace: self.grace,
         }
     }

@@ -13,6 +13,8 @@ pub(crate) enum Rejected {
     Place,
     /// New connections from one place too fast.
     Rate,
+    /// Nobody new is let in.
+    Resting,
     /// Too many handshakes in progress.
     Handshakes,
     /// A request that was not admitted.
@@ -28,10 +30,11 @@ pub(crate) enum Rejected {
 }
 
 impl Rejected {
-    const ALL: [(Self, &'static str); 9] = [
+    const ALL: [(Self, &'static str); 10] = [
         (Self::Connections, "connections"),
         (Self::Place, "place"),
         (Self::Rate, "rate"),
+        (Self::Resting, "resting"),
         (Self::Handshakes, "handshakes"),
         (Self::Request, "request"),
         (Self::Stalled, "stalled"),
@@ -82,7 +85,7 @@ pub(crate) struct Metrics {
     requests: [[IntCounter; 5]; 3],
     body_bytes: [IntCounter; 3],
     failures: [IntCounter; 7],
-    rejected: [IntCounter; 9],
+    rejected: [IntCounter; 10],
 }
 
 impl Metrics {
@@ -135,6 +138,13 @@ impl Metrics {
         gauge.inc();
         self.accepted[protocol as usize].inc();
         Open(gauge)
+    }
+
+    /// Connections that are open, and body bytes sent so far.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        let open = self.connections.iter().map(IntGauge::get).sum::<i64>();
+        let sent = self.body_bytes.iter().map(IntCounter::get).sum();
+        (u64::try_from(open).unwrap_or(0), sent)
     }
 
     pub(crate) fn responded(&self, protocol: Protocol, status: StatusCode) {

@@ -70,13 +70,24 @@ impl Quota {
     }
 
     /// Takes a place for one connection, given back when the permit is dropped.
-    pub(crate) fn admit(self: &Arc<Self>, from: IpAddr, now: Instant) -> Result<Permit, Rejected> {
+    ///
+    /// While the server is `resting`, a place that has no open connection gets none.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        from: IpAddr,
+        now: Instant,
+        resting: bool,
+    ) -> Result<Permit, Rejected> {
         let place = Place::of(from);
         let most = match place {
             Place::V4(_) => self.per_ipv4,
             Place::V6(_) => self.per_ipv6,
         };
         let mut state = self.lock();
+        let is_there = || state.places.get(&place).is_some_and(|seen| seen.open > 0);
+        if resting && !is_there() {
+            return Err(Rejected::Resting);
+        }
         if state.open >= self.connections {
             return Err(Rejected::Connections);
         }
@@ -155,34 +166,36 @@ mod tests {
             limits.connections_per_ipv6_56 = 1;
         });
         let now = Instant::now();
-        let first = quota.admit(ip("192.0.2.1"), now).unwrap();
+        let first = quota.admit(ip("192.0.2.1"), now, false).unwrap();
         assert_eq!(
-            quota.admit(ip("::ffff:192.0.2.1"), now).unwrap_err(),
+            quota.admit(ip("::ffff:192.0.2.1"), now, false).unwrap_err(),
             Rejected::Place
         );
-        let _other = quota.admit(ip("192.0.2.2"), now).unwrap();
-        let _six = quota.admit(ip("2001:db8:0:100::1"), now).unwrap();
+        let _other = quota.admit(ip("192.0.2.2"), now, false).unwrap();
+        let _six = quota.admit(ip("2001:db8:0:100::1"), now, false).unwrap();
         assert_eq!(
-            quota.admit(ip("2001:db8:0:1ff::9"), now).unwrap_err(),
+            quota
+                .admit(ip("2001:db8:0:1ff::9"), now, false)
+                .unwrap_err(),
             Rejected::Place
         );
-        let _next = quota.admit(ip("2001:db8:0:200::1"), now).unwrap();
+        let _next = quota.admit(ip("2001:db8:0:200::1"), now, false).unwrap();
         drop(first);
-        assert!(quota.admit(ip("192.0.2.1"), now).is_ok());
+        assert!(quota.admit(ip("192.0.2.1"), now, false).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn all_together_are_bounded() {
         let quota = quota(|limits| limits.connections = 2);
         let now = Instant::now();
-        let _a = quota.admit(ip("192.0.2.1"), now).unwrap();
-        let b = quota.admit(ip("192.0.2.2"), now).unwrap();
+        let _a = quota.admit(ip("192.0.2.1"), now, false).unwrap();
+        let b = quota.admit(ip("192.0.2.2"), now, false).unwrap();
         assert_eq!(
-            quota.admit(ip("192.0.2.3"), now).unwrap_err(),
+            quota.admit(ip("192.0.2.3"), now, false).unwrap_err(),
             Rejected::Connections
         );
         drop(b);
-        assert!(quota.admit(ip("192.0.2.3"), now).is_ok());
+        assert!(quota.admit(ip("192.0.2.3"), now, false).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -193,16 +206,16 @@ mod tests {
         });
         let now = Instant::now();
         for _ in 0..3 {
-            drop(quota.admit(ip("192.0.2.1"), now).unwrap());
+            drop(quota.admit(ip("192.0.2.1"), now, false).unwrap());
         }
         assert_eq!(
-            quota.admit(ip("192.0.2.1"), now).unwrap_err(),
+            quota.admit(ip("192.0.2.1"), now, false).unwrap_err(),
             Rejected::Rate
         );
         let later = now + Duration::from_millis(100);
-        assert!(quota.admit(ip("192.0.2.1"), later).is_ok());
+        assert!(quota.admit(ip("192.0.2.1"), later, false).is_ok());
         assert_eq!(
-            quota.admit(ip("192.0.2.1"), later).unwrap_err(),
+            quota.admit(ip("192.0.2.1"), later, false).unwrap_err(),
             Rejected::Rate
         );
     }
@@ -212,9 +225,29 @@ mod tests {
         let quota = quota(|limits| limits.connections = 4);
         let mut now = Instant::now();
         for n in 0..100_u8 {
-            drop(quota.admit(ip(&format!("192.0.2.{n}")), now).unwrap());
+            drop(
+                quota
+                    .admit(ip(&format!("192.0.2.{n}")), now, false)
+                    .unwrap(),
+            );
             now += Duration::from_secs(1);
         }
         assert!(quota.lock().places.len() <= 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resting_server_lets_in_those_who_are_there_and_nobody_else() {
+        let quota = quota(|_| {});
+        let (viewer, stranger) = (ip("192.0.2.1"), ip("192.0.2.2"));
+        let first = quota.admit(viewer, Instant::now(), false).unwrap();
+        let second = quota.admit(viewer, Instant::now(), true).unwrap();
+        let refused = quota.admit(stranger, Instant::now(), true).unwrap_err();
+        assert_eq!(refused, Rejected::Resting);
+        drop((first, second));
+        assert!(
+            quota.admit(viewer, Instant::now(), true).is_err(),
+            "it left"
+        );
+        assert!(quota.admit(stranger, Instant::now(), false).is_ok());
     }
 }

@@ -47,6 +47,13 @@ impl Server {
         })
     }
 
+    /// Tells how much goes on, for as long as it is kept: connections that are open, and body bytes
+    /// sent so far.
+    pub fn traffic(&self) -> impl Fn() -> (u64, u64) + Send + Sync + use<> {
+        let front = Arc::clone(&self.front);
+        move || front.metrics.traffic()
+    }
+
     /// Serves until `drain` is started and what was in flight then has finished or was cut.
     ///
     /// An error means that a socket could not be served and nothing is. Must run in a tokio

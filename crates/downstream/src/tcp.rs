@@ -97,7 +97,10 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 fn admit(shared: &Shared, seats: &[Seat], socket: TcpStream, peer: SocketAddr) {
-    let permit = match shared.quota.admit(peer.ip(), Instant::now()) {
+    let permit = match shared
+        .quota
+        .admit(peer.ip(), Instant::now(), shared.drain.is_resting())
+    {
         Ok(permit) => permit,
         Err(rejected) => return shared.front.metrics.rejected(rejected),
     };

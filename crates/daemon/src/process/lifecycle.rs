@@ -13,6 +13,8 @@ pub enum State {
     Starting,
     /// Answering.
     Serving,
+    /// Answering those who are there, and nobody else until it is told otherwise.
+    Resting,
     /// Finishing what is in flight; nothing new, please.
     Draining,
 }
@@ -61,6 +63,16 @@ impl Lifecycle {
         self.go(State::Serving, "serving");
     }
 
+    /// Lets nobody new in; says why. Nothing unless it serves.
+    pub fn rest(&self, reason: &str) {
+        self.turn(State::Serving, State::Resting, reason);
+    }
+
+    /// Lets everybody in again. Nothing unless it rests.
+    pub fn resume(&self) {
+        self.turn(State::Resting, State::Serving, "serving");
+    }
+
     /// Finishing; says why. There is no way back.
     pub fn draining(&self, reason: &str) {
         self.go(State::Draining, reason);
@@ -73,6 +85,20 @@ impl Lifecycle {
         let _ = changes
             .wait_for(|status| status.state as u8 >= state as u8)
             .await;
+    }
+
+    /// The one turn that has a way back.
+    fn turn(&self, from: State, to: State, reason: &str) {
+        self.0.send_if_modified(|status| {
+            let turns = status.state == from;
+            if turns {
+                *status = Status {
+                    state: to,
+                    reason: reason.into(),
+                };
+            }
+            turns
+        });
     }
 
     fn go(&self, state: State, reason: &str) {
@@ -92,6 +118,28 @@ impl Lifecycle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rest_has_an_end_and_a_drain_has_none() {
+        let life = Lifecycle::new();
+        life.rest("steered away");
+        assert_eq!(
+            life.status().state,
+            State::Starting,
+            "there is nobody to keep out yet"
+        );
+        life.serving();
+        life.rest("steered away");
+        assert_eq!(life.status().state, State::Resting);
+        life.serving();
+        assert_eq!(life.status().state, State::Resting, "only a resume ends it");
+        life.resume();
+        assert_eq!(life.status().state, State::Serving);
+        life.rest("steered away");
+        life.draining("SIGTERM");
+        life.resume();
+        assert_eq!(life.status().state, State::Draining);
+    }
 
     #[tokio::test]
     async fn life_goes_one_way() {

@@ -122,10 +122,8 @@ impl Endpoint {
             front.metrics.rejected(Rejected::Handshakes);
             return incoming.ignore();
         };
-        let permit = match shared
-            .quota
-            .admit(incoming.remote_address().ip(), Instant::now())
-        {
+        let (from, resting) = (incoming.remote_address().ip(), shared.drain.is_resting());
+        let permit = match shared.quota.admit(from, Instant::now(), resting) {
             Ok(permit) => permit,
             Err(rejected) => {
                 front.metrics.rejected(rejected);
