@@ -1,0 +1,358 @@
+//! The way of a request: who asks, what for, may he, how often, how much; then its handler.
+
+mod fill;
+mod manifests;
+mod node;
+mod openapi;
+mod popularity;
+mod purge;
+pub(crate) mod reply;
+pub(crate) mod route;
+mod table;
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts};
+use hyper::body::Incoming;
+use message::Timestamp;
+use ring::digest::{SHA256, digest};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+pub use openapi::document;
+
+use self::{
+    reply::refusal,
+    route::{Call, Caller, Match, Reply, Route, Routes},
+};
+use crate::{
+    Config, Engine, Error, Reason, Refused,
+    audit::{Audit, Line},
+    body,
+    cdni::Book,
+    pulse::Pulse,
+    rates::{Class, Rates},
+    report::Heartbeat,
+};
+
+/// Manifests that are read at one time: 64 MiB each.
+const PUSHES_MAX: usize = 2;
+
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// The name in its certificate, which the handshake has verified.
+    pub(crate) name: Arc<str>,
+    pub(crate) from: IpAddr,
+}
+
+/// A request whose body is to be read.
+struct Admitted<'r> {
+    route: &'r Route,
+    caller: Caller,
+    /// What stood for `{name}` in the path.
+    parameter: Option<String>,
+}
+
+/// A request that is refused for what its head says.
+struct NotHeard {
+    refused: Refused,
+    /// What the answer says besides.
+    field: Option<(HeaderName, HeaderValue)>,
+}
+
+impl NotHeard {
+    fn plain(refused: Refused) -> Self {
+        Self {
+            refused,
+            field: None,
+        }
+    }
+
+    fn with(refused: Refused, name: HeaderName, value: Option<HeaderValue>) -> Self {
+        let field = value.map(|value| (name, value));
+        Self { refused, field }
+    }
+}
+
+/// The API of one node.
+pub(crate) struct Api {
+    pub(crate) config: Config,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) pulse: Pulse,
+    tls: Arc<tls::Server>,
+    pub(crate) book: Book,
+    routes: Routes,
+    rates: Rates,
+    audit: Audit,
+    changes: AtomicU64,
+    pushes: Semaphore,
+    /// Changes go on when their client goes.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Api {
+    pub(crate) fn new(
+        config: Config,
+        engine: Arc<dyn Engine>,
+        tls: Arc<tls::Server>,
+        book: Book,
+        now: &Timestamp,
+    ) -> Result<Self, Error> {
+        let routes =
+            Routes::new(table::routes()).map_err(|error| Error::Config(error.to_string()))?;
+        Ok(Self {
+            audit: Audit::new(&config.state),
+            pulse: Pulse::new(now.mono),
+            config,
+            engine,
+            tls,
+            book,
+            routes,
+            rates: Rates::default(),
+            changes: AtomicU64::new(0),
+            pushes: Semaphore::new(PUSHES_MAX),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// Answers one request. Cancel safe: a change that was begun is made all the same.
+    pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Reply {
+        let at = message::now();
+        let (head, body) = request.into_parts();
+        match self.admit(&head, &peer, &at) {
+            Ok(admitted) => {
+                let made = self.make(admitted, head, body, at).await;
+                made.unwrap_or_else(|refused| refuse(&refused))
+            }
+            Err(NotHeard { refused, field }) => {
+                tracing::info!(who = &*peer.name, from = %peer.from, path = head.uri.path(), %refused, "steering refused");
+                let mut reply = refuse(&refused);
+                reply.headers_mut().extend(field);
+                reply
+            }
+        }
+    }
+
+    /// Everything that is decided before a body is read.
+    fn admit(&self, head: &Parts, peer: &Peer, at: &Timestamp) -> Result<Admitted<'_>, NotHeard> {
+        let plain = |reason, detail: &str| NotHeard::plain(Refused::new(reason, detail));
+        if is_from_a_page(&head.headers) {
+            return Err(plain(Reason::Browser, "not for pages in browsers"));
+        }
+        let Some(role) = self.config.roles.of(&peer.name) else {
+            let detail = format!("{:?} has no role here", peer.name);
+            return Err(plain(Reason::Role, &detail));
+        };
+        let (route, parameter) = match self.routes.find(&head.method, head.uri.path()) {
+            Match::Route(route, parameter) => (route, parameter),
+            Match::Nothing => {
+                return Err(plain(
+                    Reason::NotFound,
+                    "nothing is here: see /v1/openapi.json",
+                ));
+            }
+            Match::Other(methods) => {
+                let refused = Refused::new(Reason::Method, "not with this method");
+                return Err(NotHeard::with(refused, header::ALLOW, allow(&methods)));
+            }
+        };
+        if !role.has(route.right) {
+            let detail = format!("{:?} is {} and may not", peer.name, role.word());
+            return Err(plain(Reason::Role, &detail));
+        }
+        if let Err(wait) = self.rates.take(&peer.name, route.class, at.mono) {
+            let refused = Refused::new(Reason::RateLimited, "too many requests");
+            // Up, so that whoever waits so long is heard.
+            let seconds = HeaderValue::from(wait.as_secs() + 1);
+            return Err(NotHeard::with(refused, header::RETRY_AFTER, Some(seconds)));
+        }
+        check_body(route, &head.headers).map_err(NotHeard::plain)?;
+        Ok(Admitted {
+            route,
+            caller: Caller {
+                name: Arc::clone(&peer.name),
+                role: role.clone(),
+                from: peer.from,
+            },
+            parameter,
+        })
+    }
+
+    async fn make(
+        self: &Arc<Self>,
+        admitted: Admitted<'_>,
+        head: Parts,
+        body: Incoming,
+        at: Timestamp,
+    ) -> Result<Reply, Refused> {
+        let Admitted {
+            route,
+            caller,
+            parameter,
+        } = admitted;
+        let _place =
+            match route.class {
+                // Held until the answer is made: what is being judged takes memory as well.
+                Class::Push => Some(self.pushes.try_acquire().map_err(|_full| {
+                    Refused::new(Reason::Busy, "other manifests are being taken")
+                })?),
+                Class::Read | Class::Change => None,
+            };
+        let bytes_max = route.takes.as_ref().map_or(0, |takes| takes.bytes_max);
+        let body = body::read(body, bytes_max, self.config.pace).await?;
+        let call = Call {
+            base: base(&head.uri, &head.headers, &self.config),
+            caller,
+            path: head.uri.path().to_owned(),
+            parameter,
+            query: head.uri.query().map(str::to_owned),
+            headers: head.headers,
+            body,
+            at,
+        };
+        if route.method == Method::GET {
+            return (route.action)(self, call).await;
+        }
+        let (api, action, method) = (Arc::clone(self), route.action, route.method.clone());
+        let change = self
+            .tasks
+            .spawn(async move { api.change(action, method, call).await });
+        change
+            .await
+            .map_err(|error| Refused::new(Reason::Failed, error.to_string()))?
+    }
+
+    /// Makes a change, noted down before and after.
+    async fn change(
+        self: Arc<Self>,
+        action: route::Action,
+        method: Method,
+        call: Call,
+    ) -> Result<Reply, Refused> {
+        let mut line = Line {
+            at_unix_ms: u64::try_from(call.at.wall.as_millis()).unwrap_or(u64::MAX),
+            id: self.changes.fetch_add(1, Ordering::Relaxed),
+            who: Arc::clone(&call.caller.name),
+            role: call.caller.role.word(),
+            from: call.caller.from,
+            method: method.to_string(),
+            path: call.path.clone(),
+            body_bytes: call.body.len(),
+            body_sha256: hex(digest(&SHA256, &call.body).as_ref()),
+            status: None,
+            code: None,
+        };
+        self.audit.note(&line).await?;
+        let done = action(&self, call).await;
+        let (status, code) = match &done {
+            Ok(reply) => (reply.status(), None),
+            Err(refused) => (refused.reason.status(), Some(refused.reason.code())),
+        };
+        (line.status, line.code) = (Some(status.as_u16()), code);
+        tracing::info!(
+            who = &*line.who,
+            method = line.method,
+            path = line.path,
+            status = status.as_u16(),
+            code,
+            "steered"
+        );
+        // What is done is done: that its end could not be noted down is in the event log.
+        let _told = self.audit.note(&line).await;
+        done
+    }
+
+    /// How the node is.
+    pub(crate) fn heartbeat(&self, now: &Timestamp) -> Heartbeat {
+        let expires = self.tls.not_after_unix_s();
+        self.pulse
+            .heartbeat(&self.config, &*self.engine, expires, now)
+    }
+
+    pub(crate) fn routes(&self) -> &[Route] {
+        self.routes.all()
+    }
+}
+
+fn refuse(refused: &Refused) -> Reply {
+    let mut reply = refusal(refused);
+    if matches!(refused.reason, Reason::Busy | Reason::AuditUnwritable) {
+        let fields = reply.headers_mut();
+        fields.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    reply
+}
+
+fn check_body(route: &Route, headers: &HeaderMap) -> Result<(), Refused> {
+    let Some(takes) = &route.takes else {
+        return body::check_length(headers, 0);
+    };
+    let media = headers.get(header::CONTENT_TYPE);
+    let media = media
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !takes.kinds.iter().any(|(own, _)| is_same_media(own, media)) {
+        let kinds: Vec<&str> = takes.kinds.iter().map(|(own, _)| *own).collect();
+        let detail = format!("content-type {media:?}: expected {}", kinds.join(" or "));
+        return Err(Refused::new(Reason::MediaType, detail));
+    }
+    body::check_length(headers, takes.bytes_max)
+}
+
+/// Whether two media types name the same: type and `ptype`, whatever other parameters there are.
+pub(crate) fn is_same_media(one: &str, other: &str) -> bool {
+    media(one) == media(other)
+}
+
+/// A media type without its parameters, and its `ptype`.
+fn media(text: &str) -> (String, Option<String>) {
+    let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let name = parts.next().unwrap_or_default();
+    let ptype = parts.find_map(|part| {
+        let value = part.strip_prefix("ptype=")?;
+        Some(value.trim_matches('"').to_owned())
+    });
+    (name, ptype)
+}
+
+/// Whether a page in a browser may have sent this: `Origin` comes with every request that a script
+/// makes across sites, `Sec-Fetch-Site` with every request of a browser to a trusted address.
+fn is_from_a_page(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site")
+}
+
+fn allow(methods: &[&Method]) -> Option<HeaderValue> {
+    let methods: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();
+    HeaderValue::try_from(methods.join(", ")).ok()
+}
+
+/// How the client names this server. A verified client is believed; what is no authority is not.
+fn base(uri: &Uri, headers: &HeaderMap, config: &Config) -> String {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let authority = uri.authority().map(http::uri::Authority::as_str).or(host);
+    let authority = authority.filter(|text| text.parse::<http::uri::Authority>().is_ok());
+    match authority {
+        Some(authority) => format!("https://{authority}"),
+        None => format!("https://{}", config.address),
+    }
+}
+
+/// In hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _never_fails = write!(text, "{byte:02x}");
+            text
+        })
+}

@@ -1,0 +1,91 @@
+//! Purges that name what they reach by site and path. CDNI triggers name it by URL.
+
+use std::sync::Arc;
+
+use cache::{Pattern, Reach};
+use http::StatusCode;
+
+use super::{
+    Api, reply,
+    route::{Call, Reply},
+};
+use crate::{
+    Purge, PurgeWhat, Reason, Refused,
+    report::{PurgeOrder, Purged},
+};
+
+pub(super) async fn purge(api: &Arc<Api>, call: Call) -> Result<Reply, Refused> {
+    let order: PurgeOrder = call.json()?;
+    if !call.caller.role.owns(&order.site) {
+        let detail = format!("{:?} may not purge {:?}", call.caller.name, order.site);
+        return Err(Refused::new(Reason::Role, detail));
+    }
+    let purged = Purged {
+        site: order.site.clone(),
+        soft: order.soft,
+    };
+    api.engine.purge(read(order)?).await?;
+    reply::json(StatusCode::OK, &purged)
+}
+
+/// What an order means, if it means one thing.
+fn read(order: PurgeOrder) -> Result<Purge, Refused> {
+    let bad = |error: cache::BadPattern| Refused::malformed(error.to_string());
+    let what = match (order.path, order.prefix, order.pattern, order.everything) {
+        (Some(path), None, None, false) => PurgeWhat::Object(path.into()),
+        (None, Some(prefix), None, false) => {
+            PurgeWhat::Matching(Pattern::prefix(&prefix).map_err(bad)?)
+        }
+        (None, None, Some(text), false) => {
+            PurgeWhat::Matching(Pattern::parse(&text, true, true).map_err(bad)?)
+        }
+        (None, None, None, true) => PurgeWhat::Site,
+        _ => {
+            let detail = "one of path, prefix, pattern and everything = true";
+            return Err(Refused::malformed(detail));
+        }
+    };
+    let reach = if order.soft {
+        Reach::Confirm
+    } else {
+        Reach::Forget
+    };
+    Ok(Purge {
+        site: order.site.into(),
+        what,
+        reach,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_means_one_thing_or_nothing() {
+        let order = |text: &str| {
+            let order: Result<PurgeOrder, _> = serde_json::from_str(text);
+            order
+                .map_err(|error| Refused::malformed(error.to_string()))
+                .and_then(read)
+        };
+        for good in [
+            r#"{"site":"tv","path":"/a"}"#,
+            r#"{"site":"tv","prefix":"/a/"}"#,
+            r#"{"site":"tv","pattern":"/a/*.ts","soft":true}"#,
+            r#"{"site":"tv","everything":true}"#,
+        ] {
+            order(good).unwrap();
+        }
+        for bad in [
+            r#"{"site":"tv"}"#,
+            r#"{"site":"tv","path":"/a","prefix":"/a/"}"#,
+            r#"{"site":"tv","path":"/a","everything":true}"#,
+            r#"{"site":"tv","pattern":"/$a"}"#,
+            r#"{"site":"tv","path":"/a","hard":true}"#,
+            r#"{"path":"/a"}"#,
+        ] {
+            assert_eq!(order(bad).unwrap_err().reason, Reason::Malformed, "{bad}");
+        }
+    }
+}

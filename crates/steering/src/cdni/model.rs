@@ -1,0 +1,233 @@
+//! What a trigger is, whichever edition it came in.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// A command of an owner, and what has become of it. Kept as JSON in a file of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Trigger {
+    /// Its address: never used again.
+    pub(crate) id: String,
+    pub(crate) state: State,
+    pub(crate) created_unix_s: u64,
+    pub(crate) changed_unix_s: u64,
+    /// Targets that are done with, be it in vain.
+    pub(crate) done: u64,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) draft: Draft,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Draft {
+    pub(crate) edition: Edition,
+    /// The name in the owner's certificate.
+    pub(crate) owner: String,
+    /// `None` for an action that this node does not know.
+    pub(crate) action: Option<Action>,
+    /// The command as it was sent, to be shown again.
+    pub(crate) told: Json,
+    /// What it measured as it came.
+    pub(crate) bytes: usize,
+    pub(crate) cdn_path: Vec<String>,
+    pub(crate) labels: Vec<String>,
+    pub(crate) items: Vec<Item>,
+    /// -100 to 100, highest first.
+    pub(crate) priority: i8,
+    /// Triggers that must be complete before.
+    pub(crate) prerequisites: Vec<String>,
+    pub(crate) window: Option<Window>,
+    /// What was wrong with it from the start.
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// Which edition of the interface a trigger speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Edition {
+    /// RFC 8007.
+    First,
+    /// Its second edition.
+    Second,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Action {
+    /// Have it here before anybody asks.
+    Preposition,
+    /// Confirm it before it is served again.
+    Invalidate,
+    /// Forget it.
+    Purge,
+}
+
+/// When it may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Window {
+    pub(crate) start_unix_s: u64,
+    pub(crate) end_unix_s: u64,
+}
+
+/// One thing that the command names, and what it means here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Item {
+    pub(crate) subject: Subject,
+    pub(crate) targets: Vec<Target>,
+}
+
+/// How the command named it: errors repeat it exactly as it was given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Subject {
+    ContentUrl(String),
+    ContentPattern(Json),
+    MetadataUrl(String),
+    MetadataPattern(Json),
+    /// A whole spec of the second edition that was not understood.
+    Spec(Json),
+    /// An extension of the second edition that was not understood.
+    Extension(Json),
+}
+
+/// What is to be filled or purged on this node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Target {
+    Object {
+        site: String,
+        path: String,
+        size: Option<u64>,
+    },
+    Pattern {
+        site: String,
+        pattern: String,
+        case_sensitive: bool,
+        with_query: bool,
+    },
+}
+
+/// Where a trigger is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum State {
+    Pending,
+    Active,
+    Complete,
+    Failed,
+    Cancelling,
+    Cancelled,
+}
+
+/// Why a part of it was not done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Fault {
+    pub(crate) kind: FaultKind,
+    pub(crate) subjects: Vec<Subject>,
+    pub(crate) description: String,
+}
+
+/// The errors of RFC 8007 section 5.2.6, and those of the second edition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum FaultKind {
+    Metadata,
+    Content,
+    Permission,
+    Reject,
+    Internal,
+    Cancelled,
+    Unsupported,
+    Spec,
+    Extension,
+}
+
+impl State {
+    /// Whether nothing more will happen to it.
+    pub(crate) fn is_final(self) -> bool {
+        match self {
+            Self::Pending | Self::Active | Self::Cancelling => false,
+            Self::Complete | Self::Failed | Self::Cancelled => true,
+        }
+    }
+}
+
+impl FaultKind {
+    pub(crate) fn word(self, edition: Edition) -> &'static str {
+        match (self, edition) {
+            (Self::Metadata, _) => "emeta",
+            (Self::Content, _) => "econtent",
+            (Self::Permission, _) => "eperm",
+            // The first edition has no words for the two.
+            (Self::Reject, _) | (Self::Spec | Self::Extension, Edition::First) => "ereject",
+            (Self::Internal, _) => "ecdn",
+            (Self::Cancelled, Edition::First) => "ecanceled",
+            (Self::Cancelled, Edition::Second) => "ecancelled",
+            (Self::Unsupported, _) => "eunsupported",
+            (Self::Spec, Edition::Second) => "espec",
+            (Self::Extension, Edition::Second) => "eextension",
+        }
+    }
+}
+
+impl Fault {
+    pub(crate) fn new(
+        kind: FaultKind,
+        subject: Option<Subject>,
+        description: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            subjects: subject.into_iter().collect(),
+            description: description.into(),
+        }
+    }
+}
+
+impl Trigger {
+    /// A command that was accepted; failed at once if nothing of it can be done.
+    pub(crate) fn new(id: String, draft: Draft, now_unix_s: u64) -> Self {
+        let mut trigger = Self {
+            id,
+            state: State::Pending,
+            created_unix_s: now_unix_s,
+            changed_unix_s: now_unix_s,
+            done: 0,
+            faults: draft.faults.clone(),
+            draft,
+        };
+        let hopeless = trigger.draft.action.is_none() || trigger.total() == 0;
+        if hopeless && !trigger.faults.is_empty() {
+            trigger.state = State::Failed;
+        }
+        trigger
+    }
+
+    /// How many targets it has.
+    pub(crate) fn total(&self) -> u64 {
+        self.draft
+            .items
+            .iter()
+            .map(|item| item.targets.len() as u64)
+            .sum()
+    }
+
+    /// Adds to what went wrong; what went wrong in the same way is told together.
+    pub(crate) fn blame(&mut self, kind: FaultKind, subject: Subject, description: &str) {
+        let same = self
+            .faults
+            .iter_mut()
+            .find(|fault| fault.kind == kind && fault.description == description);
+        match same {
+            Some(fault) if !fault.subjects.contains(&subject) => fault.subjects.push(subject),
+            Some(_) => {}
+            None => self
+                .faults
+                .push(Fault::new(kind, Some(subject), description)),
+        }
+    }
+
+    /// The state that it ends in once all was tried.
+    pub(crate) fn outcome(&self) -> State {
+        if self.faults.is_empty() {
+            State::Complete
+        } else {
+            State::Failed
+        }
+    }
+}

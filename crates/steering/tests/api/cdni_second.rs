@@ -1,0 +1,215 @@
+//! The second edition's shapes: object lists, time windows, priorities, labels.
+
+use serde_json::{Value as Json, json};
+
+use crate::support::{Got, OWNER, World, eventually};
+
+const TRIGGER: &str = "application/cdni; ptype=ci-trigger.v2";
+
+fn spec(kind: &str, value: Json) -> Json {
+    json!({ "trigger-subject": "content", "cit-spec-type": kind, "cit-spec-value": value })
+}
+
+fn extension(kind: &str, value: Json) -> Json {
+    json!({ "cit-extension-type": kind, "cit-extension-value": value })
+}
+
+async fn post(world: &World, path: &str, body: Json) -> Got {
+    world.post(OWNER, path, TRIGGER, body.to_string()).await
+}
+
+async fn create(world: &World, body: Json) -> String {
+    let got = post(world, "/cdni/triggers", body).await.is(201);
+    assert_eq!(got.field("content-type"), TRIGGER);
+    got.field("location")
+        .strip_prefix("https://localhost")
+        .unwrap()
+        .to_owned()
+}
+
+async fn becomes(world: &World, path: &str, state: &str) -> Json {
+    eventually(state, async || {
+        let got = world.get(OWNER, path).await.is(200).json();
+        (got["state"] == state).then_some(got)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn objects_urls_and_patterns_are_done_and_counted() {
+    let world = World::new().await;
+    let objects = json!({ "objects": [
+        { "href": "https://cdn.example/a/1", "type": "object", "size": 10 },
+        { "href": "https://cdn.example/a/2" },
+    ] });
+    let body = json!({
+        "action": "preposition",
+        "specs": [spec("content-objectlist", objects), spec("urls", json!({ "urls": ["https://cdn.example/b"] }))],
+        "labels": ["launch=2026-11"],
+    });
+    let path = create(&world, body.clone()).await;
+    let shown = becomes(&world, &path, "complete").await;
+    assert_eq!(
+        (&shown["specs"], &shown["action"]),
+        (&body["specs"], &body["action"])
+    );
+    assert_eq!(shown["total-objects-count"], 3);
+    let pattern = spec(
+        "uri-pattern-match",
+        json!({ "pattern": "https://cdn.example/*" }),
+    );
+    let path = create(&world, json!({ "action": "purge", "specs": [pattern] })).await;
+    becomes(&world, &path, "complete").await;
+    assert_eq!(world.engine.asked().last().unwrap(), "Forget vod ~/*");
+}
+
+#[tokio::test]
+async fn a_trigger_waits_for_its_window_and_may_be_hurried() {
+    let world = World::new().await;
+    let now = message::now().unix_s();
+    let window = json!({ "unix-time-window": { "start": now + 3_600, "end": now + 7_200 } });
+    let body = json!({
+        "action": "preposition",
+        "specs": [spec("urls", json!(["https://cdn.example/a"]))],
+        "extensions": [extension("time-policy", window)],
+    });
+    let path = create(&world, body).await;
+    becomes(&world, &path, "pending").await;
+    assert!(world.engine.asked().is_empty());
+    post(&world, &path, json!({ "state": "active" }))
+        .await
+        .is(200);
+    becomes(&world, &path, "complete").await;
+    post(&world, &path, json!({ "state": "cancelled" }))
+        .await
+        .is_refused(409, "conflict");
+    post(&world, &path, json!({ "labels": ["a=b"] }))
+        .await
+        .is_refused(501, "unsupported");
+}
+
+#[tokio::test]
+async fn a_window_that_has_passed_fails_its_trigger() {
+    let world = World::new().await;
+    let window =
+        json!({ "utc-window": { "start": "2020-01-01T02:00:00Z", "end": "2020-01-01T06:00:00Z" } });
+    let body = json!({
+        "action": "preposition",
+        "specs": [spec("urls", json!(["https://cdn.example/a"]))],
+        "extensions": [extension("time-policy", window)],
+    });
+    let path = create(&world, body).await;
+    let shown = becomes(&world, &path, "failed").await;
+    assert_eq!(shown["errors"][0]["error"], "ereject");
+}
+
+#[tokio::test]
+async fn the_highest_priority_goes_first_and_prerequisites_before_it() {
+    let world = World::new().await;
+    let trigger = |url: &str, policy: Json| {
+        json!({
+            "action": "preposition",
+            "specs": [spec("urls", json!([format!("https://cdn.example/{url}")]))],
+            "extensions": [extension("execution-policy", policy)],
+        })
+    };
+    // Four that take all places, then those whose order is to be seen.
+    let mut busy = Vec::new();
+    for at in 0..4 {
+        busy.push(create(&world, trigger(&format!("slow/{at}"), json!({}))).await);
+    }
+    for path in &busy {
+        becomes(&world, path, "active").await;
+    }
+    let low = create(&world, trigger("low", json!({ "priority": -5 }))).await;
+    let needed = format!("https://localhost{low}");
+    let after = create(
+        &world,
+        trigger(
+            "after",
+            json!({ "priority": 100, "prerequisites": [needed] }),
+        ),
+    )
+    .await;
+    let high = create(&world, trigger("high", json!({ "priority": 5 }))).await;
+    world.engine.slow.add_permits(1);
+    for path in [&low, &after, &high] {
+        becomes(&world, path, "complete").await;
+    }
+    let asked = world.engine.asked();
+    let place = |what: &str| asked.iter().position(|asked| asked.contains(what)).unwrap();
+    assert!(
+        place("/high") < place("/low") && place("/low") < place("/after"),
+        "{asked:?}"
+    );
+    assert!(asked.contains(&"prefill vod:/high 5".to_owned()));
+    world.engine.slow.add_permits(10);
+}
+
+#[tokio::test]
+async fn what_must_be_enforced_and_is_not_understood_fails_the_trigger() {
+    let world = World::new().await;
+    let with = |extension: Json| {
+        json!({
+            "action": "preposition",
+            "specs": [spec("urls", json!(["https://cdn.example/a"]))],
+            "extensions": [extension],
+        })
+    };
+    let location = extension("location-policy", json!({ "locations": [] }));
+    let path = create(&world, with(location.clone())).await;
+    let shown = becomes(&world, &path, "failed").await;
+    assert_eq!(shown["errors"][0]["error"], "eextension");
+    assert_eq!(shown["errors"][0]["cdn-id"], "AS64500:1");
+    assert_eq!(shown["errors"][0]["extensions"], json!([location]));
+    assert!(world.engine.asked().is_empty());
+    let mut optional = location;
+    optional["mandatory-to-enforce"] = json!(false);
+    let path = create(&world, with(optional)).await;
+    becomes(&world, &path, "complete").await;
+}
+
+#[tokio::test]
+async fn a_spec_that_is_not_known_is_told_as_it_was_given() {
+    let world = World::new().await;
+    let regex = spec("uri-regex-match", json!({ "regex": ".*" }));
+    let playlist = json!([{ "href": "https://cdn.example/master.m3u8", "type": "hls" }]);
+    let body = json!({ "action": "purge", "specs": [regex, spec("content-objectlist", playlist)] });
+    let path = create(&world, body).await;
+    let shown = becomes(&world, &path, "failed").await;
+    assert_eq!(shown["errors"][0]["error"], "espec");
+    assert_eq!(shown["errors"][0]["specs"][0], regex);
+    assert!(
+        shown["errors"][1]["specs"][0]
+            .to_string()
+            .contains("master.m3u8"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn the_index_leads_to_triggers_by_state_and_label() {
+    let world = World::new().await;
+    let body = json!({
+        "action": "purge",
+        "specs": [spec("urls", json!(["https://cdn.example/a"]))],
+        "labels": ["title=42"],
+    });
+    let path = create(&world, body).await;
+    becomes(&world, &path, "complete").await;
+    let index = world.get(OWNER, "/cdni/v2/index").await.is(200).json();
+    let mut found = 0;
+    for entry in index["collections"].as_array().unwrap() {
+        let url = entry["collection-uri"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("https://localhost")
+            .unwrap();
+        let listed = world.get(OWNER, url).await.is(200).json();
+        assert_eq!(listed["filter-value"], entry["filter-value"]);
+        found += listed["trigger-urls"].as_array().unwrap().len();
+    }
+    assert_eq!(found, 2, "once by its state and once by its label");
+    let first = world.get(OWNER, "/cdni/triggers").await.is(200).json();
+    assert_eq!(first["triggers"], json!([]), "the editions are apart");
+}
