@@ -7,7 +7,7 @@ use daemon::{
     process::{self, BoxError, Daemon},
 };
 use message::{Handler, Timestamp, Upstream};
-use node::{Base, Embedded, Node};
+use node::{Base, Embedded, Node, Sites};
 use prometheus::Registry;
 use upstream::{Metrics, ShieldsConfig};
 
@@ -36,7 +36,9 @@ impl App {
         let base = Base::open(&config.sections, &mut daemon, upstream, &now).await?;
         let gate = Arc::new(Gate::new(&config, base.cache().clone()));
         know_sites(&daemon.requests, &config);
-        let node = base.serve(&daemon, Arc::clone(&gate) as Arc<dyn Handler>)?;
+        let mut node = base.serve(&daemon, Arc::clone(&gate) as Arc<dyn Handler>)?;
+        let sites = Arc::clone(&gate) as Arc<dyn Sites>;
+        node.steer(&config.sections, &daemon, sites).await?;
         Ok(Self {
             file: config.file,
             effective: config.effective,
@@ -90,6 +92,11 @@ impl Edge {
     /// Where `/metrics` and the others are.
     pub fn admin_address(&self) -> SocketAddr {
         self.embedded.admin_address()
+    }
+
+    /// Where the steering API is, if the config has one.
+    pub fn steering_address(&self) -> Option<SocketAddr> {
+        self.app.node.steering_address()
     }
 
     /// Its metrics.

@@ -3,12 +3,17 @@
 //! The token is taken out here. What goes on is the object's name; of the request itself, the
 //! cache reads ranges and preconditions and nothing else.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use cache::{Cache, SiteRules};
 use http::{Method, StatusCode, header};
 use message::{Answer, Body, Error, Handler, Kind, ObjectName, Request, Response, Trail};
+use node::Sites;
 use semantics::{
     cors::{self, Cors},
     fields,
@@ -97,6 +102,38 @@ impl Handler for Gate {
     }
 }
 
+impl Sites for Gate {
+    fn all(&self) -> Vec<(Arc<str>, Vec<String>)> {
+        let sites = self.sites.load();
+        let mut all: BTreeMap<Arc<str>, Vec<String>> = BTreeMap::new();
+        for (host, site) in sites.iter() {
+            all.entry(Arc::clone(&site.name))
+                .or_default()
+                .push(host.clone());
+        }
+        all.into_iter().collect()
+    }
+
+    fn of_host(&self, host: &str) -> Option<Arc<str>> {
+        let sites = self.sites.load();
+        sites.get(host).map(|site| Arc::clone(&site.name))
+    }
+
+    fn object(
+        &self,
+        site: &str,
+        path: &str,
+        query: Option<&str>,
+    ) -> Option<Result<(ObjectName, Arc<SiteRules>), String>> {
+        let sites = self.sites.load();
+        let site = sites.values().find(|own| *own.name == *site)?;
+        Some(
+            site.object(path, query)
+                .map(|name| (name, Arc::clone(&site.rules))),
+        )
+    }
+}
+
 fn by_host(config: &Config) -> HashMap<String, Arc<Site>> {
     let mut hosts = HashMap::new();
     for site in &config.sites {
@@ -160,6 +197,17 @@ impl Site {
             path: key,
         };
         Ok(Admitted { name, session })
+    }
+
+    /// What a URL names that comes without a token.
+    fn object(&self, path: &str, query: Option<&str>) -> Result<ObjectName, String> {
+        let path = ObjectPath::parse(path).map_err(|what| what.to_string())?;
+        let key =
+            key::canonical(path.as_str(), query, &self.key).map_err(|what| what.to_string())?;
+        Ok(ObjectName {
+            site: Arc::clone(&self.name),
+            path: key.into(),
+        })
     }
 
     fn verify(

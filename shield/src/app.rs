@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use daemon::process::{self, BoxError, Daemon};
+use message::Handler;
 use node::{Base, Embedded, Node};
 use prometheus::Registry;
 
@@ -27,11 +28,12 @@ impl App {
         let now = message::now();
         let upstream = origins::build(&config, &daemon.registry, &now)?;
         let base = Base::open(&config.sections, &mut daemon, upstream, &now).await?;
-        let gate = Gate::new(&config, base.cache().clone());
+        let gate = Arc::new(Gate::new(&config, base.cache().clone()));
         daemon
             .requests
             .know_sites(config.sites.iter().map(|site| Arc::clone(&site.name)));
-        let node = base.serve(&daemon, Arc::new(gate))?;
+        let mut node = base.serve(&daemon, Arc::clone(&gate) as Arc<dyn Handler>)?;
+        node.steer(&config.sections, &daemon, gate).await?;
         Ok(Self {
             file: config.file,
             effective: config.effective,

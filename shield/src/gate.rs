@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use cache::{Cache, SiteRules};
 use http::{Method, StatusCode};
 use message::{Answer, Error, Handler, Kind, ObjectName, Request, Response, Trail};
+use node::Sites;
 use semantics::{
     fields,
     key::{self, KeyRules, QueryRule},
@@ -91,6 +92,39 @@ impl Gate {
             },
             rules,
         ))
+    }
+}
+
+/// A shield answers for sites by name and for no host of theirs: commands that name URLs are for
+/// edges.
+impl Sites for Gate {
+    fn all(&self) -> Vec<(Arc<str>, Vec<String>)> {
+        let names = self.sites.keys();
+        names.map(|name| (Arc::clone(name), Vec::new())).collect()
+    }
+
+    fn of_host(&self, _host: &str) -> Option<Arc<str>> {
+        None
+    }
+
+    fn object(
+        &self,
+        site: &str,
+        path: &str,
+        query: Option<&str>,
+    ) -> Option<Result<(ObjectName, Arc<SiteRules>), String>> {
+        let (site, rules) = self.sites.get_key_value(site)?;
+        let name = || {
+            let path = ObjectPath::parse(path).map_err(|what| what.to_string())?;
+            let path =
+                key::canonical(path.as_str(), query, &KEY).map_err(|what| what.to_string())?;
+            let name = ObjectName {
+                site: Arc::clone(site),
+                path: path.into(),
+            };
+            Ok((name, Arc::clone(rules)))
+        };
+        Some(name())
     }
 }
 

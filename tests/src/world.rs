@@ -42,6 +42,8 @@ pub struct Plan {
     pub edge_disk_mib: Option<u64>,
     /// MiB of disk in the shield's cache.
     pub shield_disk_mib: Option<u64>,
+    /// The edge has a steering API.
+    pub edge_steered: bool,
     /// Keys of the edge's config.
     pub edge: Vec<(&'static str, toml::Value)>,
     /// Keys of the shield's config.
@@ -66,6 +68,13 @@ impl Plan {
     #[must_use]
     pub fn shield_disk(mut self, mib: u64) -> Self {
         self.shield_disk_mib = Some(mib);
+        self
+    }
+
+    /// A steering API for the edge.
+    #[must_use]
+    pub fn edge_steered(mut self) -> Self {
+        self.edge_steered = true;
         self
     }
 
@@ -115,6 +124,9 @@ impl Plan {
         let edge_home = Home::new(Role::Edge);
         let mut edge_settings = Settings::edge(&edge_home, &pki, &[shield.address]);
         edge_settings = edge_settings.with_signed_site(&keys.file());
+        if self.edge_steered {
+            edge_settings = edge_settings.with_steering(&pki);
+        }
         if let Some(mib) = self.edge_disk_mib {
             edge_settings = edge_settings.with_disk(&edge_home, mib);
         }
@@ -166,6 +178,21 @@ impl World {
     /// The shield.
     pub fn shield(&self) -> &Node {
         self.shield.as_ref().unwrap()
+    }
+
+    /// A client of the edge's steering API that shows the certificate of `name`.
+    pub fn steering(&self, name: &str) -> steering::client::Client {
+        let files = self.pki.client(name);
+        let tls = tls::ClientConfig {
+            ca: vec![self.pki.ca().to_owned()],
+            identity: Some(tls::Identity {
+                cert: files.cert,
+                key: files.key,
+            }),
+            alpn: Vec::new(),
+        };
+        let url = format!("https://localhost:{}", self.edge().steering.unwrap().port());
+        steering::client::Client::new(&url, &tls, message::now().wall).unwrap()
     }
 
     /// Drains the edge and starts it again over the same folder.

@@ -19,7 +19,7 @@ use tests::{keys::Keys, pki::Pki};
 
 /// Keys whose comment is an example and not a default: they are off unless set, or follow from the
 /// machine's memory.
-const EXAMPLES: [&str; 16] = [
+const EXAMPLES: [&str; 25] = [
     "budget",
     "in_flight",
     "ram",
@@ -36,6 +36,15 @@ const EXAMPLES: [&str; 16] = [
     "host",
     "region",
     "urls",
+    "listen",
+    "certificate",
+    "key",
+    "client_ca",
+    "steering",
+    "readers",
+    "capacity",
+    "heartbeat_url",
+    "heartbeat_ca",
 ];
 
 fn shipped(name: &str) -> String {

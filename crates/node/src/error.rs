@@ -20,6 +20,9 @@ pub enum Error {
     /// The next hop's settings are unusable.
     #[error("upstream")]
     Upstream(#[from] upstream::Error),
+    /// The steering API did not start.
+    #[error("steering")]
+    Steering(#[from] steering::Error),
     /// Two metrics have one name.
     #[error("metrics")]
     Metrics(#[from] prometheus::Error),

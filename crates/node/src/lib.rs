@@ -5,6 +5,7 @@
 mod command;
 mod effective;
 mod embedded;
+mod engine;
 mod error;
 mod gauges;
 mod memory;
@@ -15,6 +16,7 @@ mod upstreams;
 pub use command::{NodeConfig, command};
 pub use effective::changed;
 pub use embedded::Embedded;
+pub use engine::Sites;
 pub use error::Error;
 pub use memory::{Part, Split};
 pub use node::{Base, Node, tell};

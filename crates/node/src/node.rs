@@ -9,7 +9,9 @@ use message::{Handler, Timestamp, Upstream};
 use store::Store;
 use tokio::{task::JoinHandle, time::timeout};
 
-use crate::{Error, Sections, gauges};
+use steering::Steering;
+
+use crate::{Error, Sections, Sites, engine::Rooms, gauges};
 
 /// The names of the sockets that systemd may open (`FileDescriptorName=`).
 const TCP_NAME: &str = "https-tcp";
@@ -37,7 +39,9 @@ pub struct Node {
     cache: Cache,
     store: Store,
     drain: Drain,
+    traffic: Arc<dyn Fn() -> (u64, u64) + Send + Sync>,
     server: JoinHandle<Result<Drained, downstream::Error>>,
+    steering: Option<Steering>,
 }
 
 impl Base {
@@ -59,12 +63,14 @@ impl Base {
         gauges::register_records(tls.record_layer(), &daemon.registry)?;
         daemon.lifecycle.starting("recovering the disks");
         let store = Store::open(sections.store.clone(), &daemon.registry).await?;
-        let cache = Cache::new(
+        let cache = Cache::open(
             sections.cache.clone(),
             store.clone(),
+            sections.store.state_dir.clone(),
             upstream,
             &daemon.registry,
-        )?;
+        );
+        let cache = cache.await?;
         gauges::register(sections.memory.clone(), &cache, &daemon.registry)?;
         Ok(Self {
             sections: sections.clone(),
@@ -109,6 +115,7 @@ impl Base {
         };
         let handler = Arc::new(daemon.access_log(gate));
         let server = Server::new(config, Arc::clone(&tls), handler, &daemon.registry)?;
+        let traffic = Arc::new(server.traffic());
         let drain = Drain::new(sections.common.drain_deadline);
         let workers = Workers::start(sections.common.workers)?;
         let server = server.run_in(workers.runtimes(), listeners, drain.clone());
@@ -120,7 +127,9 @@ impl Base {
             cache,
             store,
             drain,
+            traffic,
             server,
+            steering: None,
         })
     }
 }
@@ -131,11 +140,48 @@ impl Node {
         self.address
     }
 
+    /// Starts the steering API, if the config has one.
+    ///
+    /// # Errors
+    /// What keeps it from listening.
+    pub async fn steer(
+        &mut self,
+        sections: &Sections,
+        daemon: &Daemon,
+        sites: Arc<dyn Sites>,
+    ) -> Result<(), Error> {
+        let Some(settings) = sections.steering.clone() else {
+            return Ok(());
+        };
+        let traffic = Arc::clone(&self.traffic);
+        let rooms = Rooms {
+            cache: self.cache.clone(),
+            lifecycle: daemon.lifecycle.clone(),
+            drain: self.drain.clone(),
+            traffic: Box::new(move || traffic()),
+            memory_use: Box::new(self.cache.memory_use()),
+            sites,
+        };
+        let state = sections.store.state_dir.clone().unwrap_or_default();
+        let config = settings.config(sections.common.name.clone(), state.join("steering"));
+        let now = message::now();
+        self.steering = Some(Steering::start(config, Arc::new(rooms), &now).await?);
+        Ok(())
+    }
+
+    /// Where the steering API listens, if it does.
+    pub fn steering_address(&self) -> Option<SocketAddr> {
+        self.steering.as_ref().map(Steering::address)
+    }
+
     /// Reads certificates and keys again.
     ///
     /// # Errors
     /// What is wrong with the new ones; the old ones stay.
     pub fn reload(&self, now: &Timestamp) -> Result<(), Error> {
+        if let Some(steering) = &self.steering {
+            steering.reload(now)?;
+        }
         Ok(self.tls.reload(now.wall).map(|warnings| tell(&warnings))?)
     }
 
@@ -150,6 +196,10 @@ impl Node {
             Ok(Ok(Drained::Cut { tasks })) => tracing::warn!(tasks, "requests were cut"),
             Ok(Err(error)) => tracing::error!(%error, "the listeners failed"),
             Err(error) => tracing::error!(%error, "the listeners' task failed"),
+        }
+        // Until here it has told that the node leaves.
+        if let Some(steering) = self.steering {
+            steering.end().await;
         }
         let fills = self.cache.drained();
         if timeout(self.drain.grace(), fills).await.is_err() {

@@ -45,6 +45,8 @@ pub struct Sections {
     pub cache: cache::Config,
     /// `[memory]`: what each of them may take.
     pub memory: Split,
+    /// `[steering]`, if the node is steered.
+    pub steering: Option<steering::Settings>,
 }
 
 /// `[listen]`.
@@ -95,6 +97,7 @@ impl Sections {
             Some(read_limits(limits))
         });
         let store = top.section("cache", |section| Some(read_store(section, &mut wishes)));
+        let steering = steering::Settings::read(top);
         // Last, because its default depends on all others.
         let memory = top.section("memory", |section| read_memory(section, wishes));
         let (common, store, (limits, fills), memory) = (common?, store?, limits?, memory?);
@@ -122,6 +125,7 @@ impl Sections {
             cache,
             common,
             memory,
+            steering: steering?,
         })
     }
 }

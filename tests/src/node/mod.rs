@@ -57,6 +57,8 @@ pub struct Node {
     pub address: SocketAddr,
     /// Where metrics and health are.
     pub admin: SocketAddr,
+    /// Where the steering API is, if it has one and runs in this process.
+    pub steering: Option<SocketAddr>,
     life: Life,
 }
 
@@ -122,6 +124,7 @@ impl Home {
                 Ok(Node {
                     address,
                     admin,
+                    steering: edge.steering_address(),
                     life: Life::Edge(edge),
                 })
             }
@@ -134,6 +137,7 @@ impl Home {
                 Ok(Node {
                     address,
                     admin,
+                    steering: None,
                     life: Life::Shield(shield),
                 })
             }
@@ -151,6 +155,7 @@ impl Home {
         Node {
             address: child.address,
             admin: child.admin,
+            steering: None,
             life: Life::Child(Box::new(child)),
         }
     }

@@ -90,6 +90,20 @@ impl Settings {
         self
     }
 
+    /// Adds the steering API: `steering.test` may do everything, `monitor.test` may see.
+    #[must_use]
+    pub fn with_steering(mut self, pki: &Pki) -> Self {
+        let server = pki.server();
+        self.set("steering.listen", "127.0.0.1:0");
+        self.set("steering.certificate", path(&server.cert));
+        self.set("steering.key", path(&server.key));
+        self.set("steering.client_ca", path(pki.ca()));
+        self.set("steering.steering", vec!["steering.test"]);
+        self.set("steering.readers", vec!["monitor.test"]);
+        self.set("steering.cdn_id", "AS64500:1");
+        self
+    }
+
     /// The same with one key changed; see [`Self::set`].
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {

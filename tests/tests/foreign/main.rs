@@ -5,4 +5,5 @@
 
 mod browser;
 mod clients;
+mod steering;
 mod storage;

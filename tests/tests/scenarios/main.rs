@@ -20,4 +20,5 @@ mod ranges;
 mod recovery;
 mod serving;
 mod signed;
+mod steering;
 mod versions;
