@@ -1,6 +1,11 @@
 //! The model beside what it models: a real store on a real file, fed with the same trace and the same
 //! plans.
 
+#![expect(
+    clippy::expect_used,
+    reason = "the helpers of a test fail by panicking as well"
+)]
+
 use std::{
     collections::HashMap,
     sync::{
@@ -224,7 +229,6 @@ async fn compare(
     let (really, really_filled) = play(&mut store, &accesses, &plans).await;
     store.store.close().await;
     let (modelled, filled) = play(&mut Appliance::new(&sizes), &accesses, &plans).await;
-    println!("1/{part}: hits {modelled:.3} and {really:.3}, filled {filled} and {really_filled}");
     (modelled, really, filled, really_filled)
 }
 
