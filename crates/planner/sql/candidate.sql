@@ -49,8 +49,8 @@ UNION ALL
 SELECT
   s.cluster AS cluster, CAST(0 AS BIGINT) AS object, s.site AS site, s.path AS path, CAST(0 AS BIGINT) AS part, CAST(-1 AS BIGINT) AS bucket,
   CAST(0 AS BIGINT) AS pinned, CAST(0 AS BIGINT) AS fillable, s.size AS whole, s.size AS size,
-  CAST(FLOOR(CAST(s.plays AS DOUBLE) / CAST(c.weight AS DOUBLE)) AS BIGINT) AS score
+  CAST(FLOOR(CAST(s.plays AS DOUBLE) / CAST(GREATEST(CAST(1 AS BIGINT), c.weight) AS DOUBLE)) AS BIGINT) AS score
 FROM seen s
 JOIN cluster c ON c.cluster = s.cluster
 CROSS JOIN knob k
-WHERE s.asset = 0 AND c.weight > 0 AND CAST(FLOOR(CAST(s.plays AS DOUBLE) / CAST(c.weight AS DOUBLE)) AS BIGINT) >= k.seed_floor
+WHERE s.asset = 0 AND c.weight > 0 AND CAST(FLOOR(CAST(s.plays AS DOUBLE) / CAST(GREATEST(CAST(1 AS BIGINT), c.weight) AS DOUBLE)) AS BIGINT) >= k.seed_floor

@@ -9,10 +9,10 @@ FROM (
     h.cluster AS cluster, h.region AS region, f.asset AS asset, f.variant AS variant,
     CAST(FLOOR((CAST(COALESCE(l.rate, CAST(0 AS BIGINT)) AS DOUBLE) * CAST(h.weight AS DOUBLE)
       + CAST(f.rate AS DOUBLE) * CAST(h.of_region AS DOUBLE) / CAST(1048576 AS DOUBLE) * CAST(k.shrink AS DOUBLE))
-      / CAST(h.weight + k.shrink AS DOUBLE)) AS BIGINT) AS rate,
+      / CAST(GREATEST(CAST(1 AS BIGINT), h.weight + k.shrink) AS DOUBLE)) AS BIGINT) AS rate,
     CAST(FLOOR((CAST(COALESCE(l.head, CAST(0 AS BIGINT)) AS DOUBLE) * CAST(h.weight AS DOUBLE)
       + CAST(f.head AS DOUBLE) * CAST(h.of_region AS DOUBLE) / CAST(1048576 AS DOUBLE) * CAST(k.shrink AS DOUBLE))
-      / CAST(h.weight + k.shrink AS DOUBLE)) AS BIGINT) AS head
+      / CAST(GREATEST(CAST(1 AS BIGINT), h.weight + k.shrink) AS DOUBLE)) AS BIGINT) AS head
   FROM fleet f
   JOIN share h ON h.region = f.region
   LEFT JOIN local l ON l.cluster = h.cluster AND l.asset = f.asset AND l.variant = f.variant

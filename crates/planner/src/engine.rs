@@ -165,7 +165,7 @@ impl Pass<'_> {
             let folder = self.engine.rows_of(other.name);
             let rows = match (self.clusters, other.scope) {
                 (Some(_), Scope::Clusters) => folder.join(file_name(self.number)),
-                (Some(_), Scope::Fleet) | (None, _) => folder,
+                (Some(_), Scope::Fleet) | (None, Scope::Clusters | Scope::Fleet) => folder,
             };
             self.register(&session, other.name, &rows).await?;
         }

@@ -90,7 +90,7 @@ impl Fleet {
         } else {
             toml::from_str(&text).map_err(|error| error.to_string())
         };
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         raw.map_err(|problem| vec![problem])
             .and_then(|raw| Self::check(raw, folder))
             .map_err(|problems| Error::Fleet {

@@ -69,9 +69,9 @@ impl Knobs {
     }
 
     /// All of them as the row of the table `knob`.
-    pub(crate) fn columns(&self) -> Vec<(&'static str, i64)> {
+    pub(crate) fn columns(&self) -> [(&'static str, i64); 8] {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        vec![
+        [
             ("floor_tight", number(self.floor)),
             ("floor_roomy", number(self.floor_roomy)),
             ("seed_floor", number(self.seed_floor)),

@@ -20,6 +20,7 @@ mod prepare;
 mod quantity;
 mod reports;
 mod rows;
+mod sample;
 mod source;
 mod steps;
 mod tables;
@@ -35,6 +36,7 @@ pub use manifests::{Stamp, Summary, collect};
 pub use placement::order;
 pub use prepare::{Inputs, prepare};
 pub use rows::{Action, Row, digest, read_rows};
+pub use sample::Sample;
 
 /// Reads a number of bytes as `--memory` takes it: `4GiB`, `1500MB`.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {

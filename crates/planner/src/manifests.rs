@@ -78,7 +78,8 @@ pub async fn collect(
     let mut flush = |rows: &mut Vec<Row>, until: usize| -> Result<(), Error> {
         while next < until {
             let audience = &job.audiences[next];
-            let made = make(audience, std::mem::take(rows), stamp)?;
+            let made = make(audience, rows, stamp)?;
+            rows.clear();
             each(made.0, made.1)?;
             next += 1;
         }
@@ -105,8 +106,8 @@ pub async fn collect(
 }
 
 /// The manifest of a box and what it comes to.
-fn make(audience: &Audience, rows: Vec<Row>, stamp: &Stamp) -> Result<(Manifest, Summary), Error> {
-    let summary = summary(audience, &rows)?;
+fn make(audience: &Audience, rows: &[Row], stamp: &Stamp) -> Result<(Manifest, Summary), Error> {
+    let summary = summary(audience, rows)?;
     let head = Head {
         audience: Label::parse(&audience.name).map_err(|error| Error::Plan(error.to_string()))?,
         generation: stamp.generation,

@@ -85,13 +85,8 @@ impl Tables<'_> {
 
     fn knobs(&self) -> Result<(), Error> {
         let columns = self.inputs.fleet.knobs.columns();
-        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-        let mut rows = self.create("knob", &[], &names)?;
-        let mut values = [0; 8];
-        for (value, (_, knob)) in values.iter_mut().zip(&columns) {
-            *value = *knob;
-        }
-        rows.push([], values)?;
+        let mut rows = self.create("knob", &[], &columns.map(|(name, _)| name))?;
+        rows.push([], columns.map(|(_, value)| value))?;
         rows.finish()
     }
 
@@ -208,7 +203,7 @@ impl Tables<'_> {
                     &mut failed,
                 )
             })
-            .or_else(|error| Err(failed.take().unwrap_or(error)))?;
+            .map_err(|error| failed.take().unwrap_or(error))?;
         }
         rows.finish()
     }
@@ -219,7 +214,7 @@ impl Tables<'_> {
         source::read(&self.inputs.catalog, |entry: Entry| {
             objects.push(entry, &mut failed)
         })
-        .or_else(|error| Err(failed.take().unwrap_or(error)))?;
+        .map_err(|error| failed.take().unwrap_or(error))?;
         objects.rows.finish()
     }
 }

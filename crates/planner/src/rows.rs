@@ -12,8 +12,7 @@ use datafusion::{
     prelude::ParquetReadOptions,
 };
 use futures_util::StreamExt as _;
-use manifest::Digest;
-use ring::digest::{Context, SHA256};
+use manifest::{Digest, Digester};
 
 use crate::{
     Error, Job, Limits,
@@ -129,29 +128,24 @@ pub async fn digest(
     job: &Job,
     folder: &Path,
     limits: &Limits,
-) -> Result<String, Error> {
+) -> Result<Digest, Error> {
     let query = Query { work, job, limits };
-    let mut context = Context::new(&SHA256);
+    let mut digester = Digester::new();
     let take = |batch: &RecordBatch| {
         let columns = Columns::of(batch, CANON_NUMBERS)?;
         for row in 0..batch.num_rows() {
             for number in &columns.numbers {
-                context.update(&number.value(row).to_le_bytes());
+                digester.update(&number.value(row).to_le_bytes());
             }
             for text in &columns.texts {
-                context.update(&(text.value(row).len() as u64).to_le_bytes());
-                context.update(text.value(row).as_bytes());
+                digester.update(&(text.value(row).len() as u64).to_le_bytes());
+                digester.update(text.value(row).as_bytes());
             }
         }
         Ok(())
     };
     query.run(folder, CANON, take).await?;
-    let digest = context.finish();
-    Ok(digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(digester.finish())
 }
 
 /// What is pinned to each box.

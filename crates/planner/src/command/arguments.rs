@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, path::PathBuf, thread::available_parallelism};
 
-use planner::{Day, Fleet, Inputs, Limits};
+use planner::{Day, Fleet, Inputs, Limits, Stamp};
 
 use super::plan::Failed;
 
@@ -57,6 +57,42 @@ impl Engine {
             memory_bytes: self.memory,
             threads: self.threads.unwrap_or_else(cores).get(),
             spill_bytes: self.spill,
+        }
+    }
+}
+
+/// What manifests are made with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Manifests {
+    /// The planner's signing key, Ed25519.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// The folder for the manifests, one a box.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// The generation of the manifests, higher than that of each before. Default: the second since
+    /// the Unix epoch.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=manifest::GENERATION_MAX))]
+    generation: Option<u64>,
+    /// For how many days a box may take them.
+    #[arg(long, value_name = "DAYS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=35))]
+    expires: u64,
+    /// Let boxes drop much of what they hold: the second flag that they ask for.
+    #[arg(long)]
+    allow_mass_eviction: bool,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Manifests {
+    pub(crate) fn stamp(&self) -> Stamp {
+        let now_s = message::now().unix_s();
+        Stamp {
+            generation: self.generation.unwrap_or(now_s),
+            issued_s: now_s,
+            lifetime_s: self.expires * 24 * 3600,
+            allow_mass_eviction: self.allow_mass_eviction,
         }
     }
 }

@@ -13,8 +13,13 @@ use plan::Failed;
 
 const EXAMPLES: &str = "\
 Examples:
+  millpond-plan plan --fleet fleet.toml --catalog catalog.ndjson --reports /mnt/popularity \\
+      --key planner.key.json --work /var/tmp/plan --output manifests
+      a signed manifest for each box, for today's evening
   millpond-plan prepare --fleet fleet.toml --catalog catalog.parquet --reports /mnt/popularity --work /mnt/plan
-  millpond-plan solve --work /mnt/plan --memory 4GiB
+  spark-submit --master spark://host:7077 crates/planner/spark/plan.py --work /mnt/plan
+  millpond-plan write --work /mnt/plan --rows /mnt/plan/spark/plan --key planner.key.json --output manifests
+      the same with the SQL on a distributed engine
 
 Exit codes: 0 done, 1 failed (why is on standard error), 2 bad arguments.";
 
@@ -28,10 +33,16 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Prepare, solve and write: signed manifests from reports.
+    Plan(plan::Plan),
     /// Write the tables that the SQL reads, besides the reports.
     Prepare(plan::Prepare),
     /// Run the SQL over what was prepared.
     Solve(plan::Solve),
+    /// Write signed manifests from the rows of a plan, and say what they come to.
+    Write(plan::Write),
+    /// Make up a fleet with a catalogue and reports, to measure a plan.
+    Sample(plan::Make),
     /// Print the digest of the rows of a plan, by which the plans of two engines are compared.
     Digest(plan::Digest),
 }
@@ -53,8 +64,11 @@ pub(crate) fn run() -> ExitCode {
 
 async fn perform(action: &Action) -> Result<(), Failed> {
     match action {
+        Action::Plan(arguments) => arguments.run().await,
         Action::Prepare(arguments) => arguments.run(),
         Action::Solve(arguments) => arguments.run().await,
+        Action::Write(arguments) => arguments.run().await,
+        Action::Sample(arguments) => arguments.run(),
         Action::Digest(arguments) => arguments.run().await,
     }
 }

@@ -1,15 +1,16 @@
 //! What the commands do.
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use planner::{Job, Progress};
+use manifest::{Encoding, Manifest, Signed, SigningKey};
+use planner::{Day, Job, Limits, Progress, Sample, Summary};
 
 use super::{
-    arguments::{Engine, From},
-    output::{say, tell},
+    arguments::{Engine, From, Manifests},
+    output::{memory_peak, readable, say, tell},
 };
 
 /// Why a command failed.
@@ -17,8 +18,29 @@ use super::{
 pub(crate) enum Failed {
     #[error(transparent)]
     Plan(#[from] planner::Error),
+    #[error("{}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("the signing key")]
+    Key(#[from] signing::Error),
+    #[error("signing a manifest")]
+    Sign(#[from] manifest::CannotSign),
+    #[error("the summary")]
+    Summary(#[from] serde_json::Error),
     #[error("the runtime")]
     Runtime(#[source] io::Error),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    from: From,
+    #[command(flatten)]
+    engine: Engine,
+    #[command(flatten)]
+    manifests: Manifests,
+    /// A folder for tables and what is spilled; what was there of another plan goes.
+    #[arg(long, value_name = "FOLDER")]
+    work: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -40,6 +62,20 @@ pub(crate) struct Solve {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Write {
+    #[command(flatten)]
+    engine: Engine,
+    #[command(flatten)]
+    manifests: Manifests,
+    /// The folder that `prepare` wrote.
+    #[arg(long, value_name = "FOLDER")]
+    work: PathBuf,
+    /// The folder of the plan's rows. Default: where `solve` leaves them.
+    #[arg(long, value_name = "FOLDER")]
+    rows: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Digest {
     #[command(flatten)]
     engine: Engine,
@@ -49,6 +85,49 @@ pub(crate) struct Digest {
     /// The folder of the plan's rows. Default: where `solve` leaves them.
     #[arg(long, value_name = "FOLDER")]
     rows: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Make {
+    /// Rows of all reports.
+    #[arg(long, default_value_t = 50_000_000)]
+    rows: u64,
+    /// Titles, of 120 objects each.
+    #[arg(long, default_value_t = 20_000)]
+    titles: u64,
+    /// Boxes.
+    #[arg(long, default_value_t = 20)]
+    boxes: u64,
+    /// The day that is planned for.
+    #[arg(long, value_name = "DAY", default_value = "2026-11-21")]
+    day: Day,
+    /// The folder for all of it.
+    #[arg(long, value_name = "FOLDER")]
+    output: PathBuf,
+}
+
+impl Make {
+    pub(crate) fn run(&self) -> Result<(), Failed> {
+        let sample = Sample {
+            rows: self.rows,
+            titles: self.titles,
+            boxes: self.boxes,
+        };
+        Ok(sample.write(&self.output, self.day)?)
+    }
+}
+
+impl Plan {
+    pub(crate) async fn run(&self) -> Result<(), Failed> {
+        // A key that cannot be is found before the work and not after it.
+        let key = read_key(&self.manifests.key)?;
+        tell("prepare");
+        let job = planner::prepare(&self.from.inputs()?, &self.work)?;
+        let limits = self.engine.limits();
+        planner::solve(&self.work, &job, &limits, tell_progress).await?;
+        let rows = own_rows(&self.work);
+        write(&self.work, &job, &rows, &limits, (&self.manifests, &key)).await
+    }
 }
 
 impl Prepare {
@@ -61,8 +140,24 @@ impl Prepare {
 impl Solve {
     pub(crate) async fn run(&self) -> Result<(), Failed> {
         let job = Job::read(&self.work)?;
+        let begun = message::now().mono;
+        planner::solve(&self.work, &job, &self.engine.limits(), tell_progress).await?;
+        let seconds = begun.elapsed().as_secs();
+        let memory = memory_peak().map_or_else(String::new, |bytes| {
+            format!(", {} of memory at most", readable(bytes))
+        });
+        tell(format!("{seconds} s{memory}"));
+        Ok(())
+    }
+}
+
+impl Write {
+    pub(crate) async fn run(&self) -> Result<(), Failed> {
+        let key = read_key(&self.manifests.key)?;
+        let job = Job::read(&self.work)?;
+        let rows = self.rows.clone().unwrap_or_else(|| own_rows(&self.work));
         let limits = self.engine.limits();
-        Ok(planner::solve(&self.work, &job, &limits, tell_progress).await?)
+        write(&self.work, &job, &rows, &limits, (&self.manifests, &key)).await
     }
 }
 
@@ -71,7 +166,7 @@ impl Digest {
         let job = Job::read(&self.work)?;
         let rows = self.rows.clone().unwrap_or_else(|| own_rows(&self.work));
         let digest = planner::digest(&self.work, &job, &rows, &self.engine.limits()).await?;
-        say(digest);
+        say(digest.to_string());
         Ok(())
     }
 }
@@ -80,10 +175,99 @@ fn own_rows(work: &Path) -> PathBuf {
     work.join("steps").join("plan")
 }
 
+fn read_key(path: &Path) -> Result<SigningKey, Failed> {
+    let bytes = fs::read(path).map_err(of_file(path))?;
+    Ok(SigningKey::parse(&bytes)?)
+}
+
+fn of_file(path: &Path) -> impl Fn(io::Error) -> Failed {
+    move |source| Failed::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
 fn tell_progress(progress: Progress) {
     let Progress { step, pass, passes } = progress;
     match passes {
         1 => tell(step),
         _ => tell(format!("{step} {pass}/{passes}")),
     }
+}
+
+async fn write(
+    work: &Path,
+    job: &Job,
+    rows: &Path,
+    limits: &Limits,
+    (arguments, key): (&Manifests, &SigningKey),
+) -> Result<(), Failed> {
+    let output = &arguments.output;
+    fs::create_dir_all(output).map_err(of_file(output))?;
+    let mut summaries: Vec<Summary> = Vec::new();
+    let mut failed = None;
+    let stamp = arguments.stamp();
+    tell("manifests");
+    let collected = planner::collect(work, job, rows, (limits, &stamp), |manifest, summary| {
+        let path = output.join(format!("{}.manifest", summary.appliance));
+        summaries.push(summary);
+        seal(&manifest, key, &path).map_err(|error| {
+            failed = Some(error);
+            planner::Error::Plan("a manifest could not be written".to_owned())
+        })
+    });
+    if let Err(error) = collected.await {
+        return Err(failed.unwrap_or(Failed::Plan(error)));
+    }
+    report(&summaries, arguments.json)
+}
+
+/// Signs a manifest and writes it under its name when it is whole.
+fn seal(manifest: &Manifest, key: &SigningKey, path: &Path) -> Result<(), Failed> {
+    let payload = manifest.to_payload(Encoding::Zstd);
+    let mut signed = Signed::draft(&payload);
+    signed.sign(key)?;
+    let part = path.with_extension("part");
+    fs::write(&part, signed.to_bytes()).map_err(of_file(&part))?;
+    fs::rename(&part, path).map_err(of_file(path))
+}
+
+fn report(summaries: &[Summary], is_json: bool) -> Result<(), Failed> {
+    if is_json {
+        say(serde_json::to_string_pretty(summaries)?);
+        return Ok(());
+    }
+    say(format!(
+        "{:<20} {:>10} {:>10} {:>8} {:>9} {:>10} {:>10} {:>9} {:>10}",
+        "box",
+        "holds",
+        "capacity",
+        "objects",
+        "beginnings",
+        "fill",
+        "budget",
+        "seeds",
+        "serves/day"
+    ));
+    for summary in summaries {
+        say(format!(
+            "{:<20} {:>10} {:>10} {:>8} {:>9} {:>10} {:>10} {:>9} {:>10}",
+            summary.appliance,
+            readable(summary.bytes),
+            readable(summary.capacity),
+            summary.objects,
+            summary.beginnings,
+            readable(summary.fill_bytes),
+            readable(summary.budget),
+            summary.seeds,
+            readable(summary.served_bytes),
+        ));
+        if summary.fill_bytes_pinned > summary.budget {
+            let nights = summary.fill_bytes_pinned.div_ceil(summary.budget.max(1));
+            say(format!(
+                "  what is pinned takes {nights} nights of its budget, and nothing else is filled"
+            ));
+        }
+    }
+    Ok(())
 }

@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper fails its test by panicking")]
 
 mod by_hand;
+mod command;
 mod promises;
+mod spark;
 mod world;

@@ -1,0 +1,200 @@
+//! A made-up fleet with a catalogue, what its boxes hold and what was watched: to measure a plan, and
+//! to compare two engines on the same data.
+
+use std::{
+    fs::{self, File},
+    io::{BufWriter, Write as _},
+    path::Path,
+    sync::Arc,
+};
+
+use popularity::{FIRST_BYTES, Hour, PARTS, Row, write_report};
+
+use crate::{Day, Error, day::DAY_S, tables::Rows};
+
+/// Rungs of a title, and half minutes of a rung.
+const RUNGS: u64 = 6;
+const POSITIONS: u64 = 20;
+/// Days of reports, and hours of a day.
+const DAYS: u64 = 7;
+const HOURS: u64 = 24;
+/// Boxes of a cluster, and clusters of a region.
+const CLUSTER: u64 = 2;
+const REGION: u64 = 5;
+/// Rows that are made at a time.
+const ROWS: u64 = 8_192;
+
+/// How much to make up. The same numbers are the same files.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// Rows of all reports, of seven days.
+    pub rows: u64,
+    /// Titles; each has 120 objects.
+    pub titles: u64,
+    /// Boxes, two a cluster.
+    pub boxes: u64,
+}
+
+impl Sample {
+    /// Writes `fleet.toml`, `catalog.parquet`, `NAME.parquet` with what each box holds, and
+    /// `popularity/`, for plans for `day`.
+    pub fn write(&self, folder: &Path, day: Day) -> Result<(), Error> {
+        fs::create_dir_all(folder).map_err(Error::of_file(folder))?;
+        self.write_fleet(&folder.join("fleet.toml"))?;
+        self.write_catalog(&folder.join("catalog.parquet"))?;
+        for name in 0..self.boxes {
+            self.write_held(&folder.join(format!("box-{name}.parquet")), name)?;
+        }
+        for age in 1..=DAYS {
+            let of = day.before(i64::try_from(age).unwrap_or(i64::MAX));
+            for name in 0..self.boxes {
+                let node = folder.join(format!("popularity/day={of}/node=box-{name}"));
+                fs::create_dir_all(&node).map_err(Error::of_file(&node))?;
+                for hour in 0..HOURS {
+                    let path = node.join(format!("{hour:02}-0.parquet"));
+                    self.write_report(&path, of, (name, hour))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A tenth of the catalogue fits into a cluster; every third box weighs twice.
+    fn write_fleet(&self, path: &Path) -> Result<(), Error> {
+        let file = File::create(path).map_err(Error::of_file(path))?;
+        let mut file = BufWriter::new(file);
+        let capacity = self.objects() * 2_000_000 / 10 / CLUSTER;
+        for name in 0..self.boxes {
+            let (cluster, weight) = (name / CLUSTER, if name % 3 == 0 { 200 } else { 100 });
+            writeln!(
+                file,
+                "[[appliance]]\nname = 'box-{name}'\nregion = 'region-{}'\ncluster = 'cluster-{cluster}'\n\
+                 capacity = {capacity}\nweight = {weight}\ninventory = 'box-{name}.parquet'\n",
+                cluster / REGION
+            )
+            .map_err(Error::of_file(path))?;
+        }
+        file.flush().map_err(Error::of_file(path))
+    }
+
+    /// Every seventeenth title has no digests, every fiftieth is pinned with its lowest rung.
+    fn write_catalog(&self, path: &Path) -> Result<(), Error> {
+        let texts = ["site", "path", "digest", "asset", "variant"];
+        let mut rows = Rows::create(path, &texts, &["size", "position"])?;
+        for object in 0..self.objects() {
+            let (title, rung, position) = parts_of(object);
+            let digest = (title % 17 != 3).then(|| format!("sha256:{:064x}", object + 1));
+            let texts = [
+                Some("vod".to_owned()),
+                Some(path_of(object)),
+                digest,
+                Some(format!("title-{title}")),
+                Some(format!("rung-{rung}")),
+            ];
+            rows.push(texts, [signed(size_of(object)), signed(position)])?;
+        }
+        rows.finish()
+    }
+
+    /// A twentieth of the catalogue, more of it of what is watched.
+    fn write_held(&self, path: &Path, name: u64) -> Result<(), Error> {
+        let mut rows = Rows::create(path, &["site", "path"], &["bytes"])?;
+        for object in 0..self.objects() {
+            let (title, _, _) = parts_of(object);
+            let often = if title * 10 < self.titles { 4 } else { 40 };
+            if mix(object ^ mix(name)).is_multiple_of(often) {
+                rows.push(
+                    [Some("vod".to_owned()), Some(path_of(object))],
+                    [signed(size_of(object))],
+                )?;
+            }
+        }
+        rows.finish()
+    }
+
+    fn write_report(&self, path: &Path, day: Day, (name, hour): (u64, u64)) -> Result<(), Error> {
+        let file = File::create(path).map_err(Error::of_file(path))?;
+        let begin = Hour(day.begin_s() / (DAY_S / HOURS) + hour);
+        let rows = self.rows / (DAYS * HOURS * self.boxes.max(1));
+        let site: Arc<str> = "vod".into();
+        let of_file = mix(begin.0 ^ mix(name + 1));
+        let made = (0..rows.div_ceil(ROWS)).map(|part| {
+            let numbers = part * ROWS..rows.min((part + 1) * ROWS);
+            numbers
+                .map(|row| self.row(mix(of_file ^ row), begin, &site))
+                .collect()
+        });
+        let written = write_report(made, BufWriter::new(file));
+        written
+            .map(|_rows| ())
+            .map_err(|error| Error::Plan(error.to_string()))
+    }
+
+    /// Titles are watched by the cube of their place, so that a tenth has nearly half of all plays;
+    /// beginnings twice as often as ends, and one in a hundred is not in the catalogue.
+    fn row(&self, random: u64, hour: Hour, site: &Arc<str>) -> Row {
+        let place = random % 1_000_000;
+        let title = u128::from(self.titles) * u128::from(place).pow(3) / 1_000_000_000_000_000_000;
+        let further = mix(random);
+        let position = (further % POSITIONS).min(mix(further) % (2 * POSITIONS));
+        let rung = (further >> 32) % RUNGS;
+        let title = u64::try_from(title).unwrap_or(0);
+        let object = (title * RUNGS + rung) * POSITIONS + position;
+        let (size, plays) = (size_of(object), 5 + (further >> 40) % 20);
+        let is_stray = further.is_multiple_of(101);
+        let mut parts = [0; PARTS];
+        parts[0] = size.min(FIRST_BYTES) * plays;
+        Row {
+            site: Arc::clone(site),
+            path: if is_stray {
+                format!("/stray/{}", further % 1_000).into()
+            } else {
+                path_of(object).into()
+            },
+            hour,
+            size,
+            bytes_served: size * plays,
+            plays: plays * 1_000,
+            requests: plays,
+            first: plays,
+            sessions: plays,
+            parts,
+        }
+    }
+
+    fn objects(&self) -> u64 {
+        self.titles * RUNGS * POSITIONS
+    }
+}
+
+fn parts_of(object: u64) -> (u64, u64, u64) {
+    (
+        object / POSITIONS / RUNGS,
+        object / POSITIONS % RUNGS,
+        object % POSITIONS,
+    )
+}
+
+fn path_of(object: u64) -> String {
+    let (title, rung, position) = parts_of(object);
+    format!("/titles/{title:06}/rung-{rung}/{position:04}.m4s")
+}
+
+/// From 0.3 to 3.7 MB; of every fortieth title three times as much, which has a beginning and a rest.
+fn size_of(object: u64) -> u64 {
+    let (title, rung, _) = parts_of(object);
+    let long = if title % 40 == 0 { 3 } else { 1 };
+    (300_000 + rung * 500_000 + mix(object) % 900_000) * long
+}
+
+/// `splitmix64`'s last step.
+fn mix(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

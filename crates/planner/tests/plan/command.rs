@@ -1,0 +1,94 @@
+//! The whole way, by the command: from what is told and watched to manifests that a box accepts.
+
+use std::{fs, path::Path, process::Command};
+
+use manifest::{Keys, Limits, Pin, PlannerKey, Role, State, accept};
+use serde_json::{Value, json};
+use signing::{Algorithm, Label, SigningKey};
+use tempfile::TempDir;
+
+use crate::world::{DAY, World};
+
+fn plan(folder: &Path, further: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_millpond-plan"));
+    let file = |name: &str| folder.join(name).into_os_string();
+    command.args([
+        "plan",
+        "--day",
+        DAY,
+        "--generation",
+        "7",
+        "--memory",
+        "1GiB",
+    ]);
+    for (argument, name) in [
+        ("--fleet", "fleet.toml"),
+        ("--catalog", "catalog.ndjson"),
+        ("--reports", "popularity"),
+        ("--key", "planner.key"),
+        ("--work", "work"),
+        ("--output", "manifests"),
+    ] {
+        command.arg(argument).arg(file(name));
+    }
+    let output = command.args(further).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{errors}");
+    text
+}
+
+#[test]
+fn a_box_accepts_the_manifest_that_was_planned_for_it() {
+    let folder = TempDir::with_prefix("millpond-plan-").unwrap();
+    World::simple()
+        .appliance("a", "par", 1_000, 300)
+        .appliance("b", "lyo", 1_000, 300)
+        .object("/hot", 100)
+        .object_with("/pinned", 200, json!({"mandatory": true}))
+        .watched(1, "a", "/hot", 5)
+        .watched(1, "a", "/stray", 2)
+        .write(folder.path());
+    let kid = Label::parse("planner-1").unwrap();
+    let key = SigningKey::generate(Algorithm::Ed25519, kid).unwrap();
+    fs::write(folder.path().join("planner.key"), key.to_json()).unwrap();
+
+    let told = plan(folder.path(), &["--json"]);
+
+    let summaries: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(summaries[0]["appliance"], "a");
+    assert_eq!(summaries[0]["fill_bytes"], 300);
+    assert_eq!(summaries[1]["seeds"], 0);
+    let keys = [PlannerKey {
+        key: key.verify_key(),
+        roles: vec![Role::Plan],
+    }];
+    let keys = Keys::new(keys.into(), []).unwrap();
+    let file = fs::read(folder.path().join("manifests/a.manifest")).unwrap();
+    let state = State::new(Label::parse("a").unwrap());
+    let now_s = message::now().unix_s();
+    let accepted = accept(&state, &file, now_s, &keys, &Limits::default()).unwrap();
+    let plan = accepted.plan();
+    let paths: Vec<&str> = plan.iter().map(|object| object.path).collect();
+    assert_eq!(paths, ["/hot", "/pinned"]);
+    let pinned = plan.at(1).unwrap();
+    assert_eq!((pinned.pin, pinned.size), (Pin::WhilePlanned, 200));
+    assert_eq!(plan.at(0).unwrap().expected, 5_000);
+}
+
+#[test]
+fn people_are_told_what_a_plan_comes_to() {
+    let folder = TempDir::with_prefix("millpond-plan-").unwrap();
+    World::simple()
+        .appliance("a", "par", 1_000, 50)
+        .object_with("/pinned", 200, json!({"mandatory": true}))
+        .write(folder.path());
+    let kid = Label::parse("planner-1").unwrap();
+    let key = SigningKey::generate(Algorithm::Ed25519, kid).unwrap();
+    fs::write(folder.path().join("planner.key"), key.to_json()).unwrap();
+    let told = plan(folder.path(), &[]);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 3, "{told}");
+    assert!(lines[1].starts_with("a "), "{told}");
+    assert!(lines[2].contains("takes 4 nights"), "{told}");
+}
