@@ -2,15 +2,13 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use bytes::Bytes;
 use http::Request;
-use http_body_util::Empty;
 use hyper::body::Incoming;
 use message::Error;
 
 use crate::{
     pool::{Exclusive, Pool, Shared},
-    question::Form,
+    question::{Form, Sent},
 };
 
 /// One request's claim on a connection.
@@ -52,7 +50,7 @@ impl Lease {
     /// closes the connection.
     pub(crate) async fn send(
         &mut self,
-        request: Request<Empty<Bytes>>,
+        request: Request<Sent>,
     ) -> hyper::Result<http::Response<Incoming>> {
         match &mut self.link {
             Some(Link::Exclusive(connection)) => connection.sender.send_request(request).await,

@@ -43,6 +43,7 @@ mod s3_client;
 mod shields;
 mod wire;
 mod witness;
+mod writer;
 
 pub use breaker::{Breaker, BreakerLimits, Outcome, Position};
 pub use budget::{Budget, backoff};
@@ -54,6 +55,7 @@ pub use object_storage::{ObjectStorage, ObjectStorageConfig, Store};
 pub use ring::Ring;
 pub use s3::{Credentials, S3};
 pub use shields::{Shield, Shields, ShieldsConfig};
+pub use writer::Writer;
 
 /// Why an upstream cannot be built from its configuration.
 #[derive(Debug, thiserror::Error)]

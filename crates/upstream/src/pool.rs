@@ -12,8 +12,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http_body_util::Empty;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use message::{Error, Kind};
@@ -29,6 +27,7 @@ use crate::{
     dial::{Dialer, Wire},
     fault::{self, Phase},
     lease::{Lease, Link},
+    question::Sent,
     witness::Witness,
 };
 
@@ -87,7 +86,7 @@ type Dialed = Result<Arc<Shared>, Error>;
 
 /// An HTTP/2 connection.
 pub(crate) struct Shared {
-    pub(crate) sender: http2::SendRequest<Empty<Bytes>>,
+    pub(crate) sender: http2::SendRequest<Sent>,
     pub(crate) driver: Driver,
     pub(crate) streams: AtomicUsize,
     pub(crate) retired: AtomicBool,
@@ -106,7 +105,7 @@ struct Idle {
 }
 
 pub(crate) struct Exclusive {
-    pub(crate) sender: http1::SendRequest<Empty<Bytes>>,
+    pub(crate) sender: http1::SendRequest<Sent>,
     pub(crate) driver: Driver,
 }
 

@@ -6,7 +6,7 @@ use http::{
     header::{HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE},
     uri::{Authority, PathAndQuery, Scheme},
 };
-use http_body_util::Empty;
+use http_body_util::Full;
 use message::{ByteRange, Condition, Error, Fetch};
 
 /// What an answer must be held against.
@@ -24,6 +24,9 @@ impl From<&Fetch> for Asked {
         }
     }
 }
+
+/// The body of a request. Of a read it is empty; what is written is whole before it is sent.
+pub(crate) type Sent = Full<Bytes>;
 
 /// How a connection frames requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +56,7 @@ impl Target {
         path: &str,
         asked: &Asked,
         form: Form,
-    ) -> Result<Request<Empty<Bytes>>, Error> {
+    ) -> Result<Request<Sent>, Error> {
         let wrong = |what: &str, value: &str| {
             Error::request(
                 StatusCode::BAD_REQUEST,
@@ -61,7 +64,7 @@ impl Target {
             )
         };
         let path = PathAndQuery::try_from(path).map_err(|_invalid| wrong("path", path))?;
-        let mut request = Request::new(Empty::new());
+        let mut request = Request::new(Sent::default());
         *request.method_mut() = Method::GET;
         let headers = request.headers_mut();
         if form == Form::Origin {

@@ -20,7 +20,7 @@ use crate::{
     http_origin::BaseUrl,
     object_storage::key,
     question::Asked,
-    s3_client::{S3Client, Seen, Slip, element},
+    s3_client::{May, S3Client, Seen, Slip, element},
 };
 
 /// A bucket.
@@ -84,7 +84,22 @@ impl S3 {
         }
     }
 
-    fn store(&self, client: S3Client) -> Result<AmazonS3, crate::Error> {
+    pub(crate) fn client(&self, may: May, limits: &Limits) -> Result<S3Client, crate::Error> {
+        let endpoint = self.endpoint()?;
+        Ok(S3Client {
+            name: format!("{}/{}", endpoint.authority, self.bucket).into(),
+            pool: Arc::new(endpoint.pool(self.tls.as_ref(), limits)?),
+            endpoint,
+            head_timeout: limits.head_timeout,
+            may,
+        })
+    }
+
+    pub(crate) fn prefix(&self) -> &str {
+        self.prefix.trim_matches('/')
+    }
+
+    pub(crate) fn store(&self, client: S3Client) -> Result<AmazonS3, crate::Error> {
         let mut builder = AmazonS3Builder::new()
             .with_endpoint(client.endpoint.to_string())
             .with_bucket_name(&self.bucket)
@@ -122,18 +137,11 @@ pub(crate) struct S3Hop {
 
 impl S3Hop {
     pub(crate) fn new(config: &S3, limits: &Limits) -> Result<Self, crate::Error> {
-        let endpoint = config.endpoint()?;
-        let name: Arc<str> = format!("{}/{}", endpoint.authority, config.bucket).into();
-        let client = S3Client {
-            name: Arc::clone(&name),
-            pool: Arc::new(endpoint.pool(config.tls.as_ref(), limits)?),
-            endpoint,
-            head_timeout: limits.head_timeout,
-        };
-        let prefix = config.prefix.trim_matches('/').to_owned();
+        let client = config.client(May::Read, limits)?;
+        let name = Arc::clone(&client.name);
         Ok(Self {
             store: config.store(client)?,
-            prefix,
+            prefix: config.prefix().to_owned(),
             name,
         })
     }

@@ -8,7 +8,7 @@ use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header, response::Parts};
-use http_body_util::{Empty, StreamBody};
+use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use message::{Error, Kind};
 use object_store::{
@@ -26,7 +26,7 @@ use crate::{
     hop::{Failure, Stage},
     http_origin::BaseUrl,
     pool::Pool,
-    question::{Asked, Form},
+    question::{Asked, Form, Sent},
     wire::{Exchange, WireBody},
 };
 
@@ -60,6 +60,15 @@ pub(crate) struct S3Client {
     pub(crate) endpoint: BaseUrl,
     pub(crate) pool: Arc<Pool>,
     pub(crate) head_timeout: Duration,
+    pub(crate) may: May,
+}
+
+/// What a client is there for: the one that reads for viewers can never write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum May {
+    Read,
+    /// Put whole objects.
+    Put,
 }
 
 impl fmt::Debug for S3Client {
@@ -109,7 +118,11 @@ impl S3Client {
             whom: &self.name,
             patience: self.head_timeout,
         };
-        let write = |form| self.request(request, form);
+        let content = match self.may {
+            May::Read => Bytes::new(),
+            May::Put => content(request).await?,
+        };
+        let write = |form| self.request(request, &content, form);
         let (head, body) = exchange.run(&write).await?;
         let is_head = request.method() == Method::HEAD;
         let Some(slip) = slip.filter(|_slip| !is_head) else {
@@ -148,22 +161,33 @@ impl S3Client {
         Ok(HttpResponse::from_parts(head, text.into()))
     }
 
-    /// The signed request as it goes on the wire. Only reads of our endpoint are sent.
-    fn request(&self, signed: &HttpRequest, form: Form) -> Result<Request<Empty<Bytes>>, Error> {
+    /// The signed request as it goes on the wire. Only reads of our endpoint are sent, or only puts.
+    fn request(
+        &self,
+        signed: &HttpRequest,
+        content: &Bytes,
+        form: Form,
+    ) -> Result<Request<Sent>, Error> {
         let refused = |what: &str| {
             Error::new(
                 Kind::ProxyInternalError,
                 format!("the s3 client wanted {what}"),
             )
         };
-        let is_read = signed.method() == Method::GET || signed.method() == Method::HEAD;
-        if !is_read || !signed.body().is_empty() {
-            return Err(refused("to write"));
+        let is_allowed = match self.may {
+            May::Read => {
+                let is_read = signed.method() == Method::GET || signed.method() == Method::HEAD;
+                is_read && signed.body().content_length() == 0
+            }
+            May::Put => signed.method() == Method::PUT,
+        };
+        if !is_allowed {
+            return Err(refused("what it is not there for"));
         }
         if signed.uri().authority() != Some(&self.endpoint.authority) {
             return Err(refused("another endpoint"));
         }
-        let mut request = Request::new(Empty::new());
+        let mut request = Request::new(Sent::new(content.clone()));
         *request.method_mut() = signed.method().clone();
         *request.headers_mut() = signed.headers().clone();
         let path = signed.uri().path_and_query().cloned();
@@ -198,6 +222,16 @@ impl S3Client {
         .await;
         read.freeze()
     }
+}
+
+/// What is to be written: whole, so that it can be sent once more.
+async fn content(request: &HttpRequest) -> Result<Bytes, Failure> {
+    let content = request.body().clone().collect().await;
+    let content = content.map_err(|error| {
+        let error = Error::new(Kind::ProxyInternalError, error.to_string());
+        Failure::new(Stage::Unsendable, error)
+    })?;
+    Ok(content.to_bytes())
 }
 
 fn pass(head: Parts, body: WireBody) -> HttpResponse {

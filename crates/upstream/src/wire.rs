@@ -14,7 +14,6 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http::{Request, response::Parts};
 use http_body::Body as _;
-use http_body_util::Empty;
 use hyper::body::Incoming;
 use message::{Error, Fetch, Kind};
 use tokio::{sync::Notify, time::timeout};
@@ -25,7 +24,7 @@ use crate::{
     hop::{Answer, Failure, Hop, Stage},
     lease::Lease,
     pool::Pool,
-    question::{Asked, Form, Target},
+    question::{Asked, Form, Sent, Target},
 };
 
 /// Interim responses (1xx) that a hop may send before its answer.
@@ -135,7 +134,7 @@ pub(crate) struct Exchange<'a> {
 }
 
 /// Writes the request in the form that the connection needs.
-pub(crate) type Write<'a> = dyn Fn(Form) -> Result<Request<Empty<Bytes>>, Error> + Send + Sync + 'a;
+pub(crate) type Write<'a> = dyn Fn(Form) -> Result<Request<Sent>, Error> + Send + Sync + 'a;
 
 impl Exchange<'_> {
     /// Sends on a connection, and once more if the hop never saw the request: that it closed an
@@ -275,7 +274,7 @@ impl Loss {
 struct Flood;
 
 impl Flood {
-    fn watch(request: &mut Request<Empty<Bytes>>) -> Arc<Notify> {
+    fn watch(request: &mut Request<Sent>) -> Arc<Notify> {
         let (notify, count) = (Arc::new(Notify::new()), AtomicU32::new(0));
         let tell = Arc::clone(&notify);
         hyper::ext::on_informational(request, move |_interim| {
