@@ -9,10 +9,12 @@ use store::{Key, Reservation};
 
 use crate::{
     Inner, Viewer,
+    audience::Served,
     fill::{Claim, Leg, Run},
     filling::{Failure, Filling, Follower},
     flights::{Joined, Lease},
     head::Head,
+    id::ObjectId,
     metrics::Source,
     place::Place,
 };
@@ -51,16 +53,38 @@ pub(crate) enum FirstByte {
 pub(crate) struct Delivery {
     inner: Arc<Inner>,
     viewer: Viewer,
+    id: ObjectId,
     head: Arc<Head>,
     at: Timestamp,
     wanted: Range<u64>,
+    /// The first byte that was wanted.
+    first: u64,
     current: Option<(Follower, u64)>,
+}
+
+impl Drop for Delivery {
+    /// Tells what was handed over, however it ended.
+    fn drop(&mut self) {
+        let Some(audience) = self.inner.audience.get() else {
+            return;
+        };
+        if self.first < self.wanted.start {
+            audience.served(&Served {
+                object: &self.id.0,
+                name: &self.head.name,
+                size: self.head.geometry.total_bytes(),
+                range: self.first..self.wanted.start,
+                viewer: self.viewer,
+                at: self.at,
+            });
+        }
+    }
 }
 
 impl Delivery {
     pub(crate) fn new(
         inner: Arc<Inner>,
-        viewer: Viewer,
+        (viewer, id): (Viewer, ObjectId),
         head: Arc<Head>,
         at: Timestamp,
         wanted: Range<u64>,
@@ -68,8 +92,10 @@ impl Delivery {
         Self {
             inner,
             viewer,
+            id,
             head,
             at,
+            first: wanted.start,
             wanted,
             current: None,
         }

@@ -9,6 +9,7 @@
 
 mod answer;
 mod ask;
+mod audience;
 mod config;
 mod deliver;
 mod fill;
@@ -30,12 +31,16 @@ mod purges;
 mod reply;
 mod viewer;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use message::{ObjectName, Upstream};
 use store::{Key, Memory, Store};
 use tokio_util::task::TaskTracker;
 
+pub use audience::{Audience, Served};
 pub use config::{Config, SiteRules};
 pub use geometry::{SLICE_BYTES, WHOLE_BYTES_MAX};
 pub use id::ObjectId;
@@ -86,6 +91,7 @@ struct Inner {
     purges: Purges,
     unique: Unique,
     viewers: Viewers,
+    audience: OnceLock<Arc<dyn Audience>>,
     tasks: TaskTracker,
     metrics: Metrics,
 }
@@ -143,6 +149,7 @@ impl Cache {
             purges,
             unique: Unique::default(),
             viewers: Viewers::default(),
+            audience: OnceLock::new(),
             tasks: TaskTracker::new(),
             metrics,
             config,
@@ -150,6 +157,12 @@ impl Cache {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Tells `audience` what viewers were served from now on. The first one told stays.
+    pub fn tell(&self, audience: Arc<dyn Audience>) {
+        // One that comes second is not told.
+        let _second = self.inner.audience.set(audience);
     }
 
     /// Purges one object: durable before it returns. What comes after is filled anew, or confirmed

@@ -128,7 +128,8 @@ impl Visit<'_> {
             (Body::empty(), None)
         } else {
             let inner = Arc::clone(self.inner);
-            let delivery = Delivery::new(inner, self.viewer, head, self.request.at, wanted);
+            let delivery =
+                Delivery::new(inner, (self.viewer, self.id), head, self.request.at, wanted);
             let (body, first_byte) = delivery.start().await?;
             (body, Some(first_byte))
         };

@@ -5,12 +5,13 @@ use std::hash::{BuildHasher, RandomState};
 use message::Request;
 
 /// A viewer, for as long as this process lives. The number is a salted hash that is kept nowhere
-/// but in small tables of the store: it leads back to nobody.
+/// but in small tables in memory: it leads back to nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Viewer(u64);
 
 impl Viewer {
-    pub(crate) const fn number(self) -> u64 {
+    /// The number.
+    pub const fn number(self) -> u64 {
         self.0
     }
 }
