@@ -61,6 +61,16 @@ impl Front {
         }
     }
 
+    /// All cells, block by block.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = f32> {
+        self.blocks.iter().flat_map(|block| block.0)
+    }
+
+    /// The same, to be set.
+    pub(crate) fn cells_mut(&mut self) -> impl Iterator<Item = &mut f32> {
+        self.blocks.iter_mut().flat_map(|block| &mut block.0)
+    }
+
     fn estimate(&mut self, hash: u64) -> f32 {
         let block = self.block(hash);
         chosen(hash)

@@ -2,7 +2,7 @@
 //!
 //! An edge [counts](Popularity::count) each answer. [`Popularity::top`] names what is asked for most,
 //! [`Popularity::end_hour`] tells what was served in an hour, and [`write_report`] makes a Parquet file
-//! of it that a planner reads. The layout of reports is told in this room's `README.md`.
+//! of it that a planner reads. A [`Keeper`] does that every hour, and keeps the sketch across restarts. The layout of reports is told in this room's `README.md`.
 //!
 //! # What it promises
 //! In a fixed memory, whatever was asked for in whatever order, with p the true plays of an object
@@ -12,22 +12,28 @@
 //! - any other: `p <= others_at_most`.
 //!
 //! # What it does not do
-//! It reads no clock, knows no client, and names nothing that too few viewers asked for.
+//! It reads no clock but the one that a keeper is given, knows no client, and names nothing that too few viewers asked for.
 
 mod decay;
 mod demand;
 mod front;
 mod hash;
+mod keeper;
+mod metrics;
 mod popularity;
 mod report;
 mod row;
 mod sessions;
 mod shard;
+mod spool;
+mod state;
 mod tally;
 
 pub use decay::{HALF_LIFE, Hour};
 pub use demand::Demand;
+pub use keeper::{Clock, Keeper, Keeping, Shelf};
 pub use popularity::{Config, Popular, Popularity, Top};
 pub use report::{Error, SCHEMA, SCHEMA_VERSION, write_report};
 pub use row::Row;
+pub use state::StateError;
 pub use tally::{FIRST_BYTES, PARTS};

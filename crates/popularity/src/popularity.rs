@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     Demand, HALF_LIFE, Hour, Row,
@@ -91,7 +91,7 @@ pub struct Top {
 /// threads; a count takes one lock of 128.
 pub struct Popularity {
     config: Config,
-    secret: Secret,
+    pub(crate) secret: Secret,
     shards: Box<[Padded]>,
 }
 
@@ -198,6 +198,10 @@ impl Popularity {
         rows
     }
 
+    pub(crate) fn shard(&self, index: usize) -> MutexGuard<'_, Shard> {
+        self.shards[index].0.lock()
+    }
+
     /// What it takes, at most.
     pub fn memory_bytes(&self) -> u64 {
         self.config.memory_bytes
@@ -216,7 +220,7 @@ fn keep_most(objects: &mut Vec<Popular>, count: usize) {
     }
 }
 
-fn shape(memory_bytes: u64) -> Shape {
+pub(crate) fn shape(memory_bytes: u64) -> Shape {
     let bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX) / SHARDS;
     let sites = (bytes / SITES_SHARE / size_of::<Site>()).min(SITES_MAX);
     let front = bytes / FRONT_SHARE;

@@ -41,12 +41,18 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// Rows of a group, at most, so that a writer holds a few MiB.
 const GROUP_ROWS: usize = 1 << 14;
 
-/// Why there is no report.
+/// Why there is no report, or no keeper of them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file could not be written.
+    /// The format refused it.
     #[error("writing a report")]
     Parquet(#[from] ParquetError),
+    /// A file or a folder could not be written.
+    #[error("the folder of popularity")]
+    Io(#[from] std::io::Error),
+    /// Two metrics have one name.
+    #[error("metrics")]
+    Metrics(#[from] prometheus::Error),
 }
 
 /// Writes rows as a Parquet file, and tells how many they were.

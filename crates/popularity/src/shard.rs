@@ -68,6 +68,8 @@ pub(crate) struct Site {
 
 /// A named object, to look at.
 pub(crate) struct Named<'s> {
+    pub(crate) slot: u32,
+    pub(crate) tag: u64,
     pub(crate) site: &'s Arc<str>,
     pub(crate) path: &'s Arc<str>,
     pub(crate) plays: f64,
@@ -183,18 +185,59 @@ impl Shard {
 
     /// The named objects.
     pub(crate) fn named(&self) -> impl Iterator<Item = Named<'_>> {
-        let slots = self.sets.iter().zip(self.entries.chunks(WAYS));
-        let slots = slots.flat_map(|(set, entries)| set.plays.into_iter().zip(entries));
-        slots.filter_map(|(plays, entry)| {
+        let counts = self.sets.iter();
+        let counts = counts.flat_map(|set| set.tags.into_iter().zip(set.plays));
+        let slots = (0..).zip(counts).zip(&self.entries);
+        slots.filter_map(|((slot, (tag, plays)), entry)| {
             let site = &self.sites.get(usize::from(entry.site))?.name;
             let path = entry.path.as_ref()?;
             Some(Named {
+                slot,
+                tag,
                 site,
                 path,
                 plays,
                 entry,
             })
         })
+    }
+
+    /// Puts an object back that [`Self::named`] told. `false` if it never can have.
+    pub(crate) fn put_back(&mut self, slot: u32, tag: u64, plays: f64, entry: Entry) -> bool {
+        let slot = usize::try_from(slot).unwrap_or(usize::MAX);
+        let is_legal = usize::from(entry.site) < self.sites.len() && tag != 0;
+        let Some(place) = self.entries.get_mut(slot).filter(|_| is_legal) else {
+            return false;
+        };
+        *place = entry;
+        self.sets[slot / WAYS].tags[slot % WAYS] = tag;
+        self.sets[slot / WAYS].plays[slot % WAYS] = plays;
+        true
+    }
+
+    pub(crate) fn site_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.sites.iter().map(|site| &site.name)
+    }
+
+    /// Gives a site its place; `false` if there are too many.
+    pub(crate) fn know_site(&mut self, name: &Arc<str>) -> bool {
+        self.site(name).is_some()
+    }
+
+    pub(crate) fn floors(&self) -> &[f64] {
+        &self.floors
+    }
+
+    pub(crate) fn floors_mut(&mut self) -> &mut [f64] {
+        &mut self.floors
+    }
+
+    pub(crate) fn front(&self) -> &Front {
+        &self.front
+    }
+
+    pub(crate) fn front_mut(&mut self) -> &mut Front {
+        &mut self.front
     }
 
     /// No object that is not named was asked for more, decayed.
