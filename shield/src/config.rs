@@ -4,10 +4,10 @@ use std::{path::Path, path::PathBuf, sync::Arc};
 
 use cache::SiteRules;
 use daemon::{
-    config::{Loaded, Report, Secret, Section},
+    config::{Loaded, Report, Section},
     process::{BoxError, Daemon},
 };
-use node::{Clients, NodeConfig, Sections};
+use node::{Bucket, Clients, NodeConfig, Sections};
 use upstream::Limits;
 
 use crate::App;
@@ -43,21 +43,6 @@ pub(crate) enum Origin {
         host: Option<String>,
         ca: Option<PathBuf>,
     },
-}
-
-/// A bucket.
-#[derive(Debug, Clone)]
-pub(crate) struct Bucket {
-    pub(crate) endpoint: Option<String>,
-    pub(crate) name: String,
-    pub(crate) region: String,
-    pub(crate) access_key: Option<Secret>,
-    pub(crate) secret_key: Option<Secret>,
-    pub(crate) session_token: Option<Secret>,
-    pub(crate) prefix: String,
-    pub(crate) virtual_hosted: bool,
-    pub(crate) allow_http: bool,
-    pub(crate) ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +134,7 @@ fn read_origin(section: &mut Section) -> Option<(Origin, Limits)> {
             let root = section.path("path").required();
             Origin::Directory { root: root? }
         }
-        Kind::S3 => Origin::S3(read_bucket(section)?),
+        Kind::S3 => Origin::S3(Bucket::read(section)?),
         Kind::Http => {
             let urls = section.list("urls", 1..=16).required();
             let host = section.text("host").optional();
@@ -162,39 +147,4 @@ fn read_origin(section: &mut Section) -> Option<(Origin, Limits)> {
         }
     };
     Some((origin, limits))
-}
-
-fn read_bucket(section: &mut Section) -> Option<Bucket> {
-    let endpoint = section.text("endpoint").optional();
-    let bucket = section.text("bucket").required();
-    let region = section.text("region").or("us-east-1".to_owned());
-    let access_key = section.secret("access_key_file", "access_key").optional();
-    let secret_key = section.secret("secret_key_file", "secret_key").optional();
-    let session_token = section
-        .secret("session_token_file", "session_token")
-        .optional();
-    let prefix = section.text("prefix").or(String::new());
-    let virtual_hosted = section.flag("virtual_hosted").or(false);
-    let allow_http = section.flag("allow_http").or(false);
-    let ca = section.file("ca").optional();
-    if access_key.is_some() != secret_key.is_some() {
-        let hint = "give both to sign requests, or neither for a public bucket";
-        section.problem(
-            "access_key_file",
-            "needs secret_key_file, and the reverse",
-            Some(hint),
-        );
-    }
-    Some(Bucket {
-        endpoint,
-        name: bucket?,
-        region,
-        access_key,
-        secret_key,
-        session_token,
-        prefix,
-        virtual_hosted,
-        allow_http,
-        ca,
-    })
 }
