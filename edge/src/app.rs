@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use cache::Cache;
 use daemon::{
     access::RequestMetrics,
     process::{self, BoxError, Daemon},
@@ -11,7 +12,7 @@ use node::{Base, Embedded, Node, Sites};
 use prometheus::Registry;
 use upstream::{Metrics, ShieldsConfig};
 
-use crate::{config::Config, gate::Gate};
+use crate::{config::Config, gate::Gate, popularity::Counting};
 
 /// An edge: listeners, access log, gate, cache, store, shields.
 pub struct App {
@@ -21,6 +22,7 @@ pub struct App {
     gate: Arc<Gate>,
     requests: RequestMetrics,
     node: Node,
+    counting: Option<Counting>,
 }
 
 /// An edge inside another process.
@@ -34,6 +36,7 @@ impl App {
         let now = message::now();
         let upstream = shields(&config, &daemon.registry, &now)?;
         let base = Base::open(&config.sections, &mut daemon, upstream, &now).await?;
+        let counting = counting(&config, base.cache(), &daemon, &now).await?;
         let gate = Arc::new(Gate::new(&config, base.cache().clone()));
         know_sites(&daemon.requests, &config);
         let mut node = base.serve(&daemon, Arc::clone(&gate) as Arc<dyn Handler>)?;
@@ -45,7 +48,16 @@ impl App {
             gate,
             requests: daemon.requests,
             node,
+            counting,
         })
+    }
+
+    /// Stops serving, then tells a last time what was served.
+    async fn end(self) {
+        self.node.drain().await;
+        if let Some(counting) = self.counting {
+            counting.end().await;
+        }
     }
 
     /// Reads the config again: sites, keys and certificates are taken over, whole or not at all.
@@ -67,7 +79,7 @@ impl process::Node for App {
     }
 
     async fn drain(self, _deadline: Duration) {
-        self.node.drain().await;
+        self.end().await;
     }
 }
 
@@ -115,12 +127,27 @@ impl Edge {
     /// Stops accepting, lets what is in flight finish within the deadline, and ends.
     pub async fn drain(self) {
         let Self { app, embedded } = self;
-        embedded.end(app.node.drain()).await;
+        embedded.end(app.end()).await;
     }
 }
 
 fn know_sites(requests: &RequestMetrics, config: &Config) {
     requests.know_sites(config.sites.iter().map(|site| site.name.to_arc()));
+}
+
+async fn counting(
+    config: &Config,
+    cache: &Cache,
+    daemon: &Daemon,
+    now: &Timestamp,
+) -> Result<Option<Counting>, node::Error> {
+    let sections = &config.sections;
+    match &sections.popularity {
+        Some(section) => Counting::start(section, sections, cache, daemon, now)
+            .await
+            .map(Some),
+        None => Ok(None),
+    }
 }
 
 fn shields(

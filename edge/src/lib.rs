@@ -5,6 +5,7 @@
 mod app;
 mod config;
 mod gate;
+mod popularity;
 mod timing;
 
 use std::{ffi::OsString, process::ExitCode};

@@ -19,8 +19,9 @@ use tests::{keys::Keys, pki::Pki};
 
 /// Keys whose comment is an example and not a default: they are off unless set, or follow from the
 /// machine's memory.
-const EXAMPLES: [&str; 25] = [
+const EXAMPLES: [&str; 26] = [
     "budget",
+    "memory",
     "in_flight",
     "ram",
     "heads",

@@ -29,4 +29,7 @@ pub enum Error {
     /// A thread that serves connections did not start.
     #[error("workers")]
     Workers(#[from] std::io::Error),
+    /// The popularity of objects cannot be kept.
+    #[error("popularity")]
+    Popularity(#[from] popularity::Error),
 }

@@ -2,6 +2,7 @@
 //!
 //! The two nodes differ in their gate and their upstream; everything else is here, once.
 
+mod bucket;
 mod command;
 mod effective;
 mod embedded;
@@ -10,9 +11,11 @@ mod error;
 mod gauges;
 mod memory;
 mod node;
+mod popularity;
 mod sections;
 mod upstreams;
 
+pub use bucket::{Bucket, client_tls};
 pub use command::{NodeConfig, command};
 pub use effective::changed;
 pub use embedded::Embedded;
@@ -20,5 +23,6 @@ pub use engine::Sites;
 pub use error::Error;
 pub use memory::{Part, Split};
 pub use node::{Base, Node, tell};
+pub use popularity::{PopularitySection, Reports};
 pub use sections::{Clients, Listen, Sections, read_ttl};
 pub use upstreams::read_upstream_limits;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! budget = process + disk buffers + index + heads + connections + ciphertext
-//!        + write queues + in flight + RAM tier
+//!        + write queues + in flight + popularity + RAM tier
 //! ```
 //!
 //! The RAM tier has what the others leave. Each part can be set where it belongs; what is not set
@@ -55,6 +55,9 @@ pub(crate) struct Wishes {
     pub(crate) disks: Vec<u64>,
     /// The record layer is ours, with its pool of ciphertext.
     pub(crate) own_records: bool,
+    /// The popularity of objects is counted.
+    pub(crate) counts: bool,
+    pub(crate) popularity: Option<u64>,
     /// What the process may have open.
     pub(crate) open_files: Option<u64>,
 }
@@ -87,6 +90,7 @@ pub struct Split {
     pub(crate) ciphertext_bytes: u64,
     pub(crate) connections: u64,
     pub(crate) index_records: u64,
+    pub(crate) popularity_bytes: u64,
 }
 
 /// Splits a budget.
@@ -103,6 +107,7 @@ pub(crate) fn split(budget: u64, wishes: &Wishes) -> Result<Split, String> {
     let ciphertext = (budget / 16).min(256 * MIB);
     let write_queue = (budget / 32 / disks.max(1)).clamp(MIB, 64 * MIB);
     let in_flight = (budget / 8).max(16 * MIB);
+    let popularity = (budget / 32).clamp(2 * MIB, 32 * MIB);
     let mut split = Split {
         budget_bytes: budget,
         parts: Vec::new(),
@@ -116,6 +121,11 @@ pub(crate) fn split(budget: u64, wishes: &Wishes) -> Result<Split, String> {
             0
         },
         connections: wishes.connections.unwrap_or(connections),
+        popularity_bytes: if wishes.counts {
+            wishes.popularity.unwrap_or(popularity)
+        } else {
+            0
+        },
         index_records: match slices(wishes) {
             0 => 0,
             some => some
@@ -212,6 +222,7 @@ impl Split {
                 per_disk(self.write_queue_bytes),
             ),
             part("in_flight", self.in_flight_bytes, "[memory] in_flight"),
+            part("popularity", self.popularity_bytes, "[popularity] memory"),
         ]
     }
 

@@ -19,7 +19,10 @@ use semantics::freshness::TtlRules;
 use store::{DiskConfig, WritesPerDay};
 use tls::{Identity, MinVersion, ServerConfig, record::RecordLayer};
 
-use crate::memory::{BUDGET_UNKNOWN, SHARE, Split, Wishes, split};
+use crate::{
+    memory::{BUDGET_UNKNOWN, SHARE, Split, Wishes, split},
+    popularity::{self, PopularitySection},
+};
 
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
@@ -43,6 +46,8 @@ pub struct Sections {
     pub store: store::Config,
     /// `[cache]` and `[limits]`: the cache above it.
     pub cache: cache::Config,
+    /// `[popularity]`, on a node that viewers ask, unless it is turned off.
+    pub popularity: Option<PopularitySection>,
     /// `[memory]`: what each of them may take.
     pub memory: Split,
     /// `[steering]`, if the node is steered.
@@ -98,6 +103,12 @@ impl Sections {
         });
         let store = top.section("cache", |section| Some(read_store(section, &mut wishes)));
         let steering = steering::Settings::read(top);
+        let popularity = match clients {
+            Clients::Anybody => top.section("popularity", |section| {
+                popularity::read(section, &mut wishes)
+            }),
+            Clients::WithCertificate => Some(None),
+        };
         // Last, because its default depends on all others.
         let memory = top.section("memory", |section| read_memory(section, wishes));
         let (common, store, (limits, fills), memory) = (common?, store?, limits?, memory?);
@@ -108,7 +119,17 @@ impl Sections {
         let mut tls = tls?;
         tls.record_buffers_bytes = usize::try_from(memory.ciphertext_bytes).unwrap_or(usize::MAX);
         let disks = store.disks.len() as u64;
+        let mut popularity = popularity?;
+        if let Some(popularity) = &mut popularity {
+            popularity.sketch.memory_bytes = memory.popularity_bytes;
+            popularity.folder = store
+                .state_dir
+                .clone()
+                .unwrap_or_default()
+                .join("popularity");
+        }
         Some(Self {
+            popularity,
             listen: listen?,
             tls,
             limits: downstream::Limits {

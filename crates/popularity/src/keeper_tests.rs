@@ -9,7 +9,7 @@ use super::*;
 use crate::Demand;
 
 /// 2026-11-21 15:00.
-const BEGIN: Duration = Duration::from_secs(1_795_273_200);
+const BEGIN: Duration = Duration::from_hours(498_687);
 
 /// A shelf that refuses so many puts before it takes one.
 #[derive(Default)]

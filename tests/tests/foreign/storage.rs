@@ -2,7 +2,12 @@
 
 use std::{fs, net::TcpListener, path::Path, time::Duration};
 
-use object_store::{ObjectStoreExt as _, PutPayload, aws::AmazonS3Builder, path::Path as Key};
+use futures_util::TryStreamExt as _;
+use object_store::{
+    ObjectStore as _, ObjectStoreExt as _, PutPayload,
+    aws::{AmazonS3, AmazonS3Builder},
+    path::Path as Key,
+};
 use tempfile::TempDir;
 use tests::{
     client::{Client, PROTOCOLS, Protocol},
@@ -13,6 +18,7 @@ use tests::{
     origin::write_objects,
     perhaps,
     pki::Pki,
+    world::Plan,
 };
 use tokio::process::{Child, Command};
 
@@ -96,8 +102,8 @@ impl Weed {
         }
     }
 
-    async fn put(&self, object: &Object) -> Option<()> {
-        let store = AmazonS3Builder::new()
+    fn store(&self) -> AmazonS3 {
+        AmazonS3Builder::new()
             .with_endpoint(&self.endpoint)
             .with_bucket_name("origin")
             .with_region("us-east-1")
@@ -109,9 +115,25 @@ impl Weed {
                 ..Default::default()
             })
             .build()
-            .unwrap();
+            .unwrap()
+    }
+
+    /// All objects under a prefix: key and content.
+    async fn all(&self, prefix: &str) -> Vec<(String, bytes::Bytes)> {
+        let store = self.store();
+        let listed = store.list(Some(&Key::from(prefix)));
+        let mut objects = Vec::new();
+        for meta in listed.try_collect::<Vec<_>>().await.unwrap() {
+            let object = store.get(&meta.location).await.unwrap();
+            objects.push((meta.location.to_string(), object.bytes().await.unwrap()));
+        }
+        objects
+    }
+
+    async fn put(&self, object: &Object) -> Option<()> {
         let key = Key::from(object.name.trim_start_matches('/'));
-        let put = store.put(&key, PutPayload::from_bytes(object.content()));
+        let put = self.store();
+        let put = put.put(&key, PutPayload::from_bytes(object.content()));
         let put = tokio::time::timeout(Duration::from_secs(20), put).await;
         put.ok()?.ok().map(drop)
     }
@@ -293,4 +315,65 @@ async fn a_link_out_of_the_directory_leads_nowhere() {
         .get(Protocol::Http2, "/link/secret.m4s", &[])
         .await;
     assert!(reply.status.as_u16() >= 400, "{reply:?}");
+}
+
+/// The keys of a bucket that reports are written to.
+fn reports(weed: &Weed, secrets: &Path) -> Vec<(&'static str, toml::Value)> {
+    vec![
+        ("popularity.sessions_min", 1.into()),
+        ("popularity.reports.kind", "s3".into()),
+        ("popularity.reports.endpoint", weed.endpoint.clone().into()),
+        ("popularity.reports.bucket", "origin".into()),
+        ("popularity.reports.prefix", "fleet/a".into()),
+        ("popularity.reports.allow_http", true.into()),
+        (
+            "popularity.reports.access_key_file",
+            secret(secrets, "access", ACCESS).into(),
+        ),
+        (
+            "popularity.reports.secret_key_file",
+            secret(secrets, "secret", SECRET).into(),
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_s3_server_takes_an_edges_reports_once_it_is_there() {
+    let Some(weed) = Weed::ready().await else {
+        return;
+    };
+    let secrets = TempDir::new().unwrap();
+    let object = Object::new("/v/reported.m4s", 300_001);
+    let mut edge = reports(&weed, secrets.path());
+    // Nobody listens there: the report waits.
+    edge[2].1 = "http://127.0.0.1:9".into();
+    let plan = Plan {
+        edge,
+        ..Plan::default()
+    };
+    let mut world = plan.start(std::slice::from_ref(&object)).await;
+    let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
+    reply.is_whole(&object);
+    for (key, value) in reports(&weed, secrets.path()) {
+        world.edge_settings.set(key, value);
+    }
+    world.restart_edge().await;
+    let reported = eventually(60, "the S3 server to have a report", async || {
+        let objects = weed.all("fleet/a").await;
+        (!objects.is_empty()).then_some(objects)
+    });
+    let [(key, report)] = &reported.await[..] else {
+        panic!("one report");
+    };
+    let rows = tests::reports::of(key.strip_prefix("fleet/a/").unwrap(), report.clone());
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| (&*row.path, row.bytes_served))
+        .collect();
+    assert_eq!(told, [(&*object.name, object.bytes)]);
+    assert!(!world.edge_home.logs().contains(SECRET));
+    let edge = world.edge.take().unwrap();
+    let (_, config) = edge.ask("/config").await;
+    assert!(!config.contains(SECRET), "{config}");
+    edge.drain().await;
 }

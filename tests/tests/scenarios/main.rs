@@ -16,6 +16,7 @@ mod lies;
 mod malformed;
 mod mutual_tls;
 mod outage;
+mod popularity;
 mod ranges;
 mod recovery;
 mod serving;
