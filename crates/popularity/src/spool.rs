@@ -1,8 +1,9 @@
 //! Reports on disk until object storage has them: a week of them at most.
 //!
-//! A file's name tells its key: `2026-11-21-15-1763737200.parquet` is
-//! `popularity/day=2026-11-21/node=NAME/15-1763737200.parquet`. The last number is when it was
-//! written, in seconds, so that what a node tells twice of an hour has two keys.
+//! A file's name tells its key: `2026-11-21-15-1795273200000.parquet` is
+//! `popularity/day=2026-11-21/node=NAME/15-1795273200000.parquet`. The last number is when it was
+//! written, in milliseconds, so that what a node tells twice of an hour has two keys, whatever has
+//! become of the first report.
 
 use std::{
     fs::{self, File},
@@ -46,7 +47,7 @@ impl Waiting {
     fn of(file: PathBuf) -> Option<Self> {
         let name = file.file_name()?.to_str()?;
         let stem = name.strip_suffix(SUFFIX)?;
-        // 2026-11-21-15-1763737200
+        // 2026-11-21-15-1795273200000
         let is_ours = stem.bytes().enumerate().all(|(at, byte)| match at {
             4 | 7 | 10 | 13 => byte == b'-',
             _ => byte.is_ascii_digit(),
@@ -124,7 +125,7 @@ impl Spool {
             self.folder
                 .join(format!("{day}-{of_day:02}-{sequence}{SUFFIX}"))
         };
-        let mut free = now.as_secs();
+        let mut free = now.as_millis();
         while name(free).exists() {
             free += 1;
         }
@@ -201,7 +202,7 @@ mod tests {
         let hour = Hour(24 * 20_778 + 15);
         for _ in 0..2 {
             spool
-                .write([vec![row()]].into_iter(), hour, Duration::from_secs(7))
+                .write([vec![row()]].into_iter(), hour, Duration::from_millis(7))
                 .unwrap();
         }
         let keys: Vec<_> = spool
