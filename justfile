@@ -36,6 +36,10 @@ simulate:
 replay:
     cargo build --release -p millpond && for run in 'n --scale 0.2' 'a --scale 0.2' 'l --scale 0.05'; do target/release/millpond replay --preset $run --plot /tmp/millpond-plans-${run%% *}.svg; done
 
+# a million objects accepted, compared and ordered within 1 GiB of address space
+manifest:
+    cargo test --release -p manifest --test scale -- --ignored --nocapture && cargo bench -p benches --bench manifest
+
 # foreign programs that tests and comparisons use (Debian)
 foreign:
     bash .ci/foreign

@@ -41,5 +41,5 @@ pub use refused::Refused;
 pub use signed::{CannotSign, Signed};
 pub use signing::{Label, SigningKey};
 pub use state::{Accepted, State};
-pub use wire::Encoding;
+pub use wire::{Encoding, read_objects};
 pub use wrong::Wrong;

@@ -104,6 +104,10 @@ impl Builder {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.facts.len()
+    }
+
     pub(crate) fn push(&mut self, object: &Object<'_>) -> Result<(), Wrong> {
         object.check()?;
         let sizes = self.sizes.checked_add(object.size);

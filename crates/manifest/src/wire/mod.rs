@@ -9,6 +9,7 @@
 //! One text a line, so that a million of them are read one by one in bounded memory, a line's
 //! length bounds its depth, and what is cut off or appended shows in the counts.
 
+mod catalog;
 mod head;
 mod json;
 mod lines;
@@ -16,6 +17,7 @@ mod object;
 mod read;
 mod write;
 
+pub use catalog::read_objects;
 pub(crate) use lines::{BYTE_ORDER_MARK, is_zstd};
 pub(crate) use read::Reader;
 pub use write::Encoding;

@@ -18,7 +18,7 @@ use crate::{
 const HEAD_BYTES_MAX: u64 = 64 * 1024;
 
 /// The longest line of an object: its path, and room for what a newer planner adds.
-const OBJECT_BYTES_MAX: u64 = 16 * 1024;
+pub(super) const OBJECT_BYTES_MAX: u64 = 16 * 1024;
 
 /// A payload whose head has been read and whose objects have not, so that what the head alone
 /// decides is decided before a million lines are parsed.
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn parse<'de, S: DeserializeSeed<'de>>(
+pub(super) fn parse<'de, S: DeserializeSeed<'de>>(
     text: &'de [u8],
     seed: S,
 ) -> Result<S::Value, serde_json::Error> {
@@ -127,7 +127,7 @@ fn parse<'de, S: DeserializeSeed<'de>>(
     Ok(value)
 }
 
-fn check_host(unknown: &mut Unknown, line: u64) -> Result<(), Refused> {
+pub(super) fn check_host(unknown: &mut Unknown, line: u64) -> Result<(), Refused> {
     match unknown.host.take() {
         Some(name) => Err(Refused::NamesHosts { line, name }),
         None => Ok(()),
