@@ -51,6 +51,14 @@ pub(crate) enum Error {
     /// Nothing could be replayed.
     #[error(transparent)]
     Replay(#[from] forecast::command::Failed),
+    /// A manifest, its keys or what it is made from.
+    #[error("{}", path.display())]
+    Manifest {
+        /// Which file.
+        path: PathBuf,
+        /// Why, with the number of the line.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A node did not start.
     #[error("a node did not start")]
     Node(#[from] node::Error),
@@ -62,6 +70,17 @@ impl Error {
         Self::File {
             path: path.into(),
             source,
+        }
+    }
+
+    /// An error about the manifest, the keys or the catalogue at `path`.
+    pub(crate) fn manifest(
+        path: impl AsRef<Path>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Manifest {
+            path: path.as_ref().to_owned(),
+            source: source.into(),
         }
     }
 
@@ -85,6 +104,7 @@ impl Error {
             | Self::Certificate(_)
             | Self::Trace { .. }
             | Self::Replay(_)
+            | Self::Manifest { .. }
             | Self::Node(_) => ExitCode::FAILURE,
         }
     }

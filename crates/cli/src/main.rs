@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod error;
 mod keys;
+mod manifest;
 mod output;
 mod replay;
 mod sign;
@@ -24,6 +25,8 @@ Examples:
       vod.keys.json goes to the edges (`keys` of the site), vod.signing.json stays with who signs
   millpond sign https://cdn.example/films/1/master.m3u8 --site vod --key vod.signing.json
       a URL whose token is good for all of /films/1 and inherited by relative URLs
+  millpond manifest new --audience edge-1 --directory www --site vod --output tonight.manifest
+      what edge-1 should hold, to be signed with `millpond manifest sign`
   millpond check /etc/millpond/edge.toml
       every problem at once, each with its line; exit code 78 if there is any
   millpond trace --preset n --scale 0.1 --output n.trace
@@ -52,6 +55,9 @@ enum Action {
     Keys(keys::Action),
     /// Sign a URL.
     Sign(sign::Arguments),
+    /// Write, sign and look at manifests of what appliances should hold.
+    #[command(subcommand)]
+    Manifest(manifest::Action),
     /// Check a config file of an edge or a shield: every error at once, each with its line.
     Check(check::Arguments),
     /// Write a synthetic trace of requests.
@@ -67,6 +73,7 @@ fn main() -> ExitCode {
         Action::Demo(arguments) => demo::run(&arguments),
         Action::Keys(action) => keys::run(&action),
         Action::Sign(arguments) => sign::run(&arguments),
+        Action::Manifest(action) => manifest::run(&action),
         Action::Check(arguments) => check::run(&arguments),
         Action::Trace(arguments) => trace::run(&arguments),
         Action::Simulate(arguments) => simulate::run(&arguments),

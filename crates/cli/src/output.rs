@@ -32,6 +32,11 @@ pub(crate) fn progress(text: &str) {
     }
 }
 
+/// Prints a remark to standard error.
+pub(crate) fn remark(text: &str) {
+    let _gone = writeln!(io::stderr().lock(), "millpond: {text}");
+}
+
 /// Prints an error and what caused it to standard error.
 pub(crate) fn complain(error: &Error) {
     let mut text = format!("millpond: {error}");

@@ -1,0 +1,35 @@
+//! `millpond manifest`: what appliances should hold, written, signed and looked at by hand.
+
+mod build;
+mod files;
+mod key;
+mod show;
+mod sources;
+
+use clap::Subcommand;
+
+use crate::Error;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Make a key that signs manifests, and add its public half to the keys that nodes trust.
+    Key(key::Arguments),
+    /// Write a manifest, not signed yet, from a catalogue, a listing or a directory.
+    New(build::Arguments),
+    /// Sign a manifest; one that is signed already gets one more signature.
+    Sign(key::SignArguments),
+    /// Tell what a node would do with a manifest: accept it, with what changes, or refuse it, and why.
+    Verify(show::VerifyArguments),
+    /// Tell what changes from one manifest to another.
+    Diff(show::DiffArguments),
+}
+
+pub(crate) fn run(action: &Action) -> Result<(), Error> {
+    match action {
+        Action::Key(arguments) => key::make(arguments),
+        Action::New(arguments) => build::run(arguments),
+        Action::Sign(arguments) => key::sign(arguments),
+        Action::Verify(arguments) => show::verify(arguments),
+        Action::Diff(arguments) => show::diff(arguments),
+    }
+}
