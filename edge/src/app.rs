@@ -12,7 +12,7 @@ use node::{Base, Embedded, Node, Sites};
 use prometheus::Registry;
 use upstream::{Metrics, ShieldsConfig};
 
-use crate::{config::Config, gate::Gate, popularity::Counting};
+use crate::{config::Config, fill::Plane, gate::Gate, popularity::Counting};
 
 /// An edge: listeners, access log, gate, cache, store, shields.
 pub struct App {
@@ -21,6 +21,7 @@ pub struct App {
     effective: serde_json::Value,
     gate: Arc<Gate>,
     requests: RequestMetrics,
+    fill: Option<Plane>,
     node: Node,
     counting: Option<Counting>,
 }
@@ -34,26 +35,35 @@ pub struct Edge {
 impl App {
     pub(crate) async fn build(config: Config, mut daemon: Daemon) -> Result<Self, node::Error> {
         let now = message::now();
-        let upstream = shields(&config, &daemon.registry, &now)?;
+        let metrics = Metrics::new(&daemon.registry)?;
+        let shields = shields(&config, &metrics, &now)?;
+        let upstream = Arc::clone(&shields);
         let base = Base::open(&config.sections, &mut daemon, upstream, &now).await?;
         let counting = counting(&config, base.cache(), &daemon, &now).await?;
+        let cache = base.cache().clone();
         let gate = Arc::new(Gate::new(&config, base.cache().clone()));
         know_sites(&daemon.requests, &config);
         let mut node = base.serve(&daemon, Arc::clone(&gate) as Arc<dyn Handler>)?;
         let sites = Arc::clone(&gate) as Arc<dyn Sites>;
         node.steer(&config.sections, &daemon, sites).await?;
+        let fill = Plane::start(&config, &cache, &shields, &metrics, &daemon, &now)?;
         Ok(Self {
             file: config.file,
             effective: config.effective,
             gate,
             requests: daemon.requests,
+            fill,
             node,
             counting,
         })
     }
 
-    /// Stops serving, then tells a last time what was served.
+    /// Filling ends first: nobody waits for it, and viewers have the time that is left. What was
+    /// served is told once nothing is any more.
     async fn end(self) {
+        if let Some(fill) = self.fill {
+            fill.end().await;
+        }
         self.node.drain().await;
         if let Some(counting) = self.counting {
             counting.end().await;
@@ -66,6 +76,9 @@ impl App {
         self.node.reload(&message::now())?;
         know_sites(&self.requests, &config);
         self.gate.replace_sites(&config);
+        if let Some(fill) = &self.fill {
+            fill.replace_sites(&config);
+        }
         for key in node::changed(&self.effective, &config.effective, &["site"]) {
             tracing::warn!(key, "changed in the config file; a restart takes it over");
         }
@@ -152,7 +165,7 @@ async fn counting(
 
 fn shields(
     config: &Config,
-    registry: &Registry,
+    metrics: &Metrics,
     now: &Timestamp,
 ) -> Result<Arc<dyn Upstream>, node::Error> {
     let (tls, warnings) = config.shields.tls.build(now.wall)?;
@@ -164,8 +177,5 @@ fn shields(
         tls,
         limits: config.shields.limits.clone(),
     };
-    Ok(Arc::new(upstream::Shields::new(
-        &shields,
-        &Metrics::new(registry)?,
-    )?))
+    Ok(Arc::new(upstream::Shields::new(&shields, metrics)?))
 }

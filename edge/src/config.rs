@@ -12,7 +12,7 @@ use daemon::{
     config::{Loaded, Report, Section},
     process::{BoxError, Daemon},
 };
-use node::{Clients, NodeConfig, Sections};
+use node::{Clients, NodeConfig, Origin, Sections};
 use semantics::{
     cors::{AllowOrigins, Cors},
     key::{KeyRules, QueryRule},
@@ -20,7 +20,10 @@ use semantics::{
 use signing::{Carriers, KEY_FILE_BYTES_MAX, KeySet, Label, Policy};
 use tls::Identity;
 
-use crate::App;
+use crate::{
+    App,
+    fill::{Fill, Wish},
+};
 
 /// A checked config: every part of it can work, as far as a file can tell.
 #[derive(Debug, Clone)]
@@ -29,6 +32,7 @@ pub struct Config {
     pub(crate) sections: Sections,
     pub(crate) shields: Shields,
     pub(crate) sites: Vec<Site>,
+    pub(crate) fill: Option<Fill>,
     pub(crate) effective: serde_json::Value,
 }
 
@@ -52,6 +56,8 @@ pub(crate) struct Site {
     /// Whether `Server-Timing` is sent to those who ask.
     pub(crate) server_timing: bool,
     pub(crate) rules: Arc<SiteRules>,
+    /// Where prepositioning may fetch its objects when the shields cannot give them.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// How a site's URLs are signed.
@@ -75,22 +81,26 @@ impl Config {
     /// Everything that is wrong with it, at once.
     pub fn load(file: &Path) -> Result<Self, Report> {
         let Loaded { value, effective } = daemon::config::load(file, Self::read)?;
-        let (sections, shields, sites) = value;
+        let (sections, shields, sites, fill) = value;
         Ok(Self {
             file: file.to_owned(),
             sections,
             shields,
             sites,
+            fill,
             effective,
         })
     }
 
-    fn read(top: &mut Section) -> Option<(Sections, Shields, Vec<Site>)> {
+    fn read(top: &mut Section) -> Option<(Sections, Shields, Vec<Site>, Option<Fill>)> {
         let sections = Sections::read(top, Clients::Anybody);
         let shields = top.section("shields", read_shields);
         let sites = top.sections("site", 1..=10_000, read_site);
+        let fill = top.optional_section("fill", Wish::read);
         refuse_shared_hosts(top, &sites);
-        Some((sections?, shields?, sites))
+        let sections = sections?;
+        let fill = fill.and_then(|wish| wish.with(&sections));
+        Some((sections, shields?, sites, fill))
     }
 }
 
@@ -166,6 +176,7 @@ fn read_site(section: &mut Section) -> Option<Site> {
     let origins = section.list("cors", 0..=256).or(vec!["*".to_owned()]);
     let server_timing = section.flag("server_timing").or(false);
     let ttl = node::read_ttl(section);
+    let origin = section.optional_section("origin", Origin::read);
     let carriers = Carriers {
         parameter: section
             .parsed("token_parameter", label, |text| Label::parse(text).ok())
@@ -195,6 +206,7 @@ fn read_site(section: &mut Section) -> Option<Site> {
         cors: Cors { allow_origins },
         server_timing,
         rules: Arc::new(SiteRules { ttl }),
+        origin,
     })
 }
 

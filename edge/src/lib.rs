@@ -4,6 +4,7 @@
 
 mod app;
 mod config;
+mod fill;
 mod gate;
 mod popularity;
 mod timing;

@@ -1,14 +1,16 @@
 //! What a shield is told: the shared sections, who may ask, and where each site's objects are.
 
-use std::{path::Path, path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use cache::SiteRules;
 use daemon::{
     config::{Loaded, Report, Section},
     process::{BoxError, Daemon},
 };
-use node::{Bucket, Clients, NodeConfig, Sections};
-use upstream::Limits;
+use node::{Clients, NodeConfig, Origin, Sections};
 
 use crate::App;
 
@@ -27,29 +29,7 @@ pub struct Config {
 pub(crate) struct Site {
     pub(crate) name: Arc<str>,
     pub(crate) origin: Origin,
-    pub(crate) limits: Limits,
     pub(crate) rules: Arc<SiteRules>,
-}
-
-/// Where a site's objects are.
-#[derive(Debug, Clone)]
-pub(crate) enum Origin {
-    Directory {
-        root: PathBuf,
-    },
-    S3(Bucket),
-    Http {
-        urls: Vec<String>,
-        host: Option<String>,
-        ca: Option<PathBuf>,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Directory,
-    S3,
-    Http,
 }
 
 impl Config {
@@ -108,43 +88,10 @@ fn read_site(section: &mut Section) -> Option<Site> {
     });
     let name = name.required();
     let ttl = node::read_ttl(section);
-    let origin = section.section("origin", read_origin);
-    let (origin, limits) = origin?;
+    let origin = section.section("origin", Origin::read);
     Some(Site {
         name: name?.into(),
-        origin,
-        limits,
+        origin: origin?,
         rules: Arc::new(SiteRules { ttl }),
     })
-}
-
-fn read_origin(section: &mut Section) -> Option<(Origin, Limits)> {
-    const KINDS: &[(&str, Kind)] = &[
-        ("directory", Kind::Directory),
-        ("s3", Kind::S3),
-        ("http", Kind::Http),
-    ];
-    let limits = node::read_upstream_limits(section, Limits::default());
-    let Some(kind) = section.choice("kind", KINDS).required() else {
-        section.ignore_rest();
-        return None;
-    };
-    let origin = match kind {
-        Kind::Directory => {
-            let root = section.path("path").required();
-            Origin::Directory { root: root? }
-        }
-        Kind::S3 => Origin::S3(Bucket::read(section)?),
-        Kind::Http => {
-            let urls = section.list("urls", 1..=16).required();
-            let host = section.text("host").optional();
-            let ca = section.file("ca").optional();
-            Origin::Http {
-                urls: urls?,
-                host,
-                ca,
-            }
-        }
-    };
-    Some((origin, limits))
 }

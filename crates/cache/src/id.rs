@@ -32,6 +32,12 @@ impl ObjectId {
         ))
     }
 
+    /// Half of it: as good as any hash of it.
+    pub fn spread(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// Where the store keeps this object's head.
     pub(crate) fn head_key(self) -> Key {
         Key {

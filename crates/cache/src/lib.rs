@@ -220,6 +220,22 @@ impl Cache {
         }
     }
 
+    /// Bytes that wait to be written to the disk that is furthest behind: what finds its queue full is
+    /// not stored. Takes every lock of the index once: not for the hot path.
+    pub fn write_queue_bytes(&self) -> u64 {
+        let disks = self.inner.store.stats().disks;
+        disks
+            .iter()
+            .map(|disk| disk.queued_bytes)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Waits until all that an earlier run left on the disks was found. Cancel safe.
+    pub async fn recovered(&self) {
+        self.inner.store.recovered().await;
+    }
+
     /// How many slices are being filled now.
     pub fn fills_in_flight(&self) -> usize {
         self.inner.slices.len()

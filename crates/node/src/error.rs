@@ -32,4 +32,10 @@ pub enum Error {
     /// The popularity of objects cannot be kept.
     #[error("popularity")]
     Popularity(#[from] popularity::Error),
+    /// A room of one node alone did not start.
+    #[error("{0}")]
+    Room(
+        &'static str,
+        #[source] Box<dyn std::error::Error + Send + Sync>,
+    ),
 }

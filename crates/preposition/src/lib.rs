@@ -1,13 +1,59 @@
-//! Prepositioning: what a signed manifest wants is fetched in its window, at its rate.
+//! Prepositioning: what a signed manifest wants is here before anybody asks for it.
+//!
+//! ```text
+//! push, pull ──▶ keeper: judge, write, rename ──▶ plan in force ──▶ the cache asks it at every fill
+//!                                                     │
+//!            windows, rate, allowances ──▶ schedule ◀─┴─▶ queue, best first
+//!            viewers' needs ──▶ share ─────────┘ │
+//!                                               ▼
+//!                              attempts: peer, shield, storage ──▶ cache::prefill ──▶ disk
+//!                                               ▲
+//!                              repair: what should be here and is not
+//! ```
+//!
+//! What decides is pure: [`Window`]s and [`At`], [`Bucket`], [`Ledger`], [`Share`], [`ranked`] and
+//! [`Health`], [`Facts::step`]. What does obeys, in three tasks: the keeper, the engine, and pulls.
+//!
+//! What it promises:
+//! - nothing comes in outside a window but the fast track, and nothing faster than the rate;
+//! - nothing counts as here that was not compared with its digest, and no viewer meets it before;
+//! - what is in force is the old manifest or the new one, whole, whenever the machine stops;
+//! - what is here is not fetched again, and what is lost is.
 
+mod active;
+mod applied;
+mod attempt;
+mod config;
+mod engine;
+mod keeper;
+mod lanes;
 mod ledger;
+mod ledger_file;
+mod metrics;
+#[cfg(test)]
+mod million;
+mod pace;
+mod pull;
 mod rate;
+mod repair;
+mod room;
+mod schedule;
+mod shared;
 mod source;
+mod views;
 mod window;
 mod yielding;
 
+pub use active::{ENTRIES, Entry};
+pub use applied::{InForce, Told, Unkept, load, save};
+pub use config::{Config, Parts, Rules, Source};
+pub use keeper::{Pushed, Rejected};
 pub use ledger::{Allowance, Ledger, Spent};
+pub use pull::{Pull, next_pull};
 pub use rate::{BYTES_PER_S_MIN, Bucket};
+pub use room::{Error, Preposition, Running};
+pub use schedule::{Facts, Lane, Step, Why, pause_after};
 pub use source::{Escalation, Health, Reach, ranked};
+pub use views::{Counted, FillState, Hours, Item, PAGE_MAX, Page, Progress, Status};
 pub use window::{At, BadWindow, Days, Opening, WINDOWS_MAX, Window};
 pub use yielding::{Limits, Load, Share, Strain};

@@ -24,6 +24,17 @@ pub enum Reach {
     Storage,
 }
 
+impl Reach {
+    /// As in metrics and documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Shield => "shield",
+            Self::Storage => "storage",
+        }
+    }
+}
+
 /// How long nearer sources have to have an object before a farther one is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Escalation {
@@ -69,7 +80,7 @@ pub fn ranked(
     now.sort_by_key(|&index| sources[index]);
     let later = sources.iter().map(|reach| after(*reach));
     let later = later.filter(|after| *after > waited).min();
-    (now, later.map(|after| after - waited))
+    (now, later.map(|after| after.saturating_sub(waited)))
 }
 
 /// When a source is left alone: after some failures in a row, each time for longer.

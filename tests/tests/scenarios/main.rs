@@ -11,6 +11,7 @@ mod collapse;
 mod conditional;
 mod config;
 mod fields;
+mod fill;
 mod hygiene;
 mod lies;
 mod malformed;

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use http::StatusCode;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    core::Metric as _,
 };
 
 use super::record::End;
@@ -126,6 +127,22 @@ impl RequestMetrics {
             first_byte: BySource(SOURCES.map(|source| first_byte.with_label_values(&[source]))),
             duration: BySource(SOURCES.map(|source| duration.with_label_values(&[source]))),
         })))
+    }
+
+    /// Body bytes handed to clients since the start.
+    pub fn body_bytes(&self) -> u64 {
+        self.0.bytes.0.iter().map(IntCounter::get).sum()
+    }
+
+    /// How many first bytes came from disk within so many seconds since the start, by rising bounds;
+    /// the last is all of them.
+    pub fn disk_waits(&self) -> Vec<(f64, u64)> {
+        let histogram = self.0.first_byte.of(Some("disk")).metric();
+        let histogram = histogram.get_histogram();
+        let buckets = histogram.get_bucket().iter();
+        let buckets = buckets.map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
+        let all = (f64::INFINITY, histogram.get_sample_count());
+        buckets.chain([all]).collect()
     }
 
     /// Makes configured names known as labels. Requests of any other site count as `other`.

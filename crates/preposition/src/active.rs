@@ -1,0 +1,377 @@
+//! The plan in force in memory: what is wanted, in which order, and what has become of each.
+
+use std::{
+    cmp::Reverse,
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+};
+
+use cache::{Expected, ObjectId, Wanted};
+use hashbrown::HashTable;
+use manifest::{Action, Object, Objects};
+use message::ObjectName;
+use serde::Serialize;
+
+use crate::applied::InForce;
+
+/// What has become of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Entry {
+    /// It waits for its turn.
+    Waiting,
+    /// It is being fetched.
+    Filling,
+    /// It is here, and was compared with its digest where it has one.
+    Held,
+    /// Nothing is to be fetched: it is let in at its first miss.
+    Seeded,
+    /// The source has none.
+    Absent,
+    /// The source has another size or digest than was planned.
+    Mismatch,
+    /// Its site is not known here, or its answers may not be stored.
+    Refused,
+    /// The source failed.
+    SourceFailed,
+    /// The disks did not take it.
+    Unwritten,
+    /// No source may be asked yet.
+    Unreached,
+}
+
+/// All of them, for counting; in order of their numbers.
+pub const ENTRIES: [Entry; 10] = [
+    Entry::Waiting,
+    Entry::Filling,
+    Entry::Held,
+    Entry::Seeded,
+    Entry::Absent,
+    Entry::Mismatch,
+    Entry::Refused,
+    Entry::SourceFailed,
+    Entry::Unwritten,
+    Entry::Unreached,
+];
+
+impl Entry {
+    /// As in metrics and documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Filling => "filling",
+            Self::Held => "held",
+            Self::Seeded => "seeded",
+            Self::Absent => "absent",
+            Self::Mismatch => "mismatch",
+            Self::Refused => "refused",
+            Self::SourceFailed => "source_failed",
+            Self::Unwritten => "unwritten",
+            Self::Unreached => "unreached",
+        }
+    }
+
+    /// Whether an attempt failed; it may be tried again.
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::Waiting | Self::Filling | Self::Held | Self::Seeded | Self::Unreached => false,
+            Self::Absent
+            | Self::Mismatch
+            | Self::Refused
+            | Self::SourceFailed
+            | Self::Unwritten => true,
+        }
+    }
+}
+
+/// The plan in force. Shared: entries change under it, one by one.
+#[derive(Debug)]
+pub(crate) struct Active {
+    /// As it is on disk.
+    pub(crate) in_force: InForce,
+    entries: Box<[AtomicU8]>,
+    /// What is to be filled, in the order in which that is best done.
+    order: Box<[u32]>,
+    /// By object identity: places in the plan.
+    places: HashTable<(ObjectId, u32)>,
+    counts: [AtomicU64; ENTRIES.len()],
+    held_bytes: AtomicU64,
+    fill_bytes: u64,
+    /// What the plan has let go of is gone.
+    pub(crate) is_released: AtomicBool,
+}
+
+impl Active {
+    /// A plan of which nothing is known to be here yet. O(n log n).
+    pub(crate) fn new(in_force: InForce) -> Self {
+        let plan = &in_force.state.plan;
+        let mut places = HashTable::with_capacity(plan.len());
+        let mut entries = Vec::with_capacity(plan.len());
+        for (place, object) in (0_u32..).zip(plan.iter()) {
+            let id = ObjectId::of(&name(&object));
+            places.insert_unique(hash(&id), (id, place), |(id, _)| hash(id));
+            let entry = match object.action {
+                Action::Fill => Entry::Waiting,
+                Action::Seed => Entry::Seeded,
+            };
+            entries.push(AtomicU8::new(entry as u8));
+        }
+        let order = order(plan);
+        let counts: [AtomicU64; ENTRIES.len()] = Default::default();
+        let (total, fills) = (plan.len() as u64, order.len() as u64);
+        counts[Entry::Waiting as usize].store(fills, Ordering::Relaxed);
+        counts[Entry::Seeded as usize].store(total - fills, Ordering::Relaxed);
+        Self {
+            entries: entries.into(),
+            order,
+            places,
+            counts,
+            held_bytes: AtomicU64::new(0),
+            fill_bytes: plan.bytes_wanted(),
+            is_released: AtomicBool::new(in_force.released.is_empty()),
+            in_force,
+        }
+    }
+
+    /// Takes over what is known to be here from the plan before: nobody hashes it again.
+    pub(crate) fn inherit(&self, old: &Self) {
+        for (id, place) in &self.places {
+            let known = old.places.find(hash(id), |(other, _)| other == id);
+            let Some((_, was)) = known else { continue };
+            let (Some((new, Entry::Waiting)), Some((old, Entry::Held))) =
+                (self.at(*place), old.at(*was))
+            else {
+                continue;
+            };
+            if new.same_content(&old) && new.bytes_wanted() <= old.bytes_wanted() {
+                self.set(*place, Entry::Held);
+            }
+        }
+    }
+
+    /// How many objects.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// An object and what has become of it.
+    pub(crate) fn at(&self, place: u32) -> Option<(Object<'_>, Entry)> {
+        let object = self.in_force.state.plan.at(place as usize)?;
+        Some((object, self.entry(place)))
+    }
+
+    pub(crate) fn entry(&self, place: u32) -> Entry {
+        let number = self.entries.get(place as usize);
+        let number = number.map_or(0, |entry| entry.load(Ordering::Relaxed));
+        // Nothing else was ever stored.
+        ENTRIES
+            .get(usize::from(number))
+            .copied()
+            .unwrap_or(Entry::Waiting)
+    }
+
+    /// Notes what has become of an object.
+    pub(crate) fn set(&self, place: u32, entry: Entry) {
+        let (Some(slot), Some(object)) = (
+            self.entries.get(place as usize),
+            self.in_force.state.plan.at(place as usize),
+        ) else {
+            return;
+        };
+        let before = usize::from(slot.swap(entry as u8, Ordering::Relaxed));
+        self.counts[before].fetch_sub(1, Ordering::Relaxed);
+        self.counts[entry as usize].fetch_add(1, Ordering::Relaxed);
+        let bytes = object.bytes_wanted();
+        if before == Entry::Held as usize {
+            self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        if entry == Entry::Held {
+            self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// How many are as `entry` says.
+    pub(crate) fn count(&self, entry: Entry) -> u64 {
+        self.counts[entry as usize].load(Ordering::Relaxed)
+    }
+
+    /// How many failed.
+    pub(crate) fn failures(&self) -> u64 {
+        let failed = ENTRIES.iter().filter(|entry| entry.is_failure());
+        failed.map(|entry| self.count(*entry)).sum()
+    }
+
+    /// How many are to be filled.
+    pub(crate) fn fills(&self) -> u64 {
+        self.order.len() as u64
+    }
+
+    /// Bytes that are to be here in the end, and those that are.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        (self.fill_bytes, self.held_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Places of what is to be filled, best first.
+    pub(crate) fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// Whether more than one in a hundred failed.
+    pub(crate) fn is_degraded(&self) -> bool {
+        self.failures() * 100 > self.fills()
+    }
+
+    /// Whether nothing is left to be tried.
+    pub(crate) fn is_landed(&self) -> bool {
+        self.count(Entry::Waiting) + self.count(Entry::Filling) + self.count(Entry::Unreached) == 0
+    }
+
+    /// Whether what the plan has let go of is to go now: not before all else has landed.
+    pub(crate) fn is_to_be_released(&self) -> bool {
+        self.is_landed() && !self.is_released.load(Ordering::Relaxed)
+    }
+
+    /// What is expected of an object.
+    pub(crate) fn expected_of(&self, id: ObjectId, now_s: u64) -> Option<Expected> {
+        let found = self.places.find(hash(&id), |(other, _)| *other == id);
+        let object = self.in_force.state.plan.at(found?.1 as usize)?;
+        Some(expected(&object, now_s))
+    }
+}
+
+/// What is expected of an object of a plan.
+pub(crate) fn expected(object: &Object<'_>, now_s: u64) -> Expected {
+    Expected {
+        requests_per_day: u32::try_from(object.expected).unwrap_or(u32::MAX),
+        is_pinned: object.is_pinned(now_s),
+    }
+}
+
+/// What a plan wants of an object.
+pub(crate) fn wanted(object: &Object<'_>, now_s: u64) -> Wanted {
+    Wanted {
+        size: object.size,
+        sha256: object.digest.map(|digest| *digest.as_bytes()),
+        first_bytes: object.first_bytes.unwrap_or(object.size),
+        expected: expected(object, now_s),
+    }
+}
+
+pub(crate) fn name(object: &Object<'_>) -> ObjectName {
+    ObjectName {
+        site: object.site.into(),
+        path: object.path.into(),
+    }
+}
+
+/// What is to be filled, best first: the fast track, then by priority, then by value density, which
+/// is what is expected of an object by the byte that it takes. Of equals the one whose first bytes
+/// are wanted, then by name, in which the first slices of a title come first.
+fn order(plan: &Objects) -> Box<[u32]> {
+    let fills = (0_u32..).zip(plan.iter());
+    let fills = fills.filter(|(_, object)| object.action == Action::Fill);
+    let mut keyed: Vec<_> = fills.map(|(place, object)| (key(&object), place)).collect();
+    keyed.sort_unstable();
+    keyed.into_iter().map(|(_, place)| place).collect()
+}
+
+fn key(object: &Object<'_>) -> Reverse<(bool, u8, u64, bool)> {
+    let bytes = u128::from(object.bytes_wanted().max(1));
+    let density = (u128::from(object.expected) << 24) / bytes;
+    Reverse((
+        object.fast_track,
+        object.priority,
+        u64::try_from(density).unwrap_or(u64::MAX),
+        object.first_bytes.is_some(),
+    ))
+}
+
+/// An identity is spread evenly already.
+fn hash(id: &ObjectId) -> u64 {
+    id.spread()
+}
+
+#[cfg(test)]
+mod tests {
+    use manifest::{Digest, Label, State};
+
+    use super::*;
+
+    fn active(objects: &[Object<'_>]) -> Active {
+        Active::new(InForce {
+            state: State {
+                plan: Objects::collect(objects.iter().copied()).unwrap(),
+                ..State::new(Label::parse("edge-1").unwrap())
+            },
+            told: None,
+            released: Objects::default(),
+        })
+    }
+
+    fn fill(path: &'static str, size: u64, expected: u64) -> Object<'static> {
+        Object {
+            expected,
+            ..Object::fill("vod", path, size, Digest::of(b"x"))
+        }
+    }
+
+    #[test]
+    fn what_is_worth_most_by_the_byte_comes_first_and_what_is_urgent_before_it() {
+        let objects = [
+            fill("/dense", 100, 1000),
+            fill("/sparse", 1000, 1000),
+            Object {
+                first_bytes: Some(10),
+                ..fill("/start", 1000, 1000)
+            },
+            Object {
+                priority: 1,
+                ..fill("/contract", 1000, 0)
+            },
+            Object {
+                fast_track: true,
+                ..fill("/urgent", 1000, 0)
+            },
+            Object::seed("vod", "/seed", 1000, 9_000_000),
+        ];
+        let active = active(&objects);
+        let paths = active
+            .order()
+            .iter()
+            .map(|place| active.at(*place).unwrap().0.path);
+        let paths: Vec<_> = paths.collect();
+        assert_eq!(
+            paths,
+            ["/urgent", "/contract", "/start", "/dense", "/sparse"]
+        );
+    }
+
+    #[test]
+    fn entries_are_counted_as_they_change() {
+        let active = active(&[fill("/a", 10, 1), fill("/b", 20, 1), fill("/c", 30, 1)]);
+        assert_eq!((active.count(Entry::Waiting), active.bytes()), (3, (60, 0)));
+        active.set(0, Entry::Held);
+        active.set(1, Entry::Mismatch);
+        assert_eq!((active.count(Entry::Held), active.bytes()), (1, (60, 10)));
+        assert!(active.is_degraded() && !active.is_landed());
+        active.set(0, Entry::Waiting);
+        assert_eq!(active.bytes(), (60, 0));
+        active.set(0, Entry::Held);
+        active.set(2, Entry::Held);
+        assert!(active.is_landed());
+    }
+
+    #[test]
+    fn the_plan_is_found_by_identity() {
+        let active = active(&[fill("/a", 10, 7), fill("/b", 20, 8)]);
+        let id = |path: &str| {
+            ObjectId::of(&ObjectName {
+                site: "vod".into(),
+                path: path.into(),
+            })
+        };
+        let expected = active.expected_of(id("/b"), 0).unwrap();
+        assert_eq!(expected.requests_per_day, 8);
+        assert_eq!(active.expected_of(id("/c"), 0), None);
+    }
+}

@@ -1,0 +1,244 @@
+//! The keeper: the one that takes manifests into force, one at a time.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use manifest::{Accepted, Objects, Refused, State};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    active::Active,
+    applied::{self, InForce, Told, Unkept},
+    shared::Shared,
+};
+
+/// Orders that may wait; more are refused, and whoever sends them comes again.
+pub(crate) const ORDERS_MAX: usize = 4;
+
+/// What is asked of the keeper.
+pub(crate) enum Order {
+    Push(Bytes, oneshot::Sender<Result<Pushed, Rejected>>),
+    Withdraw(u64, oneshot::Sender<Result<(), Rejected>>),
+    /// What the plan has let go of is gone.
+    Released(Arc<Active>),
+}
+
+/// A manifest that is in force now.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Pushed {
+    /// Its generation.
+    pub generation: u64,
+    /// Identifies it: `sha256:` and its digest.
+    pub digest: String,
+    /// Objects of the plan, after a delta those of the whole.
+    pub objects: u64,
+    /// Objects that were not planned before.
+    pub added: u64,
+    /// Objects that are planned with other bytes than before.
+    pub replaced: u64,
+    /// Objects that are no longer planned.
+    pub removed: u64,
+    /// Bytes that the plan wants and the one before did not.
+    pub fill_bytes: u64,
+    /// Members that were not known here.
+    pub ignored: Vec<String>,
+}
+
+/// Why a manifest is not in force, or still is.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejected {
+    /// It may not be.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It could not be kept: what was in force is.
+    #[error("the manifest could not be kept")]
+    Unkept(#[from] Unkept),
+    /// Another generation is in force than is to be withdrawn.
+    #[error("generation {asked} is not in force, {current} is")]
+    OtherGeneration {
+        /// To be withdrawn.
+        asked: u64,
+        /// In force; 0 for none.
+        current: u64,
+    },
+    /// Too many come at a time.
+    #[error("others are being judged; come again in a few seconds")]
+    Busy,
+    /// The node is ending.
+    #[error("the node is ending")]
+    Ending,
+}
+
+impl Rejected {
+    /// The status of an answer to who sent it.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Refused(refused) => refused.status(),
+            Self::Unkept(_) => 500,
+            Self::OtherGeneration { .. } => 409,
+            Self::Busy => 429,
+            Self::Ending => 503,
+        }
+    }
+
+    /// A word for a metric label.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Refused(refused) => refused.label(),
+            Self::Unkept(_) => "unkept",
+            Self::OtherGeneration { .. } => "other_generation",
+            Self::Busy => "busy",
+            Self::Ending => "ending",
+        }
+    }
+}
+
+/// Takes orders until it is stopped. What is begun is brought to its end, so that an answer
+/// always says what is in force.
+pub(crate) async fn keep(
+    shared: Arc<Shared>,
+    mut orders: mpsc::Receiver<Order>,
+    stop: CancellationToken,
+) {
+    while let Some(Some(order)) = stop.run_until_cancelled(orders.recv()).await {
+        match order {
+            Order::Push(bytes, answer) => {
+                let outcome = apart(&shared, move |shared| push(shared, &bytes)).await;
+                note(&shared, outcome.as_ref().map(|_| ()));
+                // Whoever asked may have gone; what is in force is so all the same.
+                let _gone = answer.send(outcome);
+            }
+            Order::Withdraw(generation, answer) => {
+                let outcome = apart(&shared, move |shared| withdraw(shared, generation)).await;
+                let _gone = answer.send(outcome);
+            }
+            Order::Released(active) => {
+                let outcome = apart(&shared, move |shared| released(shared, &active)).await;
+                if let Err(error) = outcome {
+                    tracing::warn!(%error, "what was removed could not be written down");
+                }
+            }
+        }
+    }
+}
+
+/// Judging and writing take a while and block: in a thread for that.
+async fn apart<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    work: impl FnOnce(&Shared) -> Result<T, Rejected> + Send + 'static,
+) -> Result<T, Rejected> {
+    let shared = Arc::clone(shared);
+    let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+    done.unwrap_or(Err(Rejected::Ending))
+}
+
+fn push(shared: &Shared, bytes: &[u8]) -> Result<Pushed, Rejected> {
+    let config = &shared.config;
+    let now_s = (shared.parts.clock)().unix_s();
+    let old = shared.active.load_full();
+    let state = &old.in_force.state;
+    let accepted = manifest::accept(state, bytes, now_s, &config.keys, &config.limits)?;
+    let pushed = told(&accepted);
+    let in_force = in_force(&old.in_force, accepted, now_s);
+    applied::save(&config.folder, &in_force)?;
+    put_in_force(shared, &old, in_force);
+    Ok(pushed)
+}
+
+fn withdraw(shared: &Shared, generation: u64) -> Result<(), Rejected> {
+    let old = shared.active.load_full();
+    let state = &old.in_force.state;
+    if state.generation != generation || old.in_force.told.is_none() {
+        let current = old.in_force.told.map_or(0, |_| state.generation);
+        return Err(Rejected::OtherGeneration {
+            asked: generation,
+            current,
+        });
+    }
+    let in_force = InForce {
+        state: State {
+            // A delta would be against a plan that is no longer here: none can name it.
+            digest: None,
+            plan: Objects::default(),
+            audience: state.audience.clone(),
+            generation,
+        },
+        told: None,
+        released: old.in_force.released.clone(),
+    };
+    applied::save(&shared.config.folder, &in_force)?;
+    put_in_force(shared, &old, in_force);
+    tracing::info!(generation, "the manifest was withdrawn");
+    Ok(())
+}
+
+fn released(shared: &Shared, active: &Arc<Active>) -> Result<(), Rejected> {
+    // Another plan may be in force by now, with a list of its own.
+    if Arc::ptr_eq(&shared.active.load_full(), active) {
+        applied::save_without(&shared.config.folder, &active.in_force, &Objects::default())?;
+    }
+    Ok(())
+}
+
+fn put_in_force(shared: &Shared, old: &Active, in_force: InForce) {
+    let active = Active::new(in_force);
+    active.inherit(old);
+    shared.metrics.show(&active);
+    shared.active.store(Arc::new(active));
+    shared.changed.notify_one();
+}
+
+/// What is in force once `accepted` is.
+fn in_force(old: &InForce, accepted: Accepted, now_s: u64) -> InForce {
+    let head = &accepted.manifest.head;
+    let told = Told {
+        accepted_s: now_s,
+        issued_s: head.issued_s,
+        bytes_per_s: head.hints.bytes_per_s,
+        bytes_per_window: head.hints.bytes_per_window,
+        concurrency: head.hints.concurrency,
+        deadline_s: head.hints.deadline_s,
+    };
+    let plan = &old.state.plan;
+    let removed = accepted.manifest.removed.iter();
+    let removed = removed.filter_map(|(site, path)| plan.at(plan.find(site, path)?));
+    let pending = old.released.iter();
+    let pending = pending.filter(|object| {
+        let is_wanted = accepted.plan().find(object.site, object.path).is_some();
+        let is_removed_again = plan.find(object.site, object.path).is_some();
+        !is_wanted && !is_removed_again
+    });
+    // All of them were legal, and none is there twice.
+    let released = Objects::collect(removed.chain(pending)).unwrap_or_default();
+    InForce {
+        state: accepted.into_state(),
+        told: Some(told),
+        released,
+    }
+}
+
+fn told(accepted: &Accepted) -> Pushed {
+    let diff = &accepted.diff;
+    Pushed {
+        generation: accepted.manifest.head.generation,
+        digest: accepted.digest.to_string(),
+        objects: accepted.plan().len() as u64,
+        added: diff.added.len() as u64,
+        replaced: diff.replaced.len() as u64,
+        removed: diff.removed.len() as u64,
+        fill_bytes: diff.fill_bytes,
+        ignored: accepted.ignored.clone(),
+    }
+}
+
+fn note(shared: &Shared, outcome: Result<(), &Rejected>) {
+    match outcome {
+        Ok(()) => shared.metrics.applied.inc(),
+        Err(why) => {
+            let refused = &shared.metrics.refused;
+            refused.with_label_values(&[why.label()]).inc();
+            tracing::warn!(%why, "a manifest was refused; what was in force stays");
+        }
+    }
+}

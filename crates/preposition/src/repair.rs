@@ -1,0 +1,115 @@
+//! Continuous repair: what should be here is looked for, and what is not is filled again.
+
+use std::sync::Arc;
+
+use cache::{Expected, Holding};
+
+use crate::{
+    active::{Active, ENTRIES, Entry, expected, name, wanted},
+    shared::Shared,
+};
+
+/// Objects between two chances for others to run.
+const BATCH: usize = 256;
+
+/// What a walk over the plan has found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Repaired {
+    /// Objects that were here and are not.
+    pub(crate) lost: u64,
+    /// What the plan has let go of is gone.
+    pub(crate) is_released: bool,
+}
+
+/// Walks over the plan: notes what is here and what is not, and tells the store again what is
+/// expected of what is here. Of the plan before, the pins go that the new one does not have.
+pub(crate) async fn repair(
+    shared: Arc<Shared>,
+    active: Arc<Active>,
+    old: Option<Arc<Active>>,
+) -> Repaired {
+    let now_s = (shared.parts.clock)().unix_s();
+    if let Some(old) = old {
+        unpin(&shared, &active, &old, now_s).await;
+    }
+    let mut repaired = Repaired::default();
+    for (turn, place) in active.order().iter().enumerate() {
+        if turn % BATCH == BATCH - 1 {
+            tokio::task::yield_now().await;
+        }
+        let Some((object, entry)) = active.at(*place) else {
+            continue;
+        };
+        let Some(rules) = (shared.parts.rules)(object.site) else {
+            continue;
+        };
+        let (name, wanted) = (name(&object), wanted(&object, now_s));
+        let cache = &shared.parts.cache;
+        match (cache.holding(&name, &wanted, &rules).await, entry) {
+            (Holding::Lacking, Entry::Held) => {
+                repaired.lost += 1;
+                active.set(*place, Entry::Waiting);
+                continue;
+            }
+            (_, Entry::Filling) | (Holding::Lacking, _) | (Holding::Unverified, Entry::Waiting) => {
+                continue;
+            }
+            (Holding::Unverified, _) => {}
+            (Holding::Whole, _) => active.set(*place, Entry::Held),
+        }
+        cache.tell_expected(&name, &wanted, &rules).await;
+    }
+    if active.is_to_be_released() {
+        release(&shared, &active, now_s).await;
+        repaired.is_released = true;
+    }
+    repaired
+}
+
+/// Has what failed tried anew.
+pub(crate) fn forget_failures(active: &Active) {
+    if ENTRIES
+        .iter()
+        .any(|it| it.is_failure() && active.count(*it) > 0)
+    {
+        for place in active.order() {
+            if active.entry(*place).is_failure() {
+                active.set(*place, Entry::Waiting);
+            }
+        }
+    }
+}
+
+async fn unpin(shared: &Shared, active: &Active, old: &Active, now_s: u64) {
+    for (turn, object) in old.in_force.state.plan.iter().enumerate() {
+        if turn % BATCH == BATCH - 1 {
+            tokio::task::yield_now().await;
+        }
+        if !expected(&object, now_s).is_pinned {
+            continue;
+        }
+        let name = name(&object);
+        let stays = active.expected_of(cache::ObjectId::of(&name), now_s);
+        let Some(rules) = (shared.parts.rules)(object.site) else {
+            continue;
+        };
+        if !stays.is_some_and(|expected| expected.is_pinned) {
+            let wanted = cache::Wanted {
+                expected: Expected::default(),
+                ..wanted(&object, now_s)
+            };
+            let cache = &shared.parts.cache;
+            cache.tell_expected(&name, &wanted, &rules).await;
+        }
+    }
+}
+
+/// Lets go of what a plan has explicitly removed, for good.
+async fn release(shared: &Shared, active: &Active, now_s: u64) {
+    for object in active.in_force.released.iter() {
+        if let Some(rules) = (shared.parts.rules)(object.site) {
+            let (name, wanted) = (name(&object), wanted(&object, now_s));
+            shared.parts.cache.release(&name, &wanted, &rules).await;
+        }
+    }
+}

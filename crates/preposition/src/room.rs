@@ -1,0 +1,201 @@
+//! The room's door: start it, give it manifests, ask how it stands, end it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use manifest::Digest;
+use message::Timestamp;
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Status,
+    active::Active,
+    applied::{self, Unkept},
+    config::{Config, Parts},
+    engine::Engine,
+    keeper::{self, ORDERS_MAX, Order, Pushed, Rejected},
+    metrics::Metrics,
+    pull::{self, Pull},
+    schedule::Why,
+    shared::{Pulse, Shared},
+    views::{Page, Progress},
+    window::At,
+    yielding::Share,
+};
+
+/// Prepositioning on one node. A clone is the same.
+#[derive(Clone)]
+pub struct Preposition {
+    shared: Arc<Shared>,
+    orders: mpsc::Sender<Order>,
+}
+
+/// Its tasks. Dropped, they end at once, as in a crash.
+pub struct Running {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+/// Why it does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What is in force cannot be known.
+    #[error(transparent)]
+    Unkept(#[from] Unkept),
+    /// Two metrics have one name.
+    #[error("metrics")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl Preposition {
+    /// Takes up what was in force, and goes on with it. Must be called in a tokio runtime; reads the
+    /// applied manifest, blocking.
+    ///
+    /// # Errors
+    /// When what was in force is damaged or another node's, or a metric is there already.
+    pub fn start(
+        config: Config,
+        parts: Parts,
+        pull: Option<Pull>,
+        registry: &prometheus::Registry,
+    ) -> Result<(Self, Running), Error> {
+        let metrics = Metrics::register(registry)?;
+        let in_force = applied::load(&config.folder, &config.audience)?;
+        let node = Digest::of(config.audience.as_str().as_bytes()).as_bytes()[0];
+        let pulse = Pulse {
+            at: At::Closed(None),
+            why: Why::Idle,
+            share: Share::FULL,
+            rate_bytes_per_s: config.bytes_per_s,
+            measured_bytes_per_s: 0,
+            window_bytes: 0,
+            running: 0,
+            told_at: (parts.clock)().wall,
+        };
+        let shared = Arc::new(Shared {
+            active: ArcSwap::from_pointee(Active::new(in_force)),
+            changed: Notify::new(),
+            is_draining: AtomicBool::new(false),
+            is_repair_wanted: AtomicBool::new(false),
+            pulse: Mutex::new(pulse),
+            metrics,
+            config,
+            parts,
+        });
+        let (orders, received) = mpsc::channel(ORDERS_MAX);
+        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        tasks.spawn(keeper::keep(Arc::clone(&shared), received, stop.clone()));
+        let engine = Engine::new(Arc::clone(&shared), orders.clone());
+        tasks.spawn(engine.run(stop.clone()));
+        let fill = Self { shared, orders };
+        if let Some(pull) = pull {
+            tasks.spawn(pull::run(pull, fill.clone(), node.into(), stop.clone()));
+        }
+        Ok((fill, Running { tasks, stop }))
+    }
+
+    /// Takes a signed manifest into force; it is durable when this returns.
+    ///
+    /// Cancel safe: a manifest that is being judged may come into force all the same.
+    ///
+    /// # Errors
+    /// Why it is not in force; what was before is.
+    pub async fn push(&self, file: Bytes) -> Result<Pushed, Rejected> {
+        self.ask(|answer| Order::Push(file, answer)).await
+    }
+
+    /// Takes the manifest of this generation out of force. What it brought stays until the policy
+    /// decides otherwise; no older manifest is accepted again.
+    ///
+    /// # Errors
+    /// When another is in force, or it could not be made durable.
+    pub async fn withdraw(&self, generation: u64) -> Result<(), Rejected> {
+        self.ask(|answer| Order::Withdraw(generation, answer)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, Rejected>>) -> Order,
+    ) -> Result<T, Rejected> {
+        let (answer, answered) = oneshot::channel();
+        match self.orders.try_send(order(answer)) {
+            Ok(()) => answered.await.unwrap_or(Err(Rejected::Ending)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Rejected::Busy),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Rejected::Ending),
+        }
+    }
+
+    /// How it stands.
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// How far the manifest in force has come; nothing if there is none.
+    pub fn progress(&self) -> Option<Progress> {
+        let pulse = *self.shared.pulse.lock();
+        Progress::of(&self.shared.active.load(), &pulse)
+    }
+
+    /// What is planned and what has become of it, `count` objects (at most [`crate::PAGE_MAX`]) from
+    /// place `from` on.
+    pub fn inventory(&self, from: u32, count: usize) -> Page {
+        self.shared.page(from, count)
+    }
+
+    /// Stops filling: what is under way is cut, to be gone on with after [`Self::undrain`].
+    pub fn drain(&self) {
+        self.shared.is_draining.store(true, Ordering::Relaxed);
+        self.shared.changed.notify_one();
+    }
+
+    /// Goes on.
+    pub fn undrain(&self) {
+        self.shared.is_draining.store(false, Ordering::Relaxed);
+        self.shared.changed.notify_one();
+    }
+
+    /// Has what should be here looked for now.
+    pub fn repair(&self) {
+        self.shared.is_repair_wanted.store(true, Ordering::Relaxed);
+        self.shared.changed.notify_one();
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.shared.parts.clock)()
+    }
+
+    pub(crate) fn file_bytes_max(&self) -> u64 {
+        self.shared.config.limits.file_bytes_max
+    }
+
+    pub(crate) fn pull_failed(&self) {
+        self.shared.metrics.pulls_failed.inc();
+    }
+}
+
+impl std::fmt::Debug for Preposition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Preposition({:?})", self.shared.config.audience)
+    }
+}
+
+impl Running {
+    /// Ends its tasks: what is under way is cut, what was spent is written down.
+    pub async fn end(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a task of the fill plane failed");
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The room over a real cache and store, with sources and clocks at the test's command.
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use preposition::{Entry, FillState, Reach, Rejected, Why};
+
+use crate::support::{Bench, NIGHT, NOON, Origin, manifest_of, object};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_planned_is_filled_in_the_window_and_not_before() {
+    let origin = Origin::with(6, 200_000);
+    let bench = Bench::start(NOON, &[(Reach::Shield, &origin)]).await;
+    bench.push(1, &origin).await.unwrap();
+    bench.until(|status| status.why == Why::WindowClosed).await;
+    assert_eq!(origin.reads(), 0);
+    bench.set_time(NIGHT);
+    let status = bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    let progress = status.progress.unwrap();
+    assert_eq!((progress.bytes_done, progress.bytes_left), (1_200_000, 0));
+    assert_eq!((progress.complete, progress.is_degraded), (1000, false));
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_window_closes_what_is_under_way_is_cut_and_gone_on_with_in_the_next() {
+    let origin = Origin::with(3, 200_000);
+    let bench = Bench::start(NIGHT, &[(Reach::Shield, &origin)]).await;
+    origin.stall(true);
+    bench.push(1, &origin).await.unwrap();
+    bench.until(|status| status.running > 0).await;
+    bench.set_time(NOON);
+    bench.until(|status| status.running == 0).await;
+    origin.stall(false);
+    let reads = origin.reads();
+    bench.set_time(NIGHT);
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    assert!(origin.reads() > reads);
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_nothing_is_fetched_that_was_verified_and_no_manifest_is_accepted_again() {
+    let origin = Origin::with(5, 300_000);
+    let sources = [(Reach::Shield, &origin)];
+    let bench = Bench::start(NIGHT, &sources).await;
+    bench.push(3, &origin).await.unwrap();
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    let reads = origin.reads();
+    let bench = bench.restart(&sources).await;
+    let replayed = bench.push(3, &origin).await.unwrap_err();
+    assert_eq!((replayed.status(), replayed.label()), (409, "replayed"));
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    assert_eq!(origin.reads(), reads);
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_is_filled_again() {
+    let origin = Origin::with(4, 100_000);
+    let bench = Bench::start(NIGHT, &[(Reach::Shield, &origin)]).await;
+    bench.push(1, &origin).await.unwrap();
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    let reads = origin.reads();
+    bench
+        .cache
+        .purge(&object(2), cache::Reach::Forget)
+        .await
+        .unwrap();
+    bench.room.repair();
+    bench.until(|_| origin.reads() > reads).await;
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copier_asks_its_peer_first_and_the_shield_when_the_peer_has_had_its_time() {
+    let (peer, shield) = (Origin::with(2, 100_000), Origin::with(5, 100_000));
+    let sources = [(Reach::Shield, &shield), (Reach::Peer, &peer)];
+    let bench = Bench::start(NIGHT, &sources).await;
+    bench.push(1, &shield).await.unwrap();
+    bench
+        .until(|status| {
+            let progress = status.progress.as_ref();
+            progress.is_some_and(|progress| progress.bytes_done == 200_000)
+        })
+        .await;
+    assert_eq!(shield.reads(), 0, "the peer's time is not over");
+    bench.set_time(NIGHT + Duration::from_mins(15));
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    assert_eq!(shield.reads(), 3);
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_bytes_fail_their_object_alone_and_degrade_the_plan() {
+    let (right, origin) = (Origin::with(4, 100_000), Origin::with(4, 100_000));
+    origin.flip(1);
+    let bench = Bench::start(NIGHT, &[(Reach::Shield, &origin)]).await;
+    bench.push(1, &right).await.unwrap();
+    let landed = |state: Entry, objects: u64| {
+        move |status: &preposition::Status| {
+            let progress = status.progress.as_ref();
+            let states = progress.map(|progress| progress.states.clone());
+            let mut states = states.unwrap_or_default().into_iter();
+            states.any(|counted| counted.state == state && counted.objects == objects)
+        }
+    };
+    bench.until(landed(Entry::Held, 3)).await;
+    let status = bench.until(landed(Entry::Mismatch, 1)).await;
+    assert!(status.progress.unwrap().is_degraded);
+    let page = bench.room.inventory(0, 10);
+    let wrong: Vec<_> = page
+        .objects
+        .iter()
+        .filter(|item| item.state == Entry::Mismatch)
+        .collect();
+    assert_eq!(wrong.len(), 1);
+    assert_eq!(&*wrong[0].path, &*object(1).path);
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_room_fills_nothing_until_it_is_undrained() {
+    let origin = Origin::with(3, 100_000);
+    let bench = Bench::start(NIGHT, &[(Reach::Shield, &origin)]).await;
+    bench.room.drain();
+    bench
+        .until(|status| status.state == FillState::Drained)
+        .await;
+    bench.push(1, &origin).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(origin.reads(), 0);
+    bench.room.undrain();
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawn_manifest_is_out_of_force_and_its_generation_is_not_accepted_again() {
+    let origin = Origin::with(2, 100_000);
+    let bench = Bench::start(NOON, &[(Reach::Shield, &origin)]).await;
+    bench.push(2, &origin).await.unwrap();
+    let other = bench.room.withdraw(1).await.unwrap_err();
+    assert!(
+        matches!(other, Rejected::OtherGeneration { current: 2, .. }),
+        "{other:?}"
+    );
+    bench.room.withdraw(2).await.unwrap();
+    assert!(bench.room.progress().is_none());
+    assert_eq!(bench.push(2, &origin).await.unwrap_err().status(), 409);
+    bench.push(3, &origin).await.unwrap();
+    bench.end().await;
+}
+
+/// Hardening row M17.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_pushes_of_one_generation_one_wins_and_the_other_is_told() {
+    let origin = Origin::with(2, 100_000);
+    let bench = Bench::start(NOON, &[(Reach::Shield, &origin)]).await;
+    let (one, two) = tokio::join!(bench.push(1, &origin), bench.push(1, &origin));
+    let lost = [one, two]
+        .into_iter()
+        .filter_map(Result::err)
+        .collect::<Vec<_>>();
+    assert_eq!(lost.len(), 1);
+    assert_eq!(lost[0].status(), 409);
+    bench.end().await;
+}
+
+/// Hardening row M19.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_pushes_is_told_to_come_again() {
+    let origin = Origin::with(2, 100_000);
+    let bench = Bench::start(NOON, &[(Reach::Shield, &origin)]).await;
+    let file = manifest_of(&bench.key, 1, &origin);
+    let pushes = (0..100).map(|_| bench.room.push(file.clone()));
+    let outcomes = futures_util::future::join_all(pushes).await;
+    let busy = outcomes
+        .iter()
+        .filter(|it| matches!(it, Err(Rejected::Busy)));
+    assert!(busy.count() > 50);
+    assert_eq!(outcomes.iter().filter(|it| it.is_ok()).count(), 1);
+    bench.end().await;
+}

@@ -1,0 +1,298 @@
+//! A cache on a disk of its own, sources that count, and a clock that is set.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use cache::{Cache, SiteRules};
+use http::{HeaderValue, StatusCode, header};
+use manifest::{
+    Digest, Encoding, Head, Hints, Keys, Kind, Label, Manifest, Names, Object, Objects, PlannerKey,
+    Role, Signed, SigningKey,
+};
+use message::{Body, Error, Fetch, ObjectName, Response, Timestamp, Upstream};
+use parking_lot::Mutex;
+use preposition::{
+    Allowance, Config, Escalation, Limits, Load, Parts, Preposition, Pushed, Reach, Rejected,
+    Running, Source, Status, Window,
+};
+use semantics::freshness::TtlRules;
+use signing::Algorithm;
+use store::{DiskConfig, Store};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+/// 2026-07-01, in the window and out of it.
+pub(crate) const NIGHT: Duration = Duration::from_hours(495_243);
+pub(crate) const NOON: Duration = Duration::from_hours(495_252);
+
+pub(crate) fn object(n: usize) -> ObjectName {
+    ObjectName {
+        site: "vod".into(),
+        path: format!("/{n}.m4s").into(),
+    }
+}
+
+/// A source of numbered objects.
+pub(crate) struct Origin {
+    objects: Mutex<HashMap<Arc<str>, Bytes>>,
+    reads: AtomicUsize,
+    is_stalled: AtomicBool,
+}
+
+impl Origin {
+    pub(crate) fn with(count: usize, bytes: usize) -> Arc<Self> {
+        let content = |n: usize| {
+            let content: Vec<u8> = (0..bytes)
+                .map(|at| (((at * 31) >> 3) ^ (n * 7) ^ at) as u8)
+                .collect();
+            (object(n).path, Bytes::from(content))
+        };
+        Arc::new(Self {
+            objects: Mutex::new((0..count).map(content).collect()),
+            reads: AtomicUsize::new(0),
+            is_stalled: AtomicBool::new(false),
+        })
+    }
+
+    /// Has it give other bytes of the same length.
+    pub(crate) fn flip(&self, n: usize) {
+        let mut objects = self.objects.lock();
+        let bytes = objects.get_mut(&object(n).path).unwrap();
+        *bytes = bytes.iter().map(|byte| !byte).collect();
+    }
+
+    /// From now on answers never come, or come again.
+    pub(crate) fn stall(&self, is_stalled: bool) {
+        self.is_stalled.store(is_stalled, Ordering::Relaxed);
+    }
+
+    /// Answers with a body.
+    pub(crate) fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    fn answer(&self, fetch: &Fetch) -> Response {
+        let mut response = Response::new(Body::empty());
+        let Some(bytes) = self.objects.lock().get(&fetch.object.path).cloned() else {
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            return response;
+        };
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let total = bytes.len();
+        let (first, last) = fetch.range.map_or((0, total - 1), |range| {
+            (range.first as usize, (range.last as usize).min(total - 1))
+        });
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let range = format!("bytes {first}-{last}/{total}");
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_RANGE, range.parse().unwrap());
+        headers.insert(header::ETAG, HeaderValue::from_static("\"1\""));
+        *response.body_mut() = Body::from(bytes.slice(first..=last));
+        response
+    }
+}
+
+impl Upstream for Origin {
+    fn fetch(
+        &self,
+        fetch: Fetch,
+    ) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + '_>> {
+        Box::pin(async move {
+            while self.is_stalled.load(Ordering::Relaxed) {
+                sleep(Duration::from_millis(5)).await;
+            }
+            Ok(self.answer(&fetch))
+        })
+    }
+}
+
+/// The room over a cache of its own.
+pub(crate) struct Bench {
+    pub(crate) room: Preposition,
+    pub(crate) cache: Cache,
+    pub(crate) key: SigningKey,
+    running: Running,
+    store: Store,
+    wall_ms: Arc<AtomicU64>,
+    folder: TempDir,
+}
+
+impl Bench {
+    pub(crate) async fn start(now: Duration, sources: &[(Reach, &Arc<Origin>)]) -> Self {
+        let kid = Label::parse("planner").unwrap();
+        let key = SigningKey::generate(Algorithm::Ed25519, kid).unwrap();
+        Self::over(TempDir::new().unwrap(), key, now, sources).await
+    }
+
+    /// The same folder under a new process, as far as one process can tell.
+    pub(crate) async fn restart(self, sources: &[(Reach, &Arc<Origin>)]) -> Self {
+        let now = Duration::from_millis(self.wall_ms.load(Ordering::Relaxed));
+        self.running.end().await;
+        self.cache.drained().await;
+        self.store.close().await;
+        drop((self.room, self.cache, self.store));
+        Self::over(self.folder, self.key, now, sources).await
+    }
+
+    async fn over(
+        folder: TempDir,
+        key: SigningKey,
+        now: Duration,
+        sources: &[(Reach, &Arc<Origin>)],
+    ) -> Self {
+        let registry = prometheus::Registry::new();
+        let disk = DiskConfig::new(folder.path().join("slices"), 128 << 20);
+        let store = store::Config {
+            ram_bytes: 16 << 20,
+            disks: vec![disk],
+            state_dir: Some(folder.path().join("state")),
+            segment_bytes: 8 << 20,
+            ..store::Config::default()
+        };
+        let store = Store::open(store, &registry).await.unwrap();
+        let elsewhere = Origin::with(0, 0) as Arc<dyn Upstream>;
+        let config = cache::Config::named("edge-1");
+        let cache = Cache::new(config, store.clone(), elsewhere, &registry).unwrap();
+        let wall_ms = Arc::new(AtomicU64::new(ms(now)));
+        let clock = Arc::clone(&wall_ms);
+        let rules = Arc::new(SiteRules { ttl: ttl() });
+        let named = |(reach, origin): &(Reach, &Arc<Origin>)| Source {
+            name: reach.name().into(),
+            reach: *reach,
+            sites: None,
+            upstream: Arc::clone(origin) as Arc<dyn Upstream>,
+        };
+        let parts = Parts {
+            cache: cache.clone(),
+            sources: sources.iter().map(named).collect(),
+            rules: Arc::new(move |site| (site == "vod").then(|| Arc::clone(&rules))),
+            load: Arc::new(Load::default),
+            clock: Arc::new(move || Timestamp {
+                wall: Duration::from_millis(clock.load(Ordering::Relaxed)),
+                mono: Instant::now(),
+            }),
+        };
+        let config = config_of(&folder, &key);
+        let (room, running) = Preposition::start(config, parts, None, &registry).unwrap();
+        Self {
+            room,
+            cache,
+            key,
+            running,
+            store,
+            wall_ms,
+            folder,
+        }
+    }
+
+    pub(crate) fn set_time(&self, now: Duration) {
+        self.wall_ms.store(ms(now), Ordering::Relaxed);
+    }
+
+    /// Pushes a manifest of all that `origin` has.
+    pub(crate) async fn push(&self, generation: u64, origin: &Origin) -> Result<Pushed, Rejected> {
+        self.room
+            .push(manifest_of(&self.key, generation, origin))
+            .await
+    }
+
+    /// Until the status is so.
+    pub(crate) async fn until(&self, is_so: impl Fn(&Status) -> bool) -> Status {
+        for _ in 0..2000 {
+            let status = self.room.status();
+            if is_so(&status) {
+                return status;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        let inventory = self.room.inventory(0, 10);
+        let status = self.room.status();
+        assert!(is_so(&status), "{status:#?} {inventory:#?}");
+        status
+    }
+
+    pub(crate) async fn end(self) {
+        self.running.end().await;
+        self.store.close().await;
+    }
+}
+
+/// A signed manifest of all that `origin` has.
+pub(crate) fn manifest_of(key: &SigningKey, generation: u64, origin: &Origin) -> Bytes {
+    let head = Head {
+        audience: Label::parse("edge-1").unwrap(),
+        generation,
+        previous: None,
+        issued_s: NIGHT.as_secs() - 60,
+        expires_s: NIGHT.as_secs() + 86_400,
+        kind: Kind::Full,
+        hints: Hints::default(),
+        allow_mass_eviction: false,
+    };
+    let held = origin.objects.lock().clone();
+    let objects = held.iter().map(|(path, bytes)| Object {
+        expected: 3_000,
+        ..Object::fill("vod", path, bytes.len() as u64, Digest::of(bytes))
+    });
+    let objects = Objects::collect(objects).unwrap();
+    let manifest = Manifest::new(head, objects, Names::default()).unwrap();
+    let payload = manifest.to_payload(Encoding::Plain);
+    let mut signed = Signed::draft(&payload);
+    signed.sign(key).unwrap();
+    signed.to_bytes().into()
+}
+
+fn config_of(folder: &TempDir, key: &SigningKey) -> Config {
+    let planner = PlannerKey {
+        key: key.verify_key(),
+        roles: vec![Role::Plan],
+    };
+    Config {
+        folder: folder.path().join("fill"),
+        audience: Label::parse("edge-1").unwrap(),
+        keys: Keys::new(vec![planner], []).unwrap(),
+        limits: manifest::Limits::default(),
+        windows: vec![Window::parse("02:00-06:00", "UTC", &[]).unwrap()],
+        bytes_per_s: 100_000_000,
+        allowance: Allowance {
+            window_bytes: 1 << 30,
+            day_write_bytes: 1 << 30,
+        },
+        concurrency: 2,
+        yields: Limits {
+            link_bytes_per_s: None,
+            egress_max: 700,
+            disk_p99_max: Duration::from_millis(100),
+        },
+        escalation: Escalation {
+            master: false,
+            shield_after: Duration::from_mins(10),
+            storage_after: Duration::from_mins(30),
+        },
+        attempts: 3,
+        reconcile: Duration::from_hours(1),
+    }
+}
+
+fn ttl() -> TtlRules {
+    TtlRules {
+        default: Duration::from_hours(1),
+        force: None,
+        negative: Duration::from_secs(5),
+        stale_if_error: Duration::from_hours(24),
+        stale_while_revalidate: Duration::ZERO,
+    }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap()
+}

@@ -1,0 +1,192 @@
+//! `[fill]`: whose manifests are taken, when they are filled, how fast, and from where.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use daemon::config::Section;
+use manifest::{KEYS_FILE_BYTES_MAX, Keys, Label, Limits};
+use message::ObjectName;
+use node::{Origin, Sections};
+use preposition::{Allowance, BYTES_PER_S_MIN, Escalation, WINDOWS_MAX, Window};
+
+const MIB: u64 = 1 << 20;
+const TIB: u64 = 1 << 40;
+
+/// `[fill]`.
+#[derive(Debug, Clone)]
+pub(crate) struct Fill {
+    pub(crate) room: preposition::Config,
+    pub(crate) pull: Option<Pull>,
+}
+
+/// `[fill.pull]`.
+#[derive(Debug, Clone)]
+pub(crate) struct Pull {
+    pub(crate) name: ObjectName,
+    pub(crate) interval: Duration,
+    pub(crate) origin: Origin,
+}
+
+/// What is read before the other sections are known.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    audience: Option<Label>,
+    folder: Option<PathBuf>,
+    keys: Keys,
+    windows: Vec<Window>,
+    bytes_per_s: u64,
+    allowance: Allowance,
+    concurrency: usize,
+    yields: preposition::Limits,
+    escalation: Escalation,
+    attempts: u8,
+    reconcile: Duration,
+    limits: Limits,
+    pull: Option<Pull>,
+}
+
+impl Wish {
+    /// Reads the section.
+    pub(crate) fn read(section: &mut Section) -> Option<Self> {
+        let label = "a name of up to 64 letters, digits, '.', '_' or '-'";
+        let parse = |text: &str| Label::parse(text).ok();
+        let audience = section.parsed("audience", label, parse).optional();
+        let folder = section.path("state").optional();
+        let keys = read_keys(section);
+        let windows = section.sections("window", 0..=WINDOWS_MAX, read_window);
+        let bytes_per_s = section.bytes("rate", BYTES_PER_S_MIN..=TIB).or(50_000_000);
+        let allowance = Allowance {
+            window_bytes: section.bytes("window_bytes", MIB..=1024 * TIB).or(TIB),
+            day_write_bytes: section.bytes("writes_per_day", MIB..=1024 * TIB).or(TIB),
+        };
+        let concurrency = small(section, "concurrency", 1..=64, 8);
+        let escalation = Escalation {
+            master: section.flag("master").or(false),
+            shield_after: wait(section, "shield_after", 10),
+            storage_after: wait(section, "storage_after", 30),
+        };
+        let reconcile = Duration::from_mins(1)..=Duration::from_hours(24 * 7);
+        let reconcile = section
+            .duration("reconcile", reconcile)
+            .or(Duration::from_hours(1));
+        let attempts = small(section, "attempts", 1..=100, 5);
+        let percent = small(section, "eviction_percent_max", 0..=100, 30);
+        Some(Self {
+            audience,
+            folder,
+            windows,
+            bytes_per_s,
+            allowance,
+            concurrency,
+            yields: read_yields(section),
+            escalation,
+            attempts: u8::try_from(attempts).unwrap_or(u8::MAX),
+            reconcile,
+            limits: Limits {
+                eviction_percent_max: u8::try_from(percent).unwrap_or(30),
+                ..Limits::default()
+            },
+            pull: section.optional_section("pull", read_pull),
+            keys: keys?,
+        })
+    }
+
+    /// With what the other sections say.
+    pub(crate) fn with(self, sections: &Sections) -> Option<Fill> {
+        let named = Label::parse(&sections.common.name).ok();
+        let state = sections.store.state_dir.clone();
+        let room = preposition::Config {
+            folder: self.folder.or_else(|| Some(state?.join("fill")))?,
+            audience: self.audience.or(named)?,
+            keys: self.keys,
+            limits: self.limits,
+            windows: self.windows,
+            bytes_per_s: self.bytes_per_s,
+            allowance: self.allowance,
+            concurrency: self.concurrency,
+            yields: self.yields,
+            escalation: self.escalation,
+            attempts: self.attempts,
+            reconcile: self.reconcile,
+        };
+        let pull = self.pull;
+        Some(Fill { room, pull })
+    }
+}
+
+fn read_keys(section: &mut Section) -> Option<Keys> {
+    let file = section.path("keys").required()?;
+    let bytes = daemon::config::read_file(&file, KEYS_FILE_BYTES_MAX as u64);
+    let keys = bytes.and_then(|bytes| Keys::parse(&bytes).map_err(|error| error.to_string()));
+    match keys {
+        Ok(keys) => Some(keys),
+        Err(what) => {
+            section.problem("keys", &what, None);
+            None
+        }
+    }
+}
+
+fn read_window(section: &mut Section) -> Option<Window> {
+    let hours = section.text("hours").required();
+    let zone = section.text("zone").or("UTC".to_owned());
+    let days = section.list("days", 0..=7).or(Vec::new());
+    match Window::parse(&hours?, &zone, &days) {
+        Ok(window) => Some(window),
+        Err(bad) => {
+            section.problem("hours", &bad.to_string(), None);
+            None
+        }
+    }
+}
+
+fn read_yields(section: &mut Section) -> preposition::Limits {
+    let link_bytes_per_s = section.bytes("link", MIB..=TIB).optional();
+    let percent = small(section, "egress_percent_max", 1..=100, 70);
+    let times = Duration::from_millis(1)..=Duration::from_secs(10);
+    let disk_p99_max = section.duration("disk_p99_max", times);
+    preposition::Limits {
+        link_bytes_per_s,
+        egress_max: u32::try_from(percent).unwrap_or(100) * 10,
+        disk_p99_max: disk_p99_max.or(Duration::from_millis(100)),
+    }
+}
+
+fn read_pull(section: &mut Section) -> Option<Pull> {
+    let path = "the path of an object, such as \"/manifests/edge-1\"";
+    let parse = |text: &str| {
+        signing::ObjectPath::parse(text)
+            .ok()
+            .map(|path| path.to_arc())
+    };
+    let name = section.parsed("object", path, parse).required();
+    let intervals = Duration::from_secs(10)..=Duration::from_hours(24 * 7);
+    let interval = section
+        .duration("interval", intervals)
+        .or(Duration::from_mins(5));
+    let origin = section.section("origin", Origin::read);
+    Some(Pull {
+        name: ObjectName {
+            site: Arc::from("manifests"),
+            path: name?,
+        },
+        interval,
+        origin: origin?,
+    })
+}
+
+fn small(
+    section: &mut Section,
+    key: &'static str,
+    range: std::ops::RangeInclusive<u64>,
+    default: u16,
+) -> usize {
+    let number = section.number(key, range).or(default.into());
+    usize::try_from(number).unwrap_or_else(|_| default.into())
+}
+
+fn wait(section: &mut Section, key: &'static str, minutes: u64) -> Duration {
+    let range = Duration::ZERO..=Duration::from_hours(24 * 7);
+    section
+        .duration(key, range)
+        .or(Duration::from_mins(minutes))
+}

@@ -1,0 +1,174 @@
+//! Prepositioning on the whole way: a signed manifest is pulled, filled from the shield, and served.
+
+use std::{fs, path::Path};
+
+use manifest::{
+    Digest, Encoding, Head, Hints, Keys, Kind, Manifest, Names, Objects, PlannerKey, Role, Signed,
+};
+use signing::{Algorithm, Label, SigningKey};
+use tempfile::TempDir;
+use tests::{
+    client::Protocol,
+    eventually,
+    keys::key,
+    oracle::Object,
+    world::{Plan, World},
+};
+
+/// A planner: its key, and the folder from which nodes pull.
+struct Planner {
+    folder: TempDir,
+    key: SigningKey,
+}
+
+impl Planner {
+    fn new() -> Self {
+        let planner = Self {
+            folder: TempDir::with_prefix("millpond-planner-").unwrap(),
+            key: key(Algorithm::Ed25519, "planner1"),
+        };
+        let roles = vec![Role::Plan, Role::Evict];
+        let key = planner.key.verify_key();
+        let keys = Keys::new(vec![PlannerKey { key, roles }], []).unwrap();
+        fs::write(planner.keys(), keys.to_json()).unwrap();
+        fs::create_dir(planner.root()).unwrap();
+        planner
+    }
+
+    fn keys(&self) -> std::path::PathBuf {
+        self.folder.path().join("keys.json")
+    }
+
+    fn root(&self) -> std::path::PathBuf {
+        self.folder.path().join("manifests")
+    }
+
+    /// Puts a full manifest of these objects where the edge pulls it.
+    fn publish(&self, generation: u64, objects: &[manifest::Object<'_>]) {
+        let now_s = message::now().unix_s();
+        let head = Head {
+            audience: Label::parse("edge1").unwrap(),
+            generation,
+            previous: None,
+            issued_s: now_s - 10,
+            expires_s: now_s + 3600,
+            kind: Kind::Full,
+            hints: Hints::default(),
+            allow_mass_eviction: true,
+        };
+        let objects = Objects::collect(objects.iter().copied()).unwrap();
+        let manifest = Manifest::new(head, objects, Names::default()).unwrap();
+        let payload = manifest.to_payload(Encoding::Plain);
+        let mut signed = Signed::draft(&payload);
+        signed.sign(&self.key).unwrap();
+        // In one step, as object storage does.
+        let new = self.folder.path().join("new");
+        fs::write(&new, signed.to_bytes()).unwrap();
+        fs::rename(new, self.root().join("edge1")).unwrap();
+    }
+
+    /// An edge that pulls from here, and may fill at these hours.
+    fn edge(&self, hours: &str) -> Plan {
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        Plan::default()
+            .edge_disk(256)
+            .edge_key("fill.keys", text(&self.keys()))
+            .edge_key("fill.window.0.hours", hours)
+            .edge_key("fill.pull.object", "/edge1")
+            .edge_key("fill.pull.interval", "10s")
+            .edge_key("fill.pull.origin.kind", "directory")
+            .edge_key("fill.pull.origin.path", text(&self.root()))
+    }
+}
+
+fn objects(count: u64) -> Vec<Object> {
+    (0..count)
+        .map(|n| Object::new(&format!("/v/{n}.m4s"), 300_000 + n * 900_007))
+        .collect()
+}
+
+fn planned(object: &Object) -> manifest::Object<'_> {
+    let digest = Digest::of(&object.content());
+    manifest::Object {
+        expected: 2_000,
+        ..manifest::Object::fill("media", &object.name, object.bytes, digest)
+    }
+}
+
+async fn state(world: &World, state: &str, count: usize) {
+    let sample = format!("millpond_fill_objects{{state=\"{state}\"}}");
+    eventually(30, &format!("{count} objects to be {state}"), async || {
+        (world.edge().metric(&sample).await >= count as f64).then_some(())
+    })
+    .await;
+}
+
+async fn is_served_from_here(world: &World, objects: &[Object]) {
+    let before = world.origin.reads().len();
+    for object in objects {
+        let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
+        reply.is_whole(object);
+        assert!(
+            reply.cache_status().contains("hit"),
+            "{}",
+            reply.cache_status()
+        );
+    }
+    assert_eq!(
+        world.origin.reads().len(),
+        before,
+        "nobody asked the origin"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_manifest_wants_is_here_before_its_first_viewer_and_after_a_restart() {
+    let (objects, planner) = (objects(8), Planner::new());
+    let wanted: Vec<_> = objects.iter().map(planned).collect();
+    planner.publish(1, &wanted);
+    let mut world = planner.edge("00:00-00:00").start(&objects).await;
+    state(&world, "held", objects.len()).await;
+    let reads = world.origin.reads().len();
+    is_served_from_here(&world, &objects).await;
+    world.restart_edge().await;
+    state(&world, "held", objects.len()).await;
+    is_served_from_here(&world, &objects).await;
+    assert_eq!(
+        world.origin.reads().len(),
+        reads,
+        "nothing was fetched again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_digest_fails_its_object_alone_and_viewers_are_served() {
+    let (objects, planner) = (objects(4), Planner::new());
+    let mut wanted: Vec<_> = objects.iter().map(planned).collect();
+    wanted[2].digest = Some(Digest::of(b"other bytes"));
+    planner.publish(1, &wanted);
+    let world = planner.edge("00:00-00:00").start(&objects).await;
+    state(&world, "held", 3).await;
+    state(&world, "mismatch", 1).await;
+    assert!(world.edge().metric("millpond_fill_degraded").await > 0.0);
+    let reply = world
+        .client
+        .get(Protocol::Http2, &objects[2].name, &[])
+        .await;
+    reply.is_whole(&objects[2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outside_the_window_only_the_fast_track_is_filled() {
+    let (objects, planner) = (objects(4), Planner::new());
+    let mut wanted: Vec<_> = objects.iter().map(planned).collect();
+    wanted[1].fast_track = true;
+    planner.publish(1, &wanted);
+    // Half a day from now, whatever the day.
+    let hour = (message::now().unix_s() / 3600 + 12) % 24;
+    let hours = format!("{hour:02}:00-{hour:02}:30");
+    let world = planner.edge(&hours).start(&objects).await;
+    state(&world, "held", 1).await;
+    is_served_from_here(&world, &objects[1..2]).await;
+    assert_eq!(world.origin.reads_of(&objects[0]).len(), 0);
+    assert_eq!(world.origin.reads_of(&objects[3]).len(), 0);
+}
