@@ -101,12 +101,15 @@ impl Edge {
     ///
     /// # Errors
     /// Whatever keeps it from serving; nothing is left running then.
-    pub async fn start(config: Config) -> Result<Self, node::Error> {
-        let (embedded, daemon) =
-            Embedded::start(&config.sections, config.effective.clone()).await?;
-        let app = App::build(config, daemon).await?;
-        embedded.serving();
-        Ok(Self { app, embedded })
+    pub fn start(config: Config) -> impl Future<Output = Result<Self, node::Error>> + Send {
+        // Whoever waits for it does not have all of it on his stack.
+        Box::pin(async move {
+            let (embedded, daemon) =
+                Embedded::start(&config.sections, config.effective.clone()).await?;
+            let app = App::build(config, daemon).await?;
+            embedded.serving();
+            Ok(Self { app, embedded })
+        })
     }
 
     /// Where it listens, TCP and UDP.

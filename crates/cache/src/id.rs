@@ -34,8 +34,8 @@ impl ObjectId {
 
     /// Half of it: as good as any hash of it.
     pub fn spread(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        // What is left of 128 bits without their lower half.
+        (u128::from_be_bytes(self.0) >> u64::BITS) as u64
     }
 
     /// Where the store keeps this object's head.

@@ -77,18 +77,7 @@ impl Sections {
     pub fn read(top: &mut Section, clients: Clients) -> Option<Self> {
         let mut wishes = Wishes::default();
         let common = Common::read(top);
-        let listen = top.section("listen", |listen| {
-            let port = if clients == Clients::Anybody {
-                443
-            } else {
-                8443
-            };
-            let address = listen
-                .address("address")
-                .or(SocketAddr::from(([0, 0, 0, 0], port)));
-            let http3 = clients == Clients::Anybody && listen.flag("http3").or(true);
-            Some(Listen { address, http3 })
-        });
+        let listen = top.section("listen", |listen| Some(read_listen(listen, clients)));
         let tls = top.section("tls", |tls| {
             wishes.ciphertext = tls.bytes("record_buffers", MIB..=TIB).optional();
             read_tls(tls, clients)
@@ -149,6 +138,18 @@ impl Sections {
             steering: steering?,
         })
     }
+}
+
+fn read_listen(section: &mut Section, clients: Clients) -> Listen {
+    let port = match clients {
+        Clients::Anybody => 443,
+        Clients::WithCertificate => 8443,
+    };
+    let address = section
+        .address("address")
+        .or(SocketAddr::from(([0, 0, 0, 0], port)));
+    let http3 = clients == Clients::Anybody && section.flag("http3").or(true);
+    Listen { address, http3 }
 }
 
 fn read_tls(section: &mut Section, clients: Clients) -> Option<ServerConfig> {

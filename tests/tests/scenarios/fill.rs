@@ -95,10 +95,10 @@ fn planned(object: &Object) -> manifest::Object<'_> {
     }
 }
 
-async fn state(world: &World, state: &str, count: usize) {
+async fn state(world: &World, state: &str, count: u32) {
     let sample = format!("millpond_fill_objects{{state=\"{state}\"}}");
     eventually(30, &format!("{count} objects to be {state}"), async || {
-        (world.edge().metric(&sample).await >= count as f64).then_some(())
+        (world.edge().metric(&sample).await >= f64::from(count)).then_some(())
     })
     .await;
 }
@@ -127,11 +127,11 @@ async fn what_a_manifest_wants_is_here_before_its_first_viewer_and_after_a_resta
     let wanted: Vec<_> = objects.iter().map(planned).collect();
     planner.publish(1, &wanted);
     let mut world = planner.edge("00:00-00:00").start(&objects).await;
-    state(&world, "held", objects.len()).await;
+    state(&world, "held", u32::try_from(objects.len()).unwrap()).await;
     let reads = world.origin.reads().len();
     is_served_from_here(&world, &objects).await;
     world.restart_edge().await;
-    state(&world, "held", objects.len()).await;
+    state(&world, "held", u32::try_from(objects.len()).unwrap()).await;
     is_served_from_here(&world, &objects).await;
     assert_eq!(
         world.origin.reads().len(),

@@ -48,17 +48,17 @@ async fn without_a_good_certificate_no_request_is_heard() {
 }
 
 #[tokio::test]
-async fn a_certificate_without_a_role_is_refused() {
+async fn a_certificate_without_a_role_refused() {
     let world = World::new().await;
     world
         .get("viewer.example", "/v1/heartbeat")
         .await
-        .is_refused(403, "role");
+        .refused(403, "role");
     // One that has the right name in it somewhere has not the right name.
     world
         .get("steering.internal.evil", "/v1/heartbeat")
         .await
-        .is_refused(403, "role");
+        .refused(403, "role");
 }
 
 #[tokio::test]
@@ -76,19 +76,19 @@ async fn a_reader_sees_and_changes_nothing() {
     world
         .post(READER, "/v1/manifests", OCTETS, manifest(1))
         .await
-        .is_refused(403, "role");
+        .refused(403, "role");
     world
         .post(READER, "/v1/drain", "", "")
         .await
-        .is_refused(403, "role");
+        .refused(403, "role");
     world
         .post(READER, "/v1/purge", "application/json", "{}")
         .await
-        .is_refused(403, "role");
+        .refused(403, "role");
     world
         .delete(READER, "/v1/manifests/1")
         .await
-        .is_refused(403, "role");
+        .refused(403, "role");
     assert!(world.engine.asked().is_empty());
     assert!(
         !world.state.path().join("audit.log").exists(),
@@ -107,11 +107,8 @@ async fn an_owner_purges_its_own_site_alone() {
     world
         .post(OWNER, "/v1/purge", "application/json", purge("news"))
         .await
-        .is_refused(403, "role");
-    world
-        .get(OWNER, "/v1/heartbeat")
-        .await
-        .is_refused(403, "role");
+        .refused(403, "role");
+    world.get(OWNER, "/v1/heartbeat").await.refused(403, "role");
     assert_eq!(world.engine.asked(), ["Forget vod /a"]);
 }
 
@@ -124,7 +121,7 @@ async fn pages_in_browsers_are_refused() {
     ] {
         let mut get = request(Method::GET, "/v1/heartbeat", "", Bytes::new());
         get.headers_mut().insert(name, value.parse().unwrap());
-        world.send(STEERING, get).await.is_refused(403, "browser");
+        world.send(STEERING, get).await.refused(403, "browser");
     }
 }
 
@@ -134,15 +131,15 @@ async fn a_path_or_method_that_is_none_is_told_so() {
     world
         .get(STEERING, "/v1/nothing")
         .await
-        .is_refused(404, "not_found");
+        .refused(404, "not_found");
     world
         .get(STEERING, "/v1/manifests/none")
         .await
-        .is_refused(404, "not_found");
+        .refused(404, "not_found");
     let got = world
         .delete(STEERING, "/v1/heartbeat")
         .await
-        .is_refused(405, "method");
+        .refused(405, "method");
     assert_eq!(got.field("allow"), "GET");
     world
         .send(

@@ -151,23 +151,19 @@ async fn a_bad_command_is_400_and_somebody_elses_content_403() {
         json!({ "trigger": { "type": "purge", "content.patterns": [{ "pattern": "$a" }] } }),
         json!({ "trigger": { "type": "purge", "content.urls": ["https://cdn.example/a"] }, "cancel": ["x"] }),
     ] {
-        command(&world, OWNER, bad)
-            .await
-            .is_refused(400, "malformed");
+        command(&world, OWNER, bad).await.refused(400, "malformed");
     }
     let trigger = json!({ "type": "purge", "content.urls": ["https://cdn.example/a"] });
     command(&world, RIVAL, json!({ "trigger": trigger }))
         .await
-        .is_refused(403, "role");
+        .refused(403, "role");
     let pattern =
         json!({ "type": "purge", "content.patterns": [{ "pattern": "https://cdn.example/*" }] });
     command(&world, RIVAL, json!({ "trigger": pattern }))
         .await
-        .is_refused(403, "role");
+        .refused(403, "role");
     let looping = json!({ "trigger": trigger, "cdn-path": ["AS64496:0", "AS64500:1"] });
-    command(&world, OWNER, looping)
-        .await
-        .is_refused(400, "loop");
+    command(&world, OWNER, looping).await.refused(400, "loop");
 }
 
 #[tokio::test]
@@ -205,7 +201,7 @@ async fn a_trigger_is_cancelled_while_it_waits_and_while_it_works() {
         json!({ "cancel": ["https://localhost/cdni/triggers/none"] }),
     )
     .await
-    .is_refused(404, "not_found");
+    .refused(404, "not_found");
     world.engine.slow.add_permits(10);
 }
 
@@ -251,15 +247,12 @@ async fn collections_tell_what_there_is_to_those_who_may_know() {
         let listed = world.get(who, "/cdni/triggers").await.is(200).json();
         assert_eq!(listed["triggers"].as_array().unwrap().len(), count, "{who}");
     }
-    world.get(RIVAL, &done).await.is_refused(404, "not_found");
-    world
-        .delete(RIVAL, &done)
-        .await
-        .is_refused(404, "not_found");
+    world.get(RIVAL, &done).await.refused(404, "not_found");
+    world.delete(RIVAL, &done).await.refused(404, "not_found");
     world
         .get(OWNER, "/cdni/collections/odd")
         .await
-        .is_refused(404, "not_found");
+        .refused(404, "not_found");
 }
 
 #[tokio::test]
@@ -297,9 +290,9 @@ async fn a_status_takes_no_post_and_is_gone_once_deleted() {
     world
         .post(OWNER, &path, media, "{\"state\":\"active\"}")
         .await
-        .is_refused(405, "method");
+        .refused(405, "method");
     world.delete(OWNER, &path).await.is(204);
-    world.get(OWNER, &path).await.is_refused(404, "not_found");
+    world.get(OWNER, &path).await.refused(404, "not_found");
     assert_eq!(
         std::fs::read_dir(world.state.path().join("triggers"))
             .unwrap()

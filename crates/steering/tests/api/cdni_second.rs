@@ -6,11 +6,11 @@ use crate::support::{Got, OWNER, World, eventually};
 
 const TRIGGER: &str = "application/cdni; ptype=ci-trigger.v2";
 
-fn spec(kind: &str, value: Json) -> Json {
+fn spec(kind: &str, value: &Json) -> Json {
     json!({ "trigger-subject": "content", "cit-spec-type": kind, "cit-spec-value": value })
 }
 
-fn extension(kind: &str, value: Json) -> Json {
+fn extension(kind: &str, value: &Json) -> Json {
     json!({ "cit-extension-type": kind, "cit-extension-value": value })
 }
 
@@ -44,7 +44,7 @@ async fn objects_urls_and_patterns_are_done_and_counted() {
     ] });
     let body = json!({
         "action": "preposition",
-        "specs": [spec("content-objectlist", objects), spec("urls", json!({ "urls": ["https://cdn.example/b"] }))],
+        "specs": [spec("content-objectlist", &objects), spec("urls", &json!({ "urls": ["https://cdn.example/b"] }))],
         "labels": ["launch=2026-11"],
     });
     let path = create(&world, body.clone()).await;
@@ -56,7 +56,7 @@ async fn objects_urls_and_patterns_are_done_and_counted() {
     assert_eq!(shown["total-objects-count"], 3);
     let pattern = spec(
         "uri-pattern-match",
-        json!({ "pattern": "https://cdn.example/*" }),
+        &json!({ "pattern": "https://cdn.example/*" }),
     );
     let path = create(&world, json!({ "action": "purge", "specs": [pattern] })).await;
     becomes(&world, &path, "complete").await;
@@ -70,8 +70,8 @@ async fn a_trigger_waits_for_its_window_and_may_be_hurried() {
     let window = json!({ "unix-time-window": { "start": now + 3_600, "end": now + 7_200 } });
     let body = json!({
         "action": "preposition",
-        "specs": [spec("urls", json!(["https://cdn.example/a"]))],
-        "extensions": [extension("time-policy", window)],
+        "specs": [spec("urls", &json!(["https://cdn.example/a"]))],
+        "extensions": [extension("time-policy", &window)],
     });
     let path = create(&world, body).await;
     becomes(&world, &path, "pending").await;
@@ -82,10 +82,10 @@ async fn a_trigger_waits_for_its_window_and_may_be_hurried() {
     becomes(&world, &path, "complete").await;
     post(&world, &path, json!({ "state": "cancelled" }))
         .await
-        .is_refused(409, "conflict");
+        .refused(409, "conflict");
     post(&world, &path, json!({ "labels": ["a=b"] }))
         .await
-        .is_refused(501, "unsupported");
+        .refused(501, "unsupported");
 }
 
 #[tokio::test]
@@ -95,8 +95,8 @@ async fn a_window_that_has_passed_fails_its_trigger() {
         json!({ "utc-window": { "start": "2020-01-01T02:00:00Z", "end": "2020-01-01T06:00:00Z" } });
     let body = json!({
         "action": "preposition",
-        "specs": [spec("urls", json!(["https://cdn.example/a"]))],
-        "extensions": [extension("time-policy", window)],
+        "specs": [spec("urls", &json!(["https://cdn.example/a"]))],
+        "extensions": [extension("time-policy", &window)],
     });
     let path = create(&world, body).await;
     let shown = becomes(&world, &path, "failed").await;
@@ -109,8 +109,8 @@ async fn the_highest_priority_goes_first_and_prerequisites_before_it() {
     let trigger = |url: &str, policy: Json| {
         json!({
             "action": "preposition",
-            "specs": [spec("urls", json!([format!("https://cdn.example/{url}")]))],
-            "extensions": [extension("execution-policy", policy)],
+            "specs": [spec("urls", &json!([format!("https://cdn.example/{url}")]))],
+            "extensions": [extension("execution-policy", &policy)],
         })
     };
     // Four that take all places, then those whose order is to be seen.
@@ -152,11 +152,11 @@ async fn what_must_be_enforced_and_is_not_understood_fails_the_trigger() {
     let with = |extension: Json| {
         json!({
             "action": "preposition",
-            "specs": [spec("urls", json!(["https://cdn.example/a"]))],
+            "specs": [spec("urls", &json!(["https://cdn.example/a"]))],
             "extensions": [extension],
         })
     };
-    let location = extension("location-policy", json!({ "locations": [] }));
+    let location = extension("location-policy", &json!({ "locations": [] }));
     let path = create(&world, with(location.clone())).await;
     let shown = becomes(&world, &path, "failed").await;
     assert_eq!(shown["errors"][0]["error"], "eextension");
@@ -172,9 +172,10 @@ async fn what_must_be_enforced_and_is_not_understood_fails_the_trigger() {
 #[tokio::test]
 async fn a_spec_that_is_not_known_is_told_as_it_was_given() {
     let world = World::new().await;
-    let regex = spec("uri-regex-match", json!({ "regex": ".*" }));
+    let regex = spec("uri-regex-match", &json!({ "regex": ".*" }));
     let playlist = json!([{ "href": "https://cdn.example/master.m3u8", "type": "hls" }]);
-    let body = json!({ "action": "purge", "specs": [regex, spec("content-objectlist", playlist)] });
+    let body =
+        json!({ "action": "purge", "specs": [regex, spec("content-objectlist", &playlist)] });
     let path = create(&world, body).await;
     let shown = becomes(&world, &path, "failed").await;
     assert_eq!(shown["errors"][0]["error"], "espec");
@@ -192,7 +193,7 @@ async fn the_index_leads_to_triggers_by_state_and_label() {
     let world = World::new().await;
     let body = json!({
         "action": "purge",
-        "specs": [spec("urls", json!(["https://cdn.example/a"]))],
+        "specs": [spec("urls", &json!(["https://cdn.example/a"]))],
         "labels": ["title=42"],
     });
     let path = create(&world, body).await;

@@ -130,7 +130,7 @@ async fn without_an_audit_log_nothing_is_changed_and_everything_is_seen() {
     let world = World::new().await;
     std::fs::create_dir(world.state.path().join("audit.log")).unwrap();
     let got = world.post(STEERING, "/v1/drain", "", "").await;
-    let got = got.is_refused(503, "audit_unwritable");
+    let got = got.refused(503, "audit_unwritable");
     assert_eq!(got.field("retry-after"), "5");
     assert!(!world.engine.vitals.lock().resting);
     world.get(STEERING, "/v1/heartbeat").await.is(200);

@@ -1,4 +1,4 @@
-//! The OpenAPI document says what is served: every route and every shape in it is held against a
+//! The `OpenAPI` document says what is served: every route and every shape in it is held against a
 //! real answer.
 
 use std::collections::BTreeSet;

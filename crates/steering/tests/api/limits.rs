@@ -90,7 +90,7 @@ async fn a_flood_of_pushes_is_told_to_wait() {
         if got.status == 429 {
             refused += 1;
             assert!(got.field("retry-after").parse::<u64>().unwrap() >= 1);
-            got.is_refused(429, "rate_limited");
+            got.refused(429, "rate_limited");
         }
     }
     assert!(refused >= 1, "20 in far less than five seconds");
@@ -98,20 +98,20 @@ async fn a_flood_of_pushes_is_told_to_wait() {
 }
 
 #[tokio::test]
-async fn a_body_of_the_wrong_kind_or_where_none_belongs_is_refused() {
+async fn a_body_of_the_wrong_kind_or_where_none_belongs_refused() {
     let world = World::new().await;
     world
         .post(STEERING, "/v1/purge", "text/plain", "{}")
         .await
-        .is_refused(415, "media_type");
+        .refused(415, "media_type");
     world
         .post(STEERING, "/v1/purge", "application/json", "{")
         .await
-        .is_refused(400, "malformed");
+        .refused(400, "malformed");
     world
         .post(STEERING, "/v1/drain", "application/json", "{}")
         .await
-        .is_refused(413, "too_large");
+        .refused(413, "too_large");
     let deep = "[".repeat(100_000);
     world
         .post(
@@ -121,16 +121,16 @@ async fn a_body_of_the_wrong_kind_or_where_none_belongs_is_refused() {
             deep,
         )
         .await
-        .is_refused(400, "malformed");
+        .refused(400, "malformed");
 }
 
 #[tokio::test]
-async fn a_query_that_makes_no_sense_is_refused() {
+async fn a_query_that_makes_no_sense_refused() {
     let world = World::new().await;
     for query in ["limit=0", "limit=1001", "limit=x", "limit=5&limit=6"] {
         world
             .get(STEERING, &format!("/v1/inventory?{query}"))
             .await
-            .is_refused(400, "malformed");
+            .refused(400, "malformed");
     }
 }

@@ -138,7 +138,7 @@ impl Got {
     }
 
     #[track_caller]
-    pub(crate) fn is_refused(self, status: u16, code: &str) -> Self {
+    pub(crate) fn refused(self, status: u16, code: &str) -> Self {
         let got = self.is(status);
         assert_eq!(got.field("content-type"), "application/problem+json");
         assert_eq!(got.json()["code"], code, "{got:?}");
@@ -187,7 +187,7 @@ impl World {
     pub(crate) async fn with(change: impl FnOnce(&Pki, &mut Config)) -> Self {
         let (pki, state, engine) = (Pki::new(), tempfile::tempdir().unwrap(), Player::new());
         let served = start(&pki, state.path(), Arc::clone(&engine), |config| {
-            change(&pki, config)
+            change(&pki, config);
         })
         .await;
         Self {
@@ -334,10 +334,8 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    match tokio::time::timeout(Duration::from_secs(10), asking).await {
-        Ok(got) => got,
-        Err(_) => panic!("{what} did not come"),
-    }
+    let got = tokio::time::timeout(Duration::from_secs(10), asking).await;
+    got.unwrap_or_else(|_elapsed| panic!("{what} did not come"))
 }
 
 /// Where heartbeats of a test go.
