@@ -1,7 +1,7 @@
 //! How many clusters are planned at a time.
 
-/// Bytes of memory that a byte of report may come to while it is planned: measured on hourly files
-/// of 15,000 rows, 50 million in all.
+/// Bytes of memory that a byte of report may come to while it is planned. A guess: see "Measured" in
+/// the README for what is known of fifty million rows.
 const MEMORY_PER_REPORT_BYTE: u64 = 4;
 
 /// Groups of clusters, of which each should fit into `memory_bytes`; `report_bytes` tells how much

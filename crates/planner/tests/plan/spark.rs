@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::world::{DAY, LIMITS};
 
 #[tokio::test]
+#[ignore = "starts a Spark of three processes, which takes a minute and more: just spark"]
 async fn the_same_sql_makes_the_same_plan_on_a_distributed_engine() {
     let Some((python, home)) = spark() else {
         return;
@@ -55,7 +56,7 @@ fn sample(folder: &Path) -> Inputs {
     }
 }
 
-/// Python with Spark, as `.ci/foreign` installs it, and Spark's home; says so when there is none.
+/// Python with Spark, as `.ci/foreign spark` installs it, and Spark's home; says so when there is none.
 fn spark() -> Option<(PathBuf, String)> {
     let own = root().join(".cache/python/bin/python3");
     for python in [own, PathBuf::from("python3")] {
