@@ -8,7 +8,7 @@ use daemon::{
     process::{self, BoxError, Daemon},
 };
 use message::{Handler, Timestamp, Upstream};
-use node::{Base, Embedded, Node, Sites};
+use node::{Base, Embedded, Node, Planes, Sites};
 use prometheus::Registry;
 use upstream::{Metrics, ShieldsConfig};
 
@@ -45,8 +45,12 @@ impl App {
         know_sites(&daemon.requests, &config);
         let mut node = base.serve(&daemon, Arc::clone(&gate) as Arc<dyn Handler>)?;
         let sites = Arc::clone(&gate) as Arc<dyn Sites>;
-        node.steer(&config.sections, &daemon, sites).await?;
         let fill = Plane::start(&config, &cache, &shields, &metrics, &daemon, &now)?;
+        let planes = Planes {
+            fill: fill.as_ref().map(|fill| fill.room.clone()),
+            popularity: counting.as_ref().map(Counting::counts),
+        };
+        node.steer(&config.sections, &daemon, sites, planes).await?;
         Ok(Self {
             file: config.file,
             effective: config.effective,

@@ -23,6 +23,7 @@ const TOP_MAX: usize = 10_000;
 
 /// Demand that is being counted.
 pub(crate) struct Counting {
+    counts: Arc<Popularity>,
     /// Dropped, it has the keeper save what there is and end.
     stop: DropGuard,
     keeper: JoinHandle<()>,
@@ -53,11 +54,17 @@ impl Counting {
         daemon.routes.get("/popularity/top", move |call| {
             top(Arc::clone(&popularity), call.query)
         });
-        let stop = CancellationToken::new();
+        let (counts, stop) = (Arc::clone(keeper.popularity()), CancellationToken::new());
         Ok(Self {
+            counts,
             keeper: tokio::spawn(keeper.run(stop.clone())),
             stop: stop.drop_guard(),
         })
+    }
+
+    /// What is counted, for those who ask.
+    pub(crate) fn counts(&self) -> Arc<Popularity> {
+        Arc::clone(&self.counts)
     }
 
     /// Reports and saves a last time. To be called once nobody is served any more.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use daemon::process::{self, BoxError, Daemon};
 use message::Handler;
-use node::{Base, Embedded, Node};
+use node::{Base, Embedded, Node, Planes};
 use prometheus::Registry;
 
 use crate::{config::Config, gate::Gate, origins};
@@ -33,7 +33,8 @@ impl App {
             .requests
             .know_sites(config.sites.iter().map(|site| Arc::clone(&site.name)));
         let mut node = base.serve(&daemon, Arc::clone(&gate) as Arc<dyn Handler>)?;
-        node.steer(&config.sections, &daemon, gate).await?;
+        node.steer(&config.sections, &daemon, gate, Planes::default())
+            .await?;
         Ok(Self {
             file: config.file,
             effective: config.effective,

@@ -9,10 +9,17 @@ use downstream::Drain;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use message::{Client, ObjectName, Protocol, Request, Timestamp};
+use popularity::Popularity as Counts;
+use preposition::Preposition;
 use steering::{
     Doing, Engine, Life, Prefill, Purge, PurgeWhat, Reason, Refused, Vitals,
-    report::{Disk, Inventory, InventorySummary, ManifestSummary, Popularity, Progress, Pushed},
+    report::{
+        Disk, Inventory, InventorySummary, ManifestState, ManifestSummary, Popular, Popularity,
+        Progress, Pushed,
+    },
 };
+
+use crate::plan;
 
 /// The sites of a node, as its gate knows them.
 pub trait Sites: Send + Sync + 'static {
@@ -41,6 +48,16 @@ pub(crate) struct Rooms {
     pub(crate) traffic: Box<dyn Fn() -> (u64, u64) + Send + Sync>,
     pub(crate) memory_use: Box<dyn Fn() -> Option<MemoryUse> + Send + Sync>,
     pub(crate) sites: Arc<dyn Sites>,
+    pub(crate) planes: Planes,
+}
+
+/// What only some nodes have: an edge that fills by plan, or counts.
+#[derive(Default)]
+pub struct Planes {
+    /// What fills by manifests.
+    pub fill: Option<Preposition>,
+    /// What is asked for how much.
+    pub popularity: Option<Arc<Counts>>,
 }
 
 impl Rooms {
@@ -75,6 +92,65 @@ impl Rooms {
             PurgeWhat::Site => self.cache.purge_site(&site, reach).await,
         };
         done.map_err(|error| Refused::new(Reason::Failed, error.to_string()))
+    }
+
+    fn fill(&self) -> Result<&Preposition, Refused> {
+        self.planes
+            .fill
+            .as_ref()
+            .ok_or_else(|| Refused::new(Reason::Unsupported, "this node takes no manifests"))
+    }
+
+    /// Whether there is much to be held and nothing of it is here: a box that is new, or was emptied.
+    fn is_first_fill(&self) -> bool {
+        let now = self.in_force();
+        now.is_some_and(|now| now.bytes_left > 0 && now.bytes_done == 0)
+    }
+
+    fn in_force(&self) -> Option<preposition::Progress> {
+        self.planes.fill.as_ref()?.progress()
+    }
+
+    async fn push(&self, file: Bytes) -> Result<Pushed, Refused> {
+        let fill = self.fill()?.clone();
+        let mut fresh = true;
+        if let Err(rejected) = fill.push(file.clone()).await {
+            // What is in force already is no news, and no fault.
+            let hashed = fill.clone();
+            let again = tokio::task::spawn_blocking(move || hashed.is_in_force(&file)).await;
+            if !again.unwrap_or(false) {
+                return Err(plan::refused(&rejected));
+            }
+            fresh = false;
+        }
+        let now = fill.progress();
+        now.map(|now| plan::pushed(&now, fresh))
+            .ok_or_else(|| Refused::new(Reason::Conflict, "it was withdrawn in the same moment"))
+    }
+
+    async fn withdraw(&self, generation: u64) -> Result<ManifestSummary, Refused> {
+        let fill = self.fill()?;
+        let before = fill.progress();
+        let withdrawn = fill.withdraw(generation).await;
+        withdrawn.map_err(|rejected| plan::refused(&rejected))?;
+        before
+            .filter(|before| before.generation == generation)
+            .map(|before| plan::summary(&before, ManifestState::Withdrawn))
+            .ok_or_else(|| Refused::new(Reason::Conflict, "it came and went in the same moment"))
+    }
+
+    fn inventory(&self, after: Option<&str>, limit: usize) -> Result<Inventory, Refused> {
+        let from = after.map_or(Ok(0), str::parse);
+        let from = from.map_err(|_error| {
+            Refused::new(
+                Reason::Malformed,
+                "after: what an earlier page told as next",
+            )
+        })?;
+        let (Some(fill), Some(now)) = (&self.planes.fill, self.in_force()) else {
+            return Ok(Inventory::default());
+        };
+        Ok(plan::inventory(&now, fill.inventory(from, limit)))
     }
 
     /// Asks the cache as a viewer would, to the end of the body: what is missing is filled.
@@ -132,12 +208,10 @@ fn unknown_site(site: &str) -> Refused {
     Refused::new(Reason::NotFound, format!("no site {site:?} on this node"))
 }
 
-/// What a node without a fill plane says of manifests.
-fn no_fill<T>() -> Result<T, Refused> {
-    Err(Refused::new(
-        Reason::Unsupported,
-        "this node takes no manifests",
-    ))
+/// Bytes served, from thousandths of plays.
+fn bytes_of(plays: u64, size: u64) -> u64 {
+    let bytes = u128::from(plays) * u128::from(size) / 1000;
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 impl Engine for Rooms {
@@ -155,7 +229,7 @@ impl Engine for Rooms {
             resting: status.state == State::Resting,
             connections,
             sent_bytes,
-            first_fill: false,
+            first_fill: self.is_first_fill(),
         }
     }
 
@@ -172,32 +246,40 @@ impl Engine for Rooms {
         disks.collect()
     }
 
-    fn push(&self, _manifest: Bytes, _at: Timestamp) -> Doing<'_, Pushed> {
-        Box::pin(async { no_fill() })
+    fn push(&self, manifest: Bytes, _at: Timestamp) -> Doing<'_, Pushed> {
+        Box::pin(self.push(manifest))
     }
 
     fn manifests(&self) -> Vec<ManifestSummary> {
-        Vec::new()
+        let now = self.in_force();
+        let summary = now.map(|now| plan::summary(&now, ManifestState::Active));
+        summary.into_iter().collect()
     }
 
     fn manifest(&self, _generation: u64) -> Doing<'_, Bytes> {
-        Box::pin(async { no_fill() })
+        let what = "manifests are not kept as they were signed";
+        Box::pin(async move { Err(Refused::new(Reason::Unsupported, what)) })
     }
 
-    fn withdraw(&self, _generation: u64) -> Doing<'_, ManifestSummary> {
-        Box::pin(async { no_fill() })
+    fn withdraw(&self, generation: u64) -> Doing<'_, ManifestSummary> {
+        Box::pin(self.withdraw(generation))
     }
 
     fn progress(&self) -> Progress {
-        Progress::default()
+        let status = self.planes.fill.as_ref().map(Preposition::status);
+        status.map_or_else(Progress::default, |status| {
+            plan::progress(&status, message::now().unix_s())
+        })
     }
 
     fn holdings(&self) -> InventorySummary {
-        InventorySummary::default()
+        let now = self.in_force();
+        now.map_or_else(InventorySummary::default, |now| plan::holdings(&now))
     }
 
-    fn inventory(&self, _after: Option<String>, _limit: usize) -> Doing<'_, Inventory> {
-        Box::pin(async { Ok(Inventory::default()) })
+    fn inventory(&self, after: Option<String>, limit: usize) -> Doing<'_, Inventory> {
+        let page = self.inventory(after.as_deref(), limit);
+        Box::pin(async move { page })
     }
 
     fn prefill(&self, wanted: Prefill) -> Doing<'_, ()> {
@@ -208,8 +290,23 @@ impl Engine for Rooms {
         Box::pin(self.purge(purge))
     }
 
-    fn popularity(&self, _top: usize, _site: Option<&str>) -> Popularity {
-        Popularity::default()
+    fn popularity(&self, top: usize, site: Option<&str>) -> Popularity {
+        let Some(counts) = &self.planes.popularity else {
+            return Popularity::default();
+        };
+        // Of one site there may be few among the most popular of all.
+        let count = if site.is_some() { usize::MAX } else { top };
+        let named = counts.top(count, message::now().wall).objects.into_iter();
+        let wanted = named.filter(|named| site.is_none_or(|site| *named.site == *site));
+        let objects = wanted.take(top).map(|named| Popular {
+            site: named.site.to_string(),
+            path: named.path.to_string(),
+            plays_thousandths: named.plays,
+            bytes: bytes_of(named.plays, named.size),
+        });
+        Popularity {
+            objects: objects.collect(),
+        }
     }
 
     fn site_of(&self, host: &str) -> Option<Arc<str>> {

@@ -11,7 +11,7 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use steering::Steering;
 
-use crate::{Error, Sections, Sites, engine::Rooms, gauges};
+use crate::{Error, Planes, Sections, Sites, engine::Rooms, gauges};
 
 /// The names of the sockets that systemd may open (`FileDescriptorName=`).
 const TCP_NAME: &str = "https-tcp";
@@ -149,6 +149,7 @@ impl Node {
         sections: &Sections,
         daemon: &Daemon,
         sites: Arc<dyn Sites>,
+        planes: Planes,
     ) -> Result<(), Error> {
         let Some(settings) = sections.steering.clone() else {
             return Ok(());
@@ -161,6 +162,7 @@ impl Node {
             traffic: Box::new(move || traffic()),
             memory_use: Box::new(self.cache.memory_use()),
             sites,
+            planes,
         };
         let state = sections.store.state_dir.clone().unwrap_or_default();
         let config = settings.config(sections.common.name.clone(), state.join("steering"));

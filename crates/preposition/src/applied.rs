@@ -44,6 +44,12 @@ pub struct Told {
     pub accepted_s: u64,
     /// When it was made.
     pub issued_s: u64,
+    /// From when on it says nothing any more.
+    #[serde(default)]
+    pub expires_s: u64,
+    /// Whether it told what changes, and not all.
+    #[serde(default)]
+    pub is_delta: bool,
     /// Wishes of the planner.
     pub bytes_per_s: Option<u64>,
     /// The same.

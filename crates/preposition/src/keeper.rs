@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use manifest::{Accepted, Objects, Refused, State};
+use manifest::{Accepted, Kind, Objects, Refused, State};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -195,6 +195,8 @@ fn in_force(old: &InForce, accepted: Accepted, now_s: u64) -> InForce {
     let told = Told {
         accepted_s: now_s,
         issued_s: head.issued_s,
+        expires_s: head.expires_s,
+        is_delta: matches!(head.kind, Kind::Delta { .. }),
         bytes_per_s: head.hints.bytes_per_s,
         bytes_per_window: head.hints.bytes_per_window,
         concurrency: head.hints.concurrency,

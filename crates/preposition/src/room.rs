@@ -7,7 +7,7 @@ use std::sync::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use manifest::Digest;
+use manifest::{Digest, Signed};
 use message::Timestamp;
 use parking_lot::Mutex;
 use tokio::{
@@ -111,6 +111,14 @@ impl Preposition {
     /// Why it is not in force; what was before is.
     pub async fn push(&self, file: Bytes) -> Result<Pushed, Rejected> {
         self.ask(|answer| Order::Push(file, answer)).await
+    }
+
+    /// Whether this very manifest is the one in force. Hashes all of it, blocking.
+    pub fn is_in_force(&self, file: &[u8]) -> bool {
+        let active = self.shared.active.load();
+        let digest = active.in_force.state.digest;
+        active.in_force.told.is_some()
+            && Signed::parse(file).is_ok_and(|signed| Some(signed.digest) == digest)
     }
 
     /// Takes the manifest of this generation out of force. What it brought stays until the policy

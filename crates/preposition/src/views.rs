@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use manifest::Pin;
 use serde::Serialize;
 
 use crate::{
@@ -76,6 +77,12 @@ pub struct Progress {
     pub digest: Option<String>,
     /// When it was taken into force.
     pub accepted_s: u64,
+    /// When it was made.
+    pub issued_s: u64,
+    /// From when on it says nothing any more.
+    pub expires_s: u64,
+    /// Whether it told what changes, and not all.
+    pub is_delta: bool,
     /// Objects, what is only seeded included.
     pub objects: u64,
     /// Objects to be filled.
@@ -125,6 +132,10 @@ pub struct Item {
     pub path: String,
     /// Bytes of the whole object.
     pub size: u64,
+    /// Bytes of it that are planned: fewer, where only its first are.
+    pub planned_bytes: u64,
+    /// Whether it stays whatever the traffic, at some time at least.
+    pub is_pinned: bool,
     /// What it hashes to.
     pub digest: Option<String>,
     /// What has become of it.
@@ -142,6 +153,9 @@ impl Progress {
             generation: state.generation,
             digest: state.digest.map(|digest| digest.to_string()),
             accepted_s: told.accepted_s,
+            issued_s: told.issued_s,
+            expires_s: told.expires_s,
+            is_delta: told.is_delta,
             objects: active.len() as u64,
             fills,
             states: ENTRIES
@@ -196,6 +210,8 @@ impl Shared {
                 site: object.site.to_owned(),
                 path: object.path.to_owned(),
                 size: object.size,
+                planned_bytes: object.first_bytes.unwrap_or(object.size).min(object.size),
+                is_pinned: object.pin != Pin::Unpinned,
                 digest: object.digest.map(|digest| digest.to_string()),
                 state,
             })

@@ -85,7 +85,7 @@ pub struct Vitals {
     pub connections: u64,
     /// Body bytes sent so far.
     pub sent_bytes: u64,
-    /// Whether its first manifest is not yet filled.
+    /// Whether nothing of what its manifest wants is here yet.
     pub first_fill: bool,
 }
 

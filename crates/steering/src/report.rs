@@ -150,8 +150,8 @@ pub struct Inventory {
     pub generation: Option<u64>,
     /// Held bytes among those to be held.
     pub complete_ratio: f64,
-    /// A digest over what is held, in hexadecimal: two appliances with the same digest hold the
-    /// same objects.
+    /// The digest of the manifest that the ratio is of, in hexadecimal: two appliances with the same
+    /// one, and a ratio of 1, hold the same objects.
     pub summary: String,
     /// Objects in the order of their names.
     pub objects: Vec<InventoryObject>,
@@ -228,7 +228,7 @@ pub struct Heartbeat {
 pub enum NodeState {
     /// It starts: it does not answer yet.
     Provisioning,
-    /// It answers, and its first manifest is not yet filled.
+    /// It answers, and nothing of what its manifest wants is here yet.
     Filling,
     /// It answers.
     Serving,

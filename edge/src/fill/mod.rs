@@ -21,7 +21,6 @@ type Sites = Arc<ArcSwap<HashMap<Arc<str>, Arc<SiteRules>>>>;
 
 /// Prepositioning of one edge.
 pub(crate) struct Plane {
-    #[expect(dead_code, reason = "the steering API asks and orders through it")]
     pub(crate) room: Preposition,
     running: Running,
     sites: Sites,

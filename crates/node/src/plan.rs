@@ -1,0 +1,162 @@
+//! The fill plane as steering tells of it: pure translations from one room's words to the other's.
+
+use preposition::{Counted, Entry, FillState, Hours, Item, Page, Rejected, Status, Why};
+use steering::{
+    Reason, Refused,
+    report::{
+        Inventory, InventoryObject, InventorySummary, ManifestKind, ManifestState, ManifestSummary,
+        ObjectState, Phase, Progress, Pushed, Window,
+    },
+};
+
+/// Why a manifest is not in force.
+pub(crate) fn refused(rejected: &Rejected) -> Refused {
+    let reason = match (rejected.label(), rejected.status()) {
+        ("other_audience", _) => Reason::ManifestAudience,
+        ("expired" | "from_the_future", _) => Reason::ManifestExpired,
+        ("mass_eviction", _) => Reason::ManifestEviction,
+        ("other_generation", _) => Reason::NotFound,
+        (_, 403) => Reason::ManifestUntrusted,
+        (_, 409) => Reason::ManifestGeneration,
+        (_, 413) => Reason::TooLarge,
+        (_, 422) => Reason::ManifestUnsupported,
+        (_, 400) => Reason::Malformed,
+        (_, 429 | 503) => Reason::Busy,
+        (_, _) => Reason::Failed,
+    };
+    Refused::new(reason, rejected.to_string())
+}
+
+/// The manifest in force, after it was pushed.
+pub(crate) fn pushed(now: &preposition::Progress, fresh: bool) -> Pushed {
+    Pushed {
+        generation: now.generation,
+        digest: digest(now),
+        objects: now.objects,
+        missing_bytes: now.bytes_left,
+        fresh,
+    }
+}
+
+/// The manifest in force.
+pub(crate) fn summary(now: &preposition::Progress, state: ManifestState) -> ManifestSummary {
+    ManifestSummary {
+        generation: now.generation,
+        audience: now.audience.clone(),
+        kind: if now.is_delta {
+            ManifestKind::Delta
+        } else {
+            ManifestKind::Full
+        },
+        state,
+        issued_unix_s: now.issued_s,
+        expires_unix_s: now.expires_s,
+        objects: now.objects,
+        bytes: now.bytes_done + now.bytes_left,
+        digest: digest(now),
+    }
+}
+
+/// How far the fill has come.
+pub(crate) fn progress(status: &Status, now_s: u64) -> Progress {
+    let window = status.window.or(status.next_window);
+    let idle = Progress {
+        phase: phase(status),
+        window: window.map(|Hours { start_s, end_s }| Window {
+            opens_unix_s: start_s,
+            closes_unix_s: end_s,
+        }),
+        bytes_per_s: status.measured_bytes_per_s,
+        ..Progress::default()
+    };
+    let Some(now) = &status.progress else {
+        return idle;
+    };
+    let count = |wanted: fn(Entry) -> bool| {
+        let states = now.states.iter().filter(|counted| wanted(counted.state));
+        states.map(|Counted { objects, .. }| objects).sum()
+    };
+    Progress {
+        generation: Some(now.generation),
+        objects: now.fills,
+        objects_held: count(|entry| entry == Entry::Held),
+        objects_failed: count(|entry| state(entry) == ObjectState::Failed),
+        bytes: now.bytes_done + now.bytes_left,
+        bytes_held: now.bytes_done,
+        eta_s: now.eta_s.map(|eta| eta.saturating_sub(now_s)),
+        ..idle
+    }
+}
+
+fn phase(status: &Status) -> Phase {
+    match (status.state, status.why) {
+        (FillState::Empty, _) => Phase::Idle,
+        (FillState::Complete, _) => Phase::Complete,
+        (FillState::Filling | FillState::Waiting | FillState::Drained, Why::Yielding { .. }) => {
+            Phase::Yielding
+        }
+        (FillState::Filling, _) => Phase::Filling,
+        (FillState::Waiting | FillState::Drained, _) => Phase::Waiting,
+    }
+}
+
+/// What is held, in short.
+pub(crate) fn holdings(now: &preposition::Progress) -> InventorySummary {
+    InventorySummary {
+        generation: Some(now.generation),
+        complete_ratio: f64::from(now.complete) / 1000.0,
+        summary: digest(now),
+    }
+}
+
+/// A page of what is held.
+pub(crate) fn inventory(now: &preposition::Progress, page: Page) -> Inventory {
+    let InventorySummary {
+        complete_ratio,
+        summary,
+        ..
+    } = holdings(now);
+    Inventory {
+        generation: Some(page.generation),
+        complete_ratio,
+        summary,
+        objects: page.objects.into_iter().map(object).collect(),
+        next: page.next.map(|place| place.to_string()),
+    }
+}
+
+fn object(item: Item) -> InventoryObject {
+    let state = state(item.state);
+    InventoryObject {
+        site: item.site,
+        path: item.path,
+        size: item.size,
+        held_bytes: if state == ObjectState::Held {
+            item.planned_bytes
+        } else {
+            0
+        },
+        state,
+        pinned: item.is_pinned,
+    }
+}
+
+fn state(entry: Entry) -> ObjectState {
+    match entry {
+        Entry::Waiting | Entry::Unreached => ObjectState::Missing,
+        Entry::Filling => ObjectState::Filling,
+        Entry::Held => ObjectState::Held,
+        Entry::Seeded => ObjectState::Seeded,
+        Entry::Absent
+        | Entry::Mismatch
+        | Entry::Refused
+        | Entry::SourceFailed
+        | Entry::Unwritten => ObjectState::Failed,
+    }
+}
+
+/// The manifest's digest in hexadecimal.
+fn digest(now: &preposition::Progress) -> String {
+    let told = now.digest.as_deref().unwrap_or_default();
+    told.strip_prefix("sha256:").unwrap_or(told).to_owned()
+}
