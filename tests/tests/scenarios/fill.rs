@@ -6,6 +6,10 @@ use manifest::{
     Digest, Encoding, Head, Hints, Keys, Kind, Manifest, Names, Objects, PlannerKey, Role, Signed,
 };
 use signing::{Algorithm, Label, SigningKey};
+use steering::{
+    client::ClientError,
+    report::{ObjectState, Phase},
+};
 use tempfile::TempDir;
 use tests::{
     client::Protocol,
@@ -45,6 +49,14 @@ impl Planner {
 
     /// Puts a full manifest of these objects where the edge pulls it.
     fn publish(&self, generation: u64, objects: &[manifest::Object<'_>]) {
+        // In one step, as object storage does.
+        let new = self.folder.path().join("new");
+        fs::write(&new, self.signed(generation, objects)).unwrap();
+        fs::rename(new, self.root().join("edge1")).unwrap();
+    }
+
+    /// A full manifest of these objects.
+    fn signed(&self, generation: u64, objects: &[manifest::Object<'_>]) -> Vec<u8> {
         let now_s = message::now().unix_s();
         let head = Head {
             audience: Label::parse("edge1").unwrap(),
@@ -61,10 +73,7 @@ impl Planner {
         let payload = manifest.to_payload(Encoding::Plain);
         let mut signed = Signed::draft(&payload);
         signed.sign(&self.key).unwrap();
-        // In one step, as object storage does.
-        let new = self.folder.path().join("new");
-        fs::write(&new, signed.to_bytes()).unwrap();
-        fs::rename(new, self.root().join("edge1")).unwrap();
+        signed.to_bytes()
     }
 
     /// An edge that pulls from here, and may fill at these hours.
@@ -171,4 +180,55 @@ async fn outside_the_window_only_the_fast_track_is_filled() {
     is_served_from_here(&world, &objects[1..2]).await;
     assert_eq!(world.origin.reads_of(&objects[0]).len(), 0);
     assert_eq!(world.origin.reads_of(&objects[3]).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_is_pushed_seen_and_taken_back_over_the_steering_api() {
+    let (objects, planner) = (objects(3), Planner::new());
+    let wanted: Vec<_> = objects.iter().map(planned).collect();
+    let world = planner.edge("00:00-00:00").edge_steered();
+    let world = world.start(&objects).await;
+    let steering = world.steering("steering.test");
+    assert_eq!(steering.progress().await.unwrap().phase, Phase::Idle);
+
+    let file = planner.signed(7, &wanted);
+    let pushed = steering.push(file.clone().into()).await.unwrap();
+    assert_eq!(
+        (pushed.generation, pushed.objects, pushed.fresh),
+        (7, 3, true)
+    );
+    state(&world, "held", 3).await;
+    is_served_from_here(&world, &objects).await;
+
+    let progress = steering.progress().await.unwrap();
+    let bytes: u64 = objects.iter().map(|object| object.bytes).sum();
+    assert_eq!(progress.phase, Phase::Complete, "{progress:?}");
+    assert_eq!(
+        (progress.bytes, progress.bytes_held, progress.objects_held),
+        (bytes, bytes, 3)
+    );
+    let page = steering.inventory(None, 2).await.unwrap();
+    let rest = steering.inventory(page.next.as_deref(), 2).await.unwrap();
+    let held: Vec<_> = page.objects.iter().chain(&rest.objects).collect();
+    assert_eq!((held.len(), rest.next), (3, None));
+    assert!(held.iter().all(|object| object.state == ObjectState::Held));
+
+    let again = steering.push(file.into()).await.unwrap();
+    assert!(!again.fresh, "it was in force already");
+    let older = steering.push(planner.signed(6, &wanted).into()).await;
+    assert_eq!(code(&older.unwrap_err()), "manifest_generation");
+    let forged = Planner::new().signed(8, &wanted);
+    let forged = steering.push(forged.into()).await;
+    assert_eq!(code(&forged.unwrap_err()), "manifest_untrusted");
+
+    assert_eq!(steering.withdraw(7).await.unwrap().generation, 7);
+    assert_eq!(steering.progress().await.unwrap().phase, Phase::Idle);
+    is_served_from_here(&world, &objects).await;
+}
+
+fn code(error: &ClientError) -> &str {
+    match error {
+        ClientError::Refused(problem) => &problem.code,
+        other => panic!("{other}"),
+    }
 }
