@@ -133,13 +133,16 @@ fn the_hundred_most_popular_are_named_in_order_of_their_demand() {
         let mut exact: Vec<_> = pair.exact.iter().collect();
         exact.sort_by(|one, other| other.1.total_cmp(one.1));
         let top = pair.sketch.top(100, pair.now());
-        for ((path, plays), object) in exact.iter().zip(&top.objects) {
-            assert_eq!(**path, object.path, "seed {seed}");
+        for ((_, plays), object) in exact.iter().zip(&top.objects) {
+            // Two that differ by less than the error may change places.
+            let truth = pair.exact[&object.path];
+            assert!(truth > *plays * 0.95, "seed {seed}: {object:?}");
             assert!(
-                (object.plays as f64 / 1000.0 / **plays - 1.0).abs() < 0.05,
-                "seed {seed}"
+                (object.plays as f64 / 1000.0 / truth - 1.0).abs() < 0.05,
+                "seed {seed}: {object:?}"
             );
         }
+        assert_eq!(top.objects.len(), 100);
     }
 }
 
