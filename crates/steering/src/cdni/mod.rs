@@ -11,6 +11,8 @@
 
 mod archive;
 mod book;
+mod draft;
+mod handlers;
 mod model;
 mod plan;
 pub(crate) mod routes;

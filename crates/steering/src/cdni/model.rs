@@ -177,6 +177,18 @@ impl Fault {
             description: description.into(),
         }
     }
+
+    /// Adds to a list of faults; those of the same kind and description are told together.
+    pub(super) fn add(list: &mut Vec<Self>, kind: FaultKind, subject: Subject, description: &str) {
+        let same = list
+            .iter_mut()
+            .find(|fault| fault.kind == kind && fault.description == description);
+        match same {
+            Some(fault) if !fault.subjects.contains(&subject) => fault.subjects.push(subject),
+            Some(_) => {}
+            None => list.push(Self::new(kind, Some(subject), description)),
+        }
+    }
 }
 
 impl Trigger {
@@ -209,17 +221,7 @@ impl Trigger {
 
     /// Adds to what went wrong; what went wrong in the same way is told together.
     pub(crate) fn blame(&mut self, kind: FaultKind, subject: Subject, description: &str) {
-        let same = self
-            .faults
-            .iter_mut()
-            .find(|fault| fault.kind == kind && fault.description == description);
-        match same {
-            Some(fault) if !fault.subjects.contains(&subject) => fault.subjects.push(subject),
-            Some(_) => {}
-            None => self
-                .faults
-                .push(Fault::new(kind, Some(subject), description)),
-        }
+        Fault::add(&mut self.faults, kind, subject, description);
     }
 
     /// The state that it ends in once all was tried.

@@ -107,20 +107,8 @@ mod tests {
     };
 
     fn trigger(id: &str, change: impl FnOnce(&mut Trigger)) -> (String, Arc<Trigger>) {
-        let draft = Draft {
-            edition: Edition::Second,
-            owner: "owner".to_owned(),
-            action: Some(Action::Preposition),
-            told: Json::Null,
-            bytes: 0,
-            cdn_path: Vec::new(),
-            labels: Vec::new(),
-            items: Vec::new(),
-            priority: 0,
-            prerequisites: Vec::new(),
-            window: None,
-            faults: Vec::new(),
-        };
+        let action = Some(Action::Preposition);
+        let draft = Draft::new(Edition::Second, "owner", action, Json::Null);
         let mut trigger = Trigger::new(id.to_owned(), draft, 100);
         change(&mut trigger);
         (id.to_owned(), Arc::new(trigger))

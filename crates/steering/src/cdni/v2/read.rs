@@ -1,116 +1,23 @@
-//! The second edition (draft-ietf-cdni-ci-triggers-rfc8007bis, as of its 19th and 20th revision):
-//! one resource for command and status, lists of objects, time windows, priorities.
-//!
-//! Understood: specs `urls`, `uri-pattern-match` and `content-objectlist` (objects of type `object`)
-//! for content; the policies `time-policy` and `execution-policy`. Everything else is an error of
-//! the trigger (`espec`, `eextension`), unless its sender says that it need not be enforced.
+//! Reading triggers of the second edition, and changes to them.
 
-use std::sync::Arc;
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::{
-    model::{Draft, Edition, Fault, FaultKind, State, Subject, Trigger, Window},
-    plan::KEPT_S,
-    subject::{self, Found},
-    time::unix_s,
-    v1::{self, Context, SUBJECTS_MAX, address},
+    super::{
+        draft::{Context, SUBJECTS_MAX},
+        model::{Action, Draft, Edition, Fault, FaultKind, Subject, Window},
+        subject::{self, Found},
+        time::unix_s,
+        v1,
+    },
+    Resource,
 };
 use crate::Refused;
 
 /// Labels of a trigger, and characters of one.
 const LABELS_MAX: usize = 16;
 const LABEL_CHARS_MAX: usize = 128;
-
-/// A trigger, as it is sent and as it is shown.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-pub(crate) struct Resource {
-    /// `preposition`, `invalidate` or `purge`.
-    #[serde(default)]
-    action: String,
-    /// What it is about.
-    #[serde(default)]
-    specs: Vec<Json>,
-    /// How it is to be done.
-    #[serde(default)]
-    extensions: Vec<Json>,
-    /// `name=value`, for the sender's own order.
-    #[serde(default)]
-    labels: Vec<String>,
-    #[serde(default, rename = "cdn-path")]
-    cdn_path: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ctime: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    mtime: Option<u64>,
-    /// `pending`, `active`, `complete`, `failed`, `cancelling` or `cancelled`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    state: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Error>,
-    /// Objects and patterns that the trigger names.
-    #[serde(
-        default,
-        rename = "total-objects-count",
-        skip_serializing_if = "Option::is_none"
-    )]
-    total_objects_count: Option<u64>,
-    /// Nodes that it is for: this one.
-    #[serde(
-        default,
-        rename = "total-nodes-count",
-        skip_serializing_if = "Option::is_none"
-    )]
-    total_nodes_count: Option<u64>,
-}
-
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-struct Error {
-    /// `econtent`, `eperm`, `ereject`, `ecdn`, `ecancelled`, `eunsupported`, `espec` or `eextension`.
-    #[serde(rename = "error")]
-    kind: String,
-    #[serde(rename = "cdn-id")]
-    cdn_id: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    specs: Vec<Json>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    extensions: Vec<Json>,
-    description: String,
-}
-
-/// Where the collections are.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Index {
-    collections: Vec<Entry>,
-    /// For how many seconds a trigger that has ended can be asked about.
-    staleresourcetime: u64,
-    #[serde(rename = "cdn-id")]
-    cdn_id: String,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct Entry {
-    /// `state` or `label`.
-    #[serde(rename = "filter-type")]
-    filter_type: &'static str,
-    #[serde(rename = "filter-value")]
-    filter_value: String,
-    #[serde(rename = "collection-uri")]
-    collection_uri: String,
-}
-
-/// The triggers of one state or label.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Collection {
-    #[serde(rename = "trigger-urls")]
-    trigger_urls: Vec<String>,
-    #[serde(rename = "filter-type")]
-    filter_type: &'static str,
-    #[serde(rename = "filter-value")]
-    filter_value: String,
-}
 
 #[derive(Deserialize)]
 struct Spec {
@@ -207,23 +114,17 @@ pub(crate) fn read(body: &[u8], context: &Context<'_>) -> Result<Draft, Refused>
             "a trigger has specs, and up to 16 labels",
         ));
     }
+    let told = json!({
+        "action": resource.action,
+        "specs": resource.specs,
+        "extensions": resource.extensions,
+    });
+    let action = Action::named(&resource.action);
     let mut draft = Draft {
-        edition: Edition::Second,
-        owner: context.owner.to_owned(),
-        action: v1::action(&resource.action),
-        told: json!({
-            "action": resource.action,
-            "specs": resource.specs,
-            "extensions": resource.extensions,
-        }),
         bytes: body.len(),
         cdn_path: resource.cdn_path,
         labels: resource.labels,
-        items: Vec::new(),
-        priority: 0,
-        prerequisites: Vec::new(),
-        window: None,
-        faults: Vec::new(),
+        ..Draft::new(Edition::Second, context.owner, action, told)
     };
     if draft.action.is_none() {
         let description = format!("action {:?} is not known here", resource.action);
@@ -398,122 +299,6 @@ pub(crate) fn read_change(body: &[u8]) -> Result<Change, Refused> {
             crate::Reason::Unsupported,
             "of a trigger only the state can be changed, to \"active\" or \"cancelled\"",
         )),
-    }
-}
-
-/// Shows a trigger.
-pub(crate) fn resource(trigger: &Trigger, cdn_id: &str) -> Resource {
-    let draft = &trigger.draft;
-    let list = |name: &str| {
-        let list = draft.told.get(name).and_then(Json::as_array);
-        list.cloned().unwrap_or_default()
-    };
-    let action = draft.told.get("action").and_then(Json::as_str);
-    Resource {
-        action: action.unwrap_or_default().to_owned(),
-        specs: list("specs"),
-        extensions: list("extensions"),
-        labels: draft.labels.clone(),
-        cdn_path: draft.cdn_path.clone(),
-        ctime: Some(trigger.created_unix_s),
-        mtime: Some(trigger.changed_unix_s),
-        state: Some(word(trigger.state).to_owned()),
-        errors: trigger
-            .faults
-            .iter()
-            .map(|fault| error(fault, cdn_id))
-            .collect(),
-        total_objects_count: Some(trigger.total()),
-        total_nodes_count: Some(1),
-    }
-}
-
-fn error(fault: &Fault, cdn_id: &str) -> Error {
-    let (mut urls, mut specs, mut extensions) = (Vec::new(), Vec::new(), Vec::new());
-    let spec = |kind: &str, value: Json| json!({ "trigger-subject": "content", "cit-spec-type": kind, "cit-spec-value": value });
-    for subject in &fault.subjects {
-        match subject.clone() {
-            Subject::ContentUrl(url) | Subject::MetadataUrl(url) => urls.push(url),
-            Subject::ContentPattern(pattern) | Subject::MetadataPattern(pattern) => {
-                specs.push(spec("uri-pattern-match", pattern));
-            }
-            Subject::Spec(told) => specs.push(told),
-            Subject::Extension(told) => extensions.push(told),
-        }
-    }
-    if !urls.is_empty() {
-        specs.push(spec("urls", json!({ "urls": urls })));
-    }
-    Error {
-        kind: fault.kind.word(Edition::Second).to_owned(),
-        cdn_id: cdn_id.to_owned(),
-        specs,
-        extensions,
-        description: fault.description.clone(),
-    }
-}
-
-const STATES: [State; 6] = [
-    State::Pending,
-    State::Active,
-    State::Complete,
-    State::Failed,
-    State::Cancelling,
-    State::Cancelled,
-];
-
-fn word(state: State) -> &'static str {
-    match state {
-        State::Pending => "pending",
-        State::Active => "active",
-        State::Complete => "complete",
-        State::Failed => "failed",
-        State::Cancelling => "cancelling",
-        State::Cancelled => "cancelled",
-    }
-}
-
-/// The state that a collection's address names.
-pub(crate) fn state(name: &str) -> Option<State> {
-    STATES.into_iter().find(|state| word(*state) == name)
-}
-
-/// Shows where the collections are: one for each state, and one for each label in use.
-pub(crate) fn index(base: &str, triggers: &[Arc<Trigger>], cdn_id: &str) -> Index {
-    let entry = |filter_type, value: &str| Entry {
-        filter_type,
-        filter_value: value.to_owned(),
-        collection_uri: format!("{base}/cdni/v2/{filter_type}s/{value}"),
-    };
-    let states = STATES.into_iter().map(|state| entry("state", word(state)));
-    let mut labels: Vec<&str> = triggers
-        .iter()
-        .flat_map(|trigger| trigger.draft.labels.iter().map(String::as_str))
-        .collect();
-    labels.sort_unstable();
-    labels.dedup();
-    let labels = labels.into_iter().map(|label| entry("label", label));
-    Index {
-        collections: states.chain(labels).collect(),
-        staleresourcetime: KEPT_S,
-        cdn_id: cdn_id.to_owned(),
-    }
-}
-
-/// Shows the triggers of one state or label.
-pub(crate) fn collection(
-    base: &str,
-    triggers: &[Arc<Trigger>],
-    filter_type: &'static str,
-    value: &str,
-) -> Collection {
-    Collection {
-        trigger_urls: triggers
-            .iter()
-            .map(|trigger| address(base, &trigger.id))
-            .collect(),
-        filter_type,
-        filter_value: value.to_owned(),
     }
 }
 
