@@ -18,7 +18,6 @@ mod plan;
 pub(crate) mod routes;
 mod runner;
 mod subject;
-mod time;
 mod v1;
 mod v2;
 

@@ -8,7 +8,6 @@ use super::{
         draft::{Context, SUBJECTS_MAX},
         model::{Action, Draft, Edition, Fault, FaultKind, Subject, Window},
         subject::{self, Found},
-        time::unix_s,
         v1,
     },
     Resource,
@@ -274,6 +273,12 @@ fn read_window(value: &Json) -> Result<Window, &'static str> {
     })
 }
 
+/// RFC 3339, to the second.
+fn unix_s(text: &str) -> Option<u64> {
+    let at: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(at.as_second()).ok()
+}
+
 fn read_execution(value: &Json) -> Result<ExecutionPolicy, &'static str> {
     const WHAT: &str =
         "an execution policy has a priority of -100 to 100 and up to 16 prerequisites";
@@ -319,6 +324,26 @@ mod tests {
             json!({ "utc-window": { "start": "tonight", "end": "tomorrow" } }),
         ] {
             assert!(window(bad.clone()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_as_rfc_3339_writes_it() {
+        for (text, unix) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2000-03-01T00:00:00Z", Some(951_868_800)),
+            ("2024-02-29T23:59:59Z", Some(1_709_251_199)),
+            ("2026-11-21T02:00:00+01:00", Some(1_795_222_800)),
+            ("2026-11-21T02:00:00.25-05:30", Some(1_795_246_200)),
+            ("1969-12-31T23:59:59Z", None),
+            ("2026-11-21", None),
+            ("2026-13-21T02:00:00Z", None),
+            ("2026-02-30T02:00:00Z", None),
+            ("2026-11-21T02:00:00", None),
+            ("2026-11-21T+2:00:00Z", None),
+            ("2026-11-21T02:00:00+9223372036854775807:00", None),
+        ] {
+            assert_eq!(unix_s(text), unix, "{text}");
         }
     }
 }
