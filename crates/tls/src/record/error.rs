@@ -23,6 +23,15 @@ pub enum Alert {
     InternalError = 80,
 }
 
+impl Alert {
+    /// The message, as it stands in a record.
+    pub(super) fn message(self) -> [u8; 2] {
+        // RFC 8446 section 6: a warning, or fatal.
+        let level = if self == Self::CloseNotify { 1 } else { 2 };
+        [level, self as u8]
+    }
+}
+
 /// Why the records of a connection ended. Wrapped in the [`io::Error`] that a stream gives.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -49,6 +58,18 @@ pub enum Error {
     /// The kernel seals with a key that is used up, or that the client asked to be replaced.
     #[error("the sending key is due for an update, which the kernel is not asked for")]
     Rekey,
+}
+
+impl Error {
+    /// What the client is told, if it is to be told anything.
+    pub(super) fn alert(&self) -> Option<Alert> {
+        match self {
+            Self::Refused { alert, .. } => Some(*alert),
+            Self::Cipher | Self::Rekey => Some(Alert::InternalError),
+            // RFC 8446 section 6.2: after a fatal alert nothing more is sent.
+            Self::Alert(_) | Self::Truncated | Self::Closed => None,
+        }
+    }
 }
 
 impl From<Unspecified> for Error {

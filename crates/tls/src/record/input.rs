@@ -26,6 +26,17 @@ pub(super) enum State {
     Failed(Error),
 }
 
+impl State {
+    /// An error where nothing can be written.
+    pub(super) fn check(&self) -> io::Result<()> {
+        match self {
+            Self::Open => Ok(()),
+            Self::Closed => Err(Error::Closed.into()),
+            Self::Failed(error) => Err(error.clone().into()),
+        }
+    }
+}
+
 /// What a turn of reading came to.
 pub(super) enum Step {
     /// The reader has its bytes, the end, or the error that it gets from now on.

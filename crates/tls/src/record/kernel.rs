@@ -29,6 +29,7 @@ use super::{
     Alert, Error, PLAINTEXT_BYTES_MAX,
     input::{Input, State, Step},
     keys::Suite,
+    layer::close,
     open::Opener,
 };
 
@@ -154,11 +155,7 @@ impl<S: Socket> Kernel<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &self.writing {
-            State::Open => {}
-            State::Closed => return Poll::Ready(Err(Error::Closed.into())),
-            State::Failed(error) => return Poll::Ready(Err(error.clone().into())),
-        }
+        self.writing.check()?;
         if self.records_left == 0 {
             return Poll::Ready(Err(self.fail(cx, Error::Rekey).into()));
         }
@@ -195,10 +192,7 @@ impl<S: Socket> Kernel<S> {
                 return Poll::Ready(Err(error));
             }
         }
-        match ready!(Pin::new(&mut self.socket).poll_shutdown(cx)) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
-            other => Poll::Ready(other),
-        }
+        close(&mut self.socket, cx)
     }
 
     #[cfg(test)]
@@ -211,9 +205,7 @@ impl<S: Socket> Kernel<S> {
         let Some(tcp) = self.socket.tcp() else {
             return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
         };
-        // RFC 8446 section 6: a warning or fatal.
-        let level = if alert == Alert::CloseNotify { 1 } else { 2 };
-        let mut message = [level, alert as u8];
+        let mut message = alert.message();
         let sent = loop {
             match tcp.poll_write_ready(cx) {
                 Poll::Pending => break Poll::Pending,
@@ -238,13 +230,7 @@ impl<S: Socket> Kernel<S> {
 
     /// Ends both directions, and tells the client why, behind all that was written.
     fn fail(&mut self, cx: &mut Context<'_>, error: Error) -> Error {
-        let alert = match error {
-            Error::Refused { alert, .. } => Some(alert),
-            Error::Cipher | Error::Rekey => Some(Alert::InternalError),
-            // RFC 8446 section 6.2: after a fatal alert nothing more is sent.
-            Error::Alert(_) | Error::Truncated | Error::Closed => None,
-        };
-        if let Some(alert) = alert
+        if let Some(alert) = error.alert()
             && matches!(self.writing, State::Open)
         {
             // What the socket does not take at once is lost, as the connection is.

@@ -66,11 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Layer<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &self.writing {
-            State::Open => {}
-            State::Closed => return Poll::Ready(Err(Error::Closed.into())),
-            State::Failed(error) => return Poll::Ready(Err(error.clone().into())),
-        }
+        self.writing.check()?;
         if self.sealer.is_full() {
             ready!(self.poll_room(cx))?;
         }
@@ -105,10 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Layer<S> {
             }
         }
         ready!(self.poll_room(cx))?;
-        match ready!(Pin::new(&mut self.socket).poll_shutdown(cx)) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
-            other => Poll::Ready(other),
-        }
+        close(&mut self.socket, cx)
     }
 
     /// As [`Layer::poll_send`] for the engine, which has to be woken for what it could not do.
@@ -168,13 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Layer<S> {
 
     /// Ends both directions, and tells the client why, behind all that was written.
     fn fail(&mut self, cx: &mut Context<'_>, error: Error) -> Error {
-        let alert = match error {
-            Error::Refused { alert, .. } => Some(alert),
-            Error::Cipher | Error::Rekey => Some(Alert::InternalError),
-            // RFC 8446 section 6.2: after a fatal alert nothing more is sent.
-            Error::Alert(_) | Error::Truncated | Error::Closed => None,
-        };
-        match alert {
+        match error.alert() {
             Some(alert) if matches!(self.writing, State::Open) => {
                 if self.sealer.alert(alert).is_ok() && !self.deferred {
                     // What the socket does not take at once is lost, as the connection is.
@@ -187,5 +174,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Layer<S> {
         self.writing = State::Failed(error.clone());
         self.input.fail(error.clone());
         error
+    }
+}
+
+/// Closes a socket for writing. A client that is gone already has it closed.
+pub(super) fn close<S: AsyncWrite + Unpin>(
+    socket: &mut S,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    match ready!(Pin::new(socket).poll_shutdown(cx)) {
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+        other => Poll::Ready(other),
     }
 }

@@ -98,11 +98,11 @@ impl Pool {
         state.out += 1;
         state.out_bytes += size.bytes();
         let free = state.free(size).and_then(Vec::pop);
-        if size != Size::Large {
-            // They would come on top of what the budget has for the smaller ones.
-            state.large = Vec::new();
-        }
+        // Free large ones would come on top of what the budget has for the smaller ones.
+        let surplus = (size != Size::Large).then(|| std::mem::take(&mut state.large));
         drop(state);
+        // Up to 16 MiB go back to the system, while nobody waits for the lock.
+        drop(surplus);
         Buffer {
             bytes: free.unwrap_or_else(|| vec![0; size.bytes()].into()),
             size,

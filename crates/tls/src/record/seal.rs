@@ -134,8 +134,7 @@ impl Sealer {
 
     /// Seals an alert. Nothing may follow it.
     pub(super) fn alert(&mut self, alert: Alert) -> Result<(), Error> {
-        let level = if alert == Alert::CloseNotify { 1 } else { 2 };
-        self.message(Kind::Alert, &[level, alert as u8])
+        self.message(Kind::Alert, &alert.message())
     }
 
     /// The update itself is the last record under the old key; an open record comes before it, and

@@ -56,11 +56,6 @@ impl<S: Socket> Stream<S> {
         }
     }
 
-    /// Whether the records are ours.
-    pub fn is_own(&self) -> bool {
-        self.records() == RecordLayer::Own
-    }
-
     /// Makes flushing wait for the end of each poll of the connection's future, which must from
     /// now on be polled by [`Deferred::poll`]. With others' records nothing changes.
     pub fn defer(&self) -> Deferred<S> {

@@ -105,7 +105,7 @@ pub(crate) async fn serve<S: Socket>(
     config: Arc<ServerConfig>,
 ) -> (Session, bool, io::Result<u64>) {
     let (stream, session) = accept(socket, |_| config, &settings()).await.unwrap();
-    let is_own = stream.is_own();
+    let is_own = stream.records() == RecordLayer::Own;
     (session, is_own, echo(stream).await)
 }
 
