@@ -43,14 +43,20 @@ pub(crate) struct DirectoryHop {
     patience: Duration,
 }
 
+/// The files below a folder, and its path without links.
+pub(crate) fn local(root: &Path) -> Result<(PathBuf, LocalFileSystem), crate::Error> {
+    let unusable = |source| crate::Error::Root {
+        path: root.to_owned(),
+        source,
+    };
+    let root = root.canonicalize().map_err(unusable)?;
+    let store = LocalFileSystem::new_with_prefix(&root).map_err(crate::Error::Store)?;
+    Ok((root, store))
+}
+
 impl DirectoryHop {
     pub(crate) fn new(root: &Path, patience: Duration) -> Result<Self, crate::Error> {
-        let unusable = |source| crate::Error::Root {
-            path: root.to_owned(),
-            source,
-        };
-        let root = root.canonicalize().map_err(unusable)?;
-        let store = LocalFileSystem::new_with_prefix(&root).map_err(crate::Error::Store)?;
+        let (root, store) = local(root)?;
         Ok(Self {
             store,
             root,

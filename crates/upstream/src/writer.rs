@@ -1,15 +1,14 @@
 //! Objects that a node writes: reports of its own making, never what a viewer sent.
 
-use std::{path::Path as FilePath, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use object_store::{
-    ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path::Path,
-};
+use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, path::Path};
 use tokio::time::timeout;
 
 use crate::{
     Limits, Store,
+    directory::local,
     fault::{self, Phase},
     s3_client::May,
 };
@@ -31,7 +30,14 @@ impl Writer {
     /// When the root or the bucket's configuration is unusable.
     pub fn new(store: &Store) -> Result<Self, crate::Error> {
         match store {
-            Store::Directory { root } => Self::of_directory(root),
+            Store::Directory { root } => {
+                let (root, store) = local(root)?;
+                Ok(Self {
+                    store: Arc::new(store),
+                    prefix: String::new(),
+                    name: root.display().to_string().into(),
+                })
+            }
             Store::S3(s3) => {
                 let limits = Limits {
                     connect_timeout: Duration::from_secs(10),
@@ -47,20 +53,6 @@ impl Writer {
                 })
             }
         }
-    }
-
-    fn of_directory(root: &FilePath) -> Result<Self, crate::Error> {
-        let unusable = |source| crate::Error::Root {
-            path: root.to_owned(),
-            source,
-        };
-        let root = root.canonicalize().map_err(unusable)?;
-        let store = LocalFileSystem::new_with_prefix(&root).map_err(crate::Error::Store)?;
-        Ok(Self {
-            store: Arc::new(store),
-            prefix: String::new(),
-            name: root.display().to_string().into(),
-        })
     }
 
     /// Writes an object, in place of one that has the key: whole or not at all. Cancelled, it may have
