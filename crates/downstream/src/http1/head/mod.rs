@@ -24,8 +24,11 @@ pub(crate) struct Scanner {
     start: usize,
     /// Where the line that `at` is in begins.
     line: usize,
-    /// The request line was complete and good.
-    past_request_line: bool,
+    /// Of the request line, once it was complete and good.
+    request_line: Option<RequestLine>,
+    /// What the fields so far say.
+    fields: usize,
+    framing: Framing,
 }
 
 /// What a buffer holds so far.
@@ -82,7 +85,7 @@ impl Scanner {
         line: &[u8],
         limits: &Limits,
     ) -> Result<Option<Scan>, Error> {
-        if !self.past_request_line {
+        let Some(request_line) = self.request_line else {
             if line.is_empty() {
                 self.start = self.at;
                 if self.start > EMPTY_LINES_MAX * 2 {
@@ -90,26 +93,39 @@ impl Scanner {
                 }
                 return Ok(None);
             }
-            RequestLine::parse(line, limits)?;
-            self.past_request_line = true;
+            self.request_line = Some(RequestLine::parse(line, limits)?);
             return Ok(None);
-        }
+        };
         self.check_room(limits)?;
         if !line.is_empty() {
+            self.field(line, limits)?;
             return Ok(None);
         }
         let (start, end) = (self.start, self.at);
-        let checked = check(&buffer[start..end], limits)?;
+        let method = &buffer[start..start + request_line.method_bytes];
+        self.framing.judge(method)?;
         Ok(Some(Scan::Complete {
             start,
             end,
-            checked,
+            checked: Checked {
+                fields: self.fields,
+                target_bytes: request_line.target_bytes,
+            },
         }))
+    }
+
+    fn field(&mut self, line: &[u8], limits: &Limits) -> Result<(), Error> {
+        self.fields += 1;
+        if self.fields > limits.fields {
+            return Err(too_large(format!("more than {} fields", limits.fields)));
+        }
+        let (name, value) = split_field(line)?;
+        self.framing.note(name, value)
     }
 
     fn check_room(&self, limits: &Limits) -> Result<(), Error> {
         let bytes = self.at - self.start;
-        if !self.past_request_line && bytes > limits.target_bytes + REQUEST_LINE_REST {
+        if self.request_line.is_none() && bytes > limits.target_bytes + REQUEST_LINE_REST {
             return Err(too_long(bytes));
         }
         if bytes > limits.head_bytes {
@@ -137,38 +153,16 @@ fn too_large(detail: String) -> Error {
     Error::request(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
 }
 
-/// Checks a whole head, its final empty line included.
-fn check(head: &[u8], limits: &Limits) -> Result<Checked, Error> {
-    let mut lines = head
-        .split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r"));
-    let first = lines.next().flatten().unwrap_or_default();
-    let request_line = RequestLine::parse(first, limits)?;
-    let mut fields = 0;
-    let mut framing = Framing::default();
-    for line in lines.map_while(|line| line.filter(|line| !line.is_empty())) {
-        fields += 1;
-        if fields > limits.fields {
-            return Err(too_large(format!("more than {} fields", limits.fields)));
-        }
-        let (name, value) = split_field(line)?;
-        framing.note(name, value)?;
-    }
-    framing.judge(request_line.method)?;
-    Ok(Checked {
-        fields,
-        target_bytes: request_line.target.len(),
-    })
+/// Lengths of the words of a good request line.
+#[derive(Debug, Clone, Copy)]
+struct RequestLine {
+    method_bytes: usize,
+    target_bytes: usize,
 }
 
-struct RequestLine<'a> {
-    method: &'a [u8],
-    target: &'a [u8],
-}
-
-impl<'a> RequestLine<'a> {
+impl RequestLine {
     /// RFC 9112 section 3: `method SP request-target SP HTTP-version`, with single spaces.
-    fn parse(line: &'a [u8], limits: &Limits) -> Result<Self, Error> {
+    fn parse(line: &[u8], limits: &Limits) -> Result<Self, Error> {
         let mut parts = line.split(|byte| *byte == b' ');
         let (Some(method), Some(target), Some(version), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -192,7 +186,10 @@ impl<'a> RequestLine<'a> {
             ));
         }
         check_version(version)?;
-        Ok(Self { method, target })
+        Ok(Self {
+            method_bytes: method.len(),
+            target_bytes: target.len(),
+        })
     }
 }
 
@@ -228,7 +225,7 @@ fn split_field(line: &[u8]) -> Result<(&[u8], &[u8]), Error> {
 }
 
 /// What a head says about a body.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Framing {
     has_length: bool,
     announces_body: bool,

@@ -146,6 +146,18 @@ fn bodies_are_refused_and_lengths_are_numbers() {
     assert_eq!(judge(http10), 400);
 }
 
+/// What is wrong already is not read to its end.
+#[test]
+fn a_bad_line_is_refused_when_it_ends() {
+    let start = "GET / HTTP/1.1\r\nHost: a\r\n";
+    let refused = |rest: &str| judge(format!("{start}{rest}").as_bytes());
+    assert_eq!(refused("A: b\r\n"), 0);
+    assert_eq!(refused("A : b\r\n"), 400);
+    assert_eq!(refused("Content-Length: +5\r\n"), 400);
+    assert_eq!(refused(&"A: b\r\n".repeat(63)), 0);
+    assert_eq!(refused(&"A: b\r\n".repeat(64)), 431);
+}
+
 /// H25: refused as soon as it is too much, not when it ends.
 #[test]
 fn sizes_are_bounded_before_the_end() {
