@@ -29,5 +29,6 @@ mod tcp;
 pub use config::{Config, Limits, ServerNames};
 pub use drain::Drain;
 pub use error::Error;
+pub use http3::KEPT_BYTES_MAX;
 pub use listeners::{Listeners, Share};
 pub use server::{Drained, Server};

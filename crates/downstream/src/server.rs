@@ -87,10 +87,11 @@ impl Server {
             adopt(&listener).map_err(Error::Socket)?;
             tcp.push(TcpListener::from_std(listener).map_err(Error::Socket)?);
         }
+        let keepers = http3::Keepers::default();
         let mut quic = Vec::with_capacity(listeners.udp.len());
         for socket in listeners.udp {
             adopt(&socket).map_err(Error::Socket)?;
-            quic.push(http3::Endpoint::new(&shared, socket)?);
+            quic.push(http3::Endpoint::new(&shared, socket, &keepers)?);
         }
         let seats = runtimes.into_iter().map(|runtime| shared.seat(runtime));
         let seats: Arc<[Seat]> = seats.collect();

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     serve::{Connection, serve},
-    socket,
+    socket::{self, Keepers},
 };
 use crate::{
     Error,
@@ -56,11 +56,15 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// Takes over a bound, non-blocking socket. Needs the runtime.
-    pub(crate) fn new(shared: &Shared, socket: UdpSocket) -> Result<Self, Error> {
+    pub(crate) fn new(
+        shared: &Shared,
+        socket: UdpSocket,
+        keepers: &Keepers,
+    ) -> Result<Self, Error> {
         let tls = shared.front.tls.quic();
         let config = server_config(&tls, &shared.front.config.limits)?;
         widen(&socket);
-        let (socket, runtime) = socket::gather(socket).map_err(Error::Socket)?;
+        let (socket, runtime) = socket::gather(socket, keepers).map_err(Error::Socket)?;
         let quinn = quinn::Endpoint::new_with_abstract_socket(
             EndpointConfig::default(),
             Some(config.clone()),

@@ -8,3 +8,5 @@ mod socket;
 mod transport;
 
 pub(crate) use endpoint::Endpoint;
+pub use socket::KEPT_BYTES_MAX;
+pub(crate) use socket::Keepers;

@@ -12,7 +12,7 @@ use quinn::{
 
 /// What one call may carry: the largest UDP payload over IPv6 without options, and less than that
 /// over IPv4.
-const BYTES_MAX: usize = 65_535 - 8 - 40;
+pub(super) const BYTES_MAX: usize = 65_535 - 8 - 40;
 
 /// Datagrams of one size, but for the last, which may be shorter.
 #[derive(Debug, Default)]
@@ -102,7 +102,14 @@ impl Batch {
     fn begin(&mut self, transmit: &Transmit<'_>) {
         self.flow = Some(Flow::of(transmit));
         self.segment = segment(transmit);
+        // Once: growing by doubling would end at nearly twice as much.
+        self.bytes.reserve_exact(BYTES_MAX);
         self.bytes.extend_from_slice(transmit.contents);
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity_bytes(&self) -> usize {
+        self.bytes.capacity()
     }
 
     fn continues(&self, transmit: &Transmit<'_>, segments_max: usize) -> bool {

@@ -11,7 +11,10 @@ use std::{
 
 use quinn::{AsyncUdpSocket, UdpPoller, udp::Transmit};
 
-use super::batch::Batch;
+use super::{
+    batch::Batch,
+    kept::{Keepers, Kept},
+};
 
 /// After so many datagrams a connection's driver lets others run, with more to send perhaps.
 const DATAGRAMS_PER_POLL: usize = 20;
@@ -53,16 +56,18 @@ pub(super) struct Driver {
     task: Option<Task>,
     socket: Arc<dyn AsyncUdpSocket>,
     /// What a full socket did not take yet. The task wakes when it will.
-    kept: Option<Batch>,
+    kept: Option<Kept>,
+    keepers: Keepers,
     writable: Option<Pin<Box<dyn UdpPoller>>>,
 }
 
 impl Driver {
-    pub(super) fn new(task: Task, socket: Arc<dyn AsyncUdpSocket>) -> Self {
+    pub(super) fn new(task: Task, socket: Arc<dyn AsyncUdpSocket>, keepers: Keepers) -> Self {
         Self {
             task: Some(task),
             socket,
             kept: None,
+            keepers,
             writable: None,
         }
     }
@@ -93,7 +98,7 @@ impl Driver {
             match writable.as_mut().poll_writable(cx) {
                 Poll::Ready(ready) => ready?,
                 Poll::Pending => {
-                    self.kept = Some(Taken::keep());
+                    self.kept = Some(self.keepers.keep(Taken::keep()));
                     return Ok(());
                 }
             }
@@ -106,7 +111,10 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let turn = Taken::begin(this.kept.take());
+        // Where many keep something already the socket is full, and what it does not take stays
+        // with quinn.
+        let gathers = this.kept.is_some() || this.keepers.have_room();
+        let turn = gathers.then(|| Taken::begin(this.kept.take().map(Kept::into_batch)));
         this.run(cx);
         if let Err(error) = this.finish(cx) {
             // quinn meets the same error when it sends or receives next, and ends for it.

@@ -8,6 +8,7 @@
 
 mod batch;
 mod driver;
+mod kept;
 #[cfg(test)]
 mod tests;
 
@@ -25,12 +26,22 @@ use quinn::{
 };
 
 use driver::Driver;
+pub use kept::KEPT_BYTES_MAX;
+pub(crate) use kept::Keepers;
 
-/// A socket for quinn, and the runtime whose drivers take turns on it. Needs tokio's.
-pub(super) fn gather(socket: UdpSocket) -> io::Result<(Arc<Socket>, Arc<Turns>)> {
+/// A socket for quinn, and the runtime whose drivers take turns on it. Needs tokio's. All sockets of
+/// a server have the same keepers.
+pub(super) fn gather(
+    socket: UdpSocket,
+    keepers: &Keepers,
+) -> io::Result<(Arc<Socket>, Arc<Turns>)> {
     let below = TokioRuntime.wrap_udp_socket(socket)?;
     let socket = Arc::new(Socket(Arc::clone(&below)));
-    Ok((socket, Arc::new(Turns(below))))
+    let turns = Turns {
+        below,
+        keepers: keepers.clone(),
+    };
+    Ok((socket, Arc::new(turns)))
 }
 
 /// A socket that gathers what is sent in a turn.
@@ -74,7 +85,10 @@ impl AsyncUdpSocket for Socket {
 
 /// tokio, for quinn; what it spawns takes turns on a socket.
 #[derive(Debug)]
-pub(super) struct Turns(Arc<dyn AsyncUdpSocket>);
+pub(super) struct Turns {
+    below: Arc<dyn AsyncUdpSocket>,
+    keepers: Keepers,
+}
 
 #[expect(
     clippy::disallowed_types,
@@ -86,7 +100,8 @@ impl Runtime for Turns {
     }
 
     fn spawn(&self, driver: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        TokioRuntime.spawn(Box::pin(Driver::new(driver, Arc::clone(&self.0))));
+        let driver = Driver::new(driver, Arc::clone(&self.below), self.keepers.clone());
+        TokioRuntime.spawn(Box::pin(driver));
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {

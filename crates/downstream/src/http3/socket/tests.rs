@@ -32,6 +32,7 @@ struct Kernel {
     /// Whether its device turns out not to offload.
     refuses: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
+    keepers: Keepers,
 }
 
 impl Kernel {
@@ -42,6 +43,7 @@ impl Kernel {
             segments: AtomicUsize::new(64),
             refuses: AtomicBool::new(false),
             waiting: Mutex::default(),
+            keepers: Keepers::default(),
         })
     }
 
@@ -80,7 +82,12 @@ impl Kernel {
                 .await;
             }
         };
-        Driver::new(Box::pin(task), self.below()).await;
+        self.driver(task).await;
+    }
+
+    /// A driver among others.
+    fn driver(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) -> Driver {
+        Driver::new(Box::pin(task), self.below(), self.keepers.clone())
     }
 
     fn below(self: &Arc<Self>) -> Arc<dyn AsyncUdpSocket> {
@@ -303,7 +310,7 @@ async fn a_turn_ends_with_everything_at_the_socket_though_its_driver_does_not() 
         driver::send(&Sent::full(10, 0).transmit(), &*below).unwrap();
         waiting.notified().await;
     };
-    let mut driver = Box::pin(Driver::new(Box::pin(task), kernel.below()));
+    let mut driver = Box::pin(kernel.driver(task));
     assert!(futures_util::poll!(&mut driver).is_pending());
     assert_eq!(kernel.counts(), [10]);
     done.notify_one();
@@ -328,7 +335,7 @@ async fn a_driver_that_has_more_to_send_goes_on_once_before_its_turn_ends() {
             Poll::Ready(())
         }
     });
-    Driver::new(Box::pin(task), kernel.below()).await;
+    kernel.driver(task).await;
     assert_eq!(kernel.counts(), [40, 20]);
 }
 
@@ -349,12 +356,52 @@ async fn a_driver_that_has_ended_stays_until_a_full_socket_has_room() {
 }
 
 #[tokio::test]
+async fn only_so_many_drivers_keep_what_a_full_socket_does_not_take() {
+    let kernel = Kernel::new();
+    kernel.make_room(0);
+    let mut drivers = Vec::new();
+    for number in 0..kept::KEEPERS_MAX {
+        let below = kernel.below();
+        let ten = Sent::full(10, u8::try_from(number).unwrap());
+        let mut driver = Box::pin(kernel.driver(async move {
+            driver::send(&ten.transmit(), &*below).unwrap();
+        }));
+        assert!(futures_util::poll!(&mut driver).is_pending());
+        drivers.push(driver);
+    }
+    let below = kernel.below();
+    let refused = kernel.driver(async move {
+        let error = driver::send(&Sent::full(10, 0).transmit(), &*below).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "quinn keeps it");
+    });
+    refused.await;
+    kernel.make_room(usize::MAX);
+    for driver in drivers {
+        driver.await;
+    }
+    assert_eq!(kernel.counts(), [10; kept::KEEPERS_MAX]);
+    kernel
+        .turn(vec![Sent::full(10, 0), Sent::full(10, 10)])
+        .await;
+    assert_eq!(kernel.counts().last(), Some(&20), "there is room again");
+}
+
+#[tokio::test]
+async fn a_batch_takes_no_more_memory_than_a_call() {
+    let (kernel, mut batch) = (Kernel::new(), batch::Batch::default());
+    kernel.make_room(0);
+    while batch.send(&Sent::full(10, 0).transmit(), &*kernel).is_ok() {}
+    assert!(batch.capacity_bytes() <= batch::BYTES_MAX);
+}
+
+#[tokio::test]
 async fn over_a_real_socket_each_datagram_arrives_whole_and_in_order() {
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     receiver
         .set_read_timeout(Some(std::time::Duration::from_mins(1)))
         .unwrap();
-    let (socket, turns) = gather(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).unwrap();
+    let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (socket, turns) = gather(sender, &Keepers::default()).unwrap();
     let mut sent = vec![
         Sent::full(10, 0),
         Sent::full(10, 10),
