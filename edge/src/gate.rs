@@ -31,6 +31,7 @@ use crate::{
 /// The handler that stands before the cache.
 pub(crate) struct Gate {
     node: Arc<str>,
+    via: fields::Via,
     /// By host; replaced as a whole.
     sites: ArcSwap<HashMap<String, Arc<Site>>>,
     cache: Cache,
@@ -58,6 +59,7 @@ impl Gate {
         let sites = ArcSwap::from_pointee(by_host(config));
         Self {
             node: config.sections.common.name.clone(),
+            via: fields::Via::new(&config.sections.common.name),
             sites,
             cache,
         }
@@ -87,7 +89,8 @@ impl Gate {
         };
         let mut response = answer.unwrap_or_else(|error| error.into_response(&self.node));
         cors::decorate(&request.head.headers, &site.cors, response.headers_mut());
-        fields::append_via(response.headers_mut(), request.head.version, &self.node);
+        self.via
+            .append(response.headers_mut(), request.head.version);
         let trail = response.extensions_mut().get_or_insert_default::<Trail>();
         trail.site = Some(Arc::clone(&site.name));
         trail.session = session;

@@ -22,6 +22,7 @@ const KEY: KeyRules = KeyRules {
 /// The handler that stands before the cache.
 pub(crate) struct Gate {
     node: Arc<str>,
+    via: fields::Via,
     /// Who may ask; anybody with a certificate where it is empty.
     edges: Vec<String>,
     sites: HashMap<Arc<str>, Arc<SiteRules>>,
@@ -36,6 +37,7 @@ impl Gate {
             .map(|site| (site.name.clone(), Arc::clone(&site.rules)));
         Self {
             node: config.sections.common.name.clone(),
+            via: fields::Via::new(&config.sections.common.name),
             edges: config.edges.clone(),
             sites: sites.collect(),
             cache,
@@ -48,7 +50,8 @@ impl Gate {
             Err(error) => Err(error),
         };
         let mut response = answer.unwrap_or_else(|error| error.into_response(&self.node));
-        fields::append_via(response.headers_mut(), request.head.version, &self.node);
+        self.via
+            .append(response.headers_mut(), request.head.version);
         if let Some(identity) = &request.client.identity {
             let trail = response.extensions_mut().get_or_insert_default::<Trail>();
             trail.session = Some(Arc::clone(identity));

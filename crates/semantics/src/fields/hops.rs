@@ -7,24 +7,33 @@ use crate::lines;
 /// The field's name.
 pub const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
-/// The `Via` member of this node for a message received over `received`. A node's name is checked
-/// to be a token when its config is loaded; one that no field can hold yields `None`.
-pub fn via(received: Version, node: &str) -> Option<HeaderValue> {
-    // RFC 9110 section 7.6.3: the version of the protocol the message came over, "HTTP/" left out.
-    let version = match received {
-        Version::HTTP_09 => "0.9",
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        Version::HTTP_3 => "3",
-        _ => "1.1",
-    };
-    HeaderValue::try_from(format!("{version} {node}")).ok()
-}
+/// RFC 9110 section 7.6.3: the version of the protocol that a message came over, "HTTP/" left out.
+const VERSIONS: [&str; 5] = ["0.9", "1.0", "1.1", "2", "3"];
 
-/// Adds this node to the `Via` of a message that it passes on, after those before it.
-pub fn append_via(headers: &mut HeaderMap, received: Version, node: &str) {
-    if let Some(member) = via(received, node) {
-        headers.append(header::VIA, member);
+/// What a node adds to `Via`, made once: a member for each version of HTTP.
+#[derive(Debug, Clone)]
+pub struct Via([Option<HeaderValue>; VERSIONS.len()]);
+
+impl Via {
+    /// A node's name is checked to be a token when its config is loaded; one that no field can hold
+    /// adds nothing.
+    pub fn new(node: &str) -> Self {
+        Self(VERSIONS.map(|version| HeaderValue::try_from(format!("{version} {node}")).ok()))
+    }
+
+    /// Adds the node to the `Via` of a message that it passes on, after those before it.
+    pub fn append(&self, headers: &mut HeaderMap, received: Version) {
+        let [v09, v10, v11, v2, v3] = &self.0;
+        let member = match received {
+            Version::HTTP_09 => v09,
+            Version::HTTP_10 => v10,
+            Version::HTTP_2 => v2,
+            Version::HTTP_3 => v3,
+            _ => v11,
+        };
+        if let Some(member) = member {
+            headers.append(header::VIA, member.clone());
+        }
     }
 }
 
@@ -74,11 +83,12 @@ mod tests {
     fn via_tells_the_protocol_it_came_over() {
         // RFC 9110 section 7.6.3.
         let mut headers = HeaderMap::from_iter([(header::VIA, "2 shield1".parse().unwrap())]);
-        append_via(&mut headers, Version::HTTP_11, "edge7");
+        let own = Via::new("edge7");
+        own.append(&mut headers, Version::HTTP_11);
+        own.append(&mut headers, Version::HTTP_3);
+        Via::new("a\r\nb").append(&mut headers, Version::HTTP_2);
         let members: Vec<_> = headers.get_all(header::VIA).iter().collect();
-        assert_eq!(members, ["2 shield1", "1.1 edge7"]);
-        assert_eq!(via(Version::HTTP_3, "e").unwrap(), "3 e");
-        assert_eq!(via(Version::HTTP_2, "a\r\nb"), None);
+        assert_eq!(members, ["2 shield1", "1.1 edge7", "3 edge7"]);
     }
 
     #[test]

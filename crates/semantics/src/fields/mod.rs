@@ -5,7 +5,7 @@ mod hops;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-pub use hops::{CDN_LOOP, append_via, is_loop, loop_value, via};
+pub use hops::{CDN_LOOP, Via, is_loop, loop_value};
 
 use crate::lines;
 
