@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! budget = process + disk buffers + index + heads + connections + ciphertext
-//!        + write queues + in flight + popularity + RAM tier
+//!        + datagrams + write queues + in flight + popularity + RAM tier
 //! ```
 //!
 //! The RAM tier has what the others leave. Each part can be set where it belongs; what is not set
@@ -190,6 +190,11 @@ impl Split {
         let per_disk = |bytes| format!("{disks} disks of {}", show(bytes));
         vec![
             part("process", PROCESS_BYTES, "code, threads, logs"),
+            part(
+                "datagrams",
+                downstream::KEPT_BYTES_MAX as u64,
+                "what full UDP sockets did not take yet",
+            ),
             part(
                 "disk_buffers",
                 disks * DISK_BUFFER_BYTES,
