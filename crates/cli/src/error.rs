@@ -59,6 +59,26 @@ pub(crate) enum Error {
         /// Why, with the number of the line.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A node cannot be called.
+    #[error("{node}")]
+    Client {
+        /// Which.
+        node: String,
+        /// Why.
+        source: Box<steering::client::ClientError>,
+    },
+    /// Not all nodes have done what they were asked.
+    #[error(
+        "of {asked} nodes {silent} did not answer and {refused} refused; what the others answered is done"
+    )]
+    Nodes {
+        /// Nodes that were asked.
+        asked: usize,
+        /// Nobody knows what these have done.
+        silent: usize,
+        /// These have done nothing.
+        refused: usize,
+    },
     /// A node did not start.
     #[error("a node did not start")]
     Node(#[from] node::Error),
@@ -105,6 +125,8 @@ impl Error {
             | Self::Trace { .. }
             | Self::Replay(_)
             | Self::Manifest { .. }
+            | Self::Client { .. }
+            | Self::Nodes { .. }
             | Self::Node(_) => ExitCode::FAILURE,
         }
     }

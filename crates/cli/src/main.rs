@@ -5,6 +5,7 @@ mod demo;
 mod error;
 mod keys;
 mod manifest;
+mod nodes;
 mod output;
 mod replay;
 mod sign;
@@ -27,6 +28,10 @@ Examples:
       a URL whose token is good for all of /films/1 and inherited by relative URLs
   millpond manifest new --audience edge-1 --directory www --site vod --output tonight.manifest
       what edge-1 should hold, to be signed with `millpond manifest sign`
+  millpond manifest push tonight.manifest --nodes nodes.toml
+      edge-1 follows it from now on; `millpond fill status --nodes nodes.toml` tells how far it is
+  millpond purge --site vod --prefix /films/1/ --nodes nodes.toml
+      all nodes forget that film, shields before edges
   millpond check /etc/millpond/edge.toml
       every problem at once, each with its line; exit code 78 if there is any
   millpond trace --preset n --scale 0.1 --output n.trace
@@ -58,6 +63,14 @@ enum Action {
     /// Write, sign and look at manifests of what appliances should hold.
     #[command(subcommand)]
     Manifest(manifest::Action),
+    /// Tell how far running nodes have come with filling what their manifests want.
+    #[command(subcommand)]
+    Fill(nodes::fill::Action),
+    /// Tell what running nodes are asked for most.
+    #[command(subcommand)]
+    Popularity(nodes::popularity::Action),
+    /// Have running nodes forget what they hold, or confirm it before they serve it again.
+    Purge(nodes::purge::Arguments),
     /// Check a config file of an edge or a shield: every error at once, each with its line.
     Check(check::Arguments),
     /// Write a synthetic trace of requests.
@@ -74,6 +87,9 @@ fn main() -> ExitCode {
         Action::Keys(action) => keys::run(&action),
         Action::Sign(arguments) => sign::run(&arguments),
         Action::Manifest(action) => manifest::run(&action),
+        Action::Fill(action) => nodes::fill::run(&action),
+        Action::Popularity(action) => nodes::popularity::run(&action),
+        Action::Purge(arguments) => nodes::purge::run(&arguments),
         Action::Check(arguments) => check::run(&arguments),
         Action::Trace(arguments) => trace::run(&arguments),
         Action::Simulate(arguments) => simulate::run(&arguments),
@@ -85,5 +101,15 @@ fn main() -> ExitCode {
             output::complain(&error);
             error.exit_code()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_of_all_commands_agree_with_themselves() {
+        super::Command::command().debug_assert();
     }
 }

@@ -8,8 +8,11 @@ use manifest::{
     read_objects,
 };
 
-use super::{files, show::amount, sources};
-use crate::{Error, output::say};
+use super::{files, sources};
+use crate::{
+    Error,
+    output::{amount, say},
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {

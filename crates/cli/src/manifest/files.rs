@@ -19,7 +19,7 @@ fn bytes_max() -> u64 {
 }
 
 /// A file as a whole, of bounded size.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let read = || {
         let file = File::open(path)?;
         let mut bytes = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
 
 /// A manifest whose signatures nobody has looked at, and its bytes. Members that are not known
 /// are told on standard error.
-pub(super) fn manifest(path: &Path) -> Result<(Manifest, Vec<u8>), Error> {
+pub(crate) fn manifest(path: &Path) -> Result<(Manifest, Vec<u8>), Error> {
     let file = read(path)?;
     let read = read_unverified(&file, &Limits::default());
     let (manifest, unknown) = read.map_err(|refused| Error::manifest(path, refused))?;

@@ -1,14 +1,14 @@
-//! `millpond manifest`: what appliances should hold, written, signed and looked at by hand.
+//! `millpond manifest`: what appliances should hold, written, signed, looked at and pushed by hand.
 
 mod build;
-mod files;
+pub(crate) mod files;
 mod key;
 mod show;
 mod sources;
 
 use clap::Subcommand;
 
-use crate::Error;
+use crate::{Error, nodes::manifests};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
@@ -22,6 +22,13 @@ pub(crate) enum Action {
     Verify(show::VerifyArguments),
     /// Tell what changes from one manifest to another.
     Diff(show::DiffArguments),
+    /// Give signed manifests to running nodes, each to the one that it is for.
+    Push(manifests::PushArguments),
+    /// Tell which manifests running nodes keep, and which of them each follows.
+    #[command(visible_alias = "list")]
+    Status(manifests::StatusArguments),
+    /// Take back what running nodes follow: nothing is planned any more, nothing is deleted.
+    Withdraw(manifests::WithdrawArguments),
 }
 
 pub(crate) fn run(action: &Action) -> Result<(), Error> {
@@ -31,5 +38,8 @@ pub(crate) fn run(action: &Action) -> Result<(), Error> {
         Action::Sign(arguments) => key::sign(arguments),
         Action::Verify(arguments) => show::verify(arguments),
         Action::Diff(arguments) => show::diff(arguments),
+        Action::Push(arguments) => manifests::push(arguments),
+        Action::Status(arguments) => manifests::status(arguments),
+        Action::Withdraw(arguments) => manifests::withdraw(arguments),
     }
 }

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use manifest::{Accepted, Diff, Kind, Label, Limits, Objects, Signed, State, accept};
 
 use super::files;
-use crate::{Error, output::say};
+use crate::{
+    Error,
+    output::{amount, say},
+};
 
 /// How many names of each sort are shown.
 const NAMES_SHOWN: usize = 10;
@@ -144,22 +147,4 @@ fn names(plan: &Objects, places: impl ExactSizeIterator<Item = u32>) {
     if more > 0 {
         say(format!("  and {more} more"));
     }
-}
-
-/// Bytes for people.
-pub(super) fn amount(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [
-        (1 << 40, "TiB"),
-        (1 << 30, "GiB"),
-        (1 << 20, "MiB"),
-        (1 << 10, "KiB"),
-    ];
-    let unit = UNITS.iter().find(|(unit, _)| bytes >= *unit);
-    unit.map_or_else(
-        || format!("{bytes} B"),
-        |(unit, name)| {
-            let tenths = u128::from(bytes) * 10 / u128::from(*unit);
-            format!("{}.{} {name}", tenths / 10, tenths % 10)
-        },
-    )
 }

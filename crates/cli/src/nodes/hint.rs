@@ -1,0 +1,58 @@
+//! What may help when a node has not done what it was asked.
+
+use steering::{Reason, client::ClientError};
+
+pub(super) fn hint(error: &ClientError) -> Option<&'static str> {
+    match error {
+        ClientError::Url { .. } | ClientError::Tls(_) => None,
+        ClientError::Broken { .. } => Some(
+            "is it up, is this the `listen` of its [steering], and did its client_ca sign our \
+             certificate?",
+        ),
+        ClientError::Odd(_) => Some("is this a steering API, and of this version?"),
+        ClientError::Refused(problem) => {
+            let reasons = Reason::ALL.into_iter();
+            let mut reasons = reasons.filter(|reason| reason.code() == problem.code);
+            reasons.next().and_then(of_reason)
+        }
+    }
+}
+
+fn of_reason(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::Role => Some("its config's [steering] says which certificate's name may do what"),
+        Reason::NotFound => Some("a site is named as in the node's config, not by its host"),
+        Reason::Unsupported => Some("its config's [fill] has no keys, so it takes no manifests"),
+        Reason::RateLimited | Reason::Busy | Reason::AuditUnwritable => {
+            Some("wait a moment, and run it again")
+        }
+        Reason::ManifestUntrusted => Some(
+            "sign it with a key that its config's [fill] trusts; `millpond manifest verify` tells \
+             what is wrong with it",
+        ),
+        Reason::ManifestAudience => {
+            Some("a manifest is for one audience: name its nodes alone, with --node")
+        }
+        Reason::ManifestGeneration => Some(
+            "`millpond manifest status` tells what is in force; a new one needs a higher number",
+        ),
+        Reason::ManifestExpired => Some("compare the clocks, and write and sign it anew"),
+        Reason::ManifestEviction => Some(
+            "if that is meant: `manifest new --allow-mass-eviction`, and a key with the role evict",
+        ),
+        Reason::Malformed
+        | Reason::Browser
+        | Reason::Method
+        | Reason::TooSlow
+        | Reason::TooLarge
+        | Reason::MediaType
+        | Reason::ManifestUnsupported
+        | Reason::ManifestQuarantined
+        | Reason::UnknownHost
+        | Reason::Content
+        | Reason::NoRoom
+        | Reason::Loop
+        | Reason::Conflict
+        | Reason::Failed => None,
+    }
+}
