@@ -36,18 +36,25 @@ impl Front {
 
     /// Adds plays, and tells the new estimate.
     pub(crate) fn add(&mut self, hash: u64, plays: f64) -> f64 {
-        let estimate = raised(self.estimate(hash), plays);
-        self.raise(hash, f64::from(estimate));
+        let (block, chosen) = (self.block(hash), chosen(hash));
+        let least = chosen
+            .map(|cell| block.0[cell])
+            .into_iter()
+            .fold(f32::MAX, f32::min);
+        let estimate = upwards(f64::from(least) + plays);
+        block.raise(chosen, estimate);
         f64::from(estimate)
+    }
+
+    /// A number of its block.
+    pub(crate) fn touch(&self, hash: u64) -> u64 {
+        let block = &self.blocks[crate::hash::place(hash, self.blocks.len())];
+        u64::from(block.0[0].to_bits())
     }
 
     /// Sees to it that the estimate is at least so much.
     pub(crate) fn raise(&mut self, hash: u64, plays: f64) {
-        let plays = upwards(plays);
-        let block = self.block(hash);
-        for cell in chosen(hash) {
-            block.0[cell] = block.0[cell].max(plays);
-        }
+        self.block(hash).raise(chosen(hash), upwards(plays));
     }
 
     pub(crate) fn decay(&mut self, factor: f64) {
@@ -71,27 +78,24 @@ impl Front {
         self.blocks.iter_mut().flat_map(|block| &mut block.0)
     }
 
-    fn estimate(&mut self, hash: u64) -> f32 {
-        let block = self.block(hash);
-        chosen(hash)
-            .map(|cell| block.0[cell])
-            .fold(f32::MAX, f32::min)
-    }
-
     fn block(&mut self, hash: u64) -> &mut Block {
         let at = crate::hash::place(hash, self.blocks.len());
         &mut self.blocks[at]
     }
 }
 
-/// One cell of each row, by the lower bits of a hash.
-fn chosen(hash: u64) -> impl Iterator<Item = usize> {
-    let [bits, ..] = hash.to_le_bytes();
-    (0..ROWS).map(move |row| row * (CELLS / ROWS) + usize::from(bits >> (2 * row) & 3))
+impl Block {
+    fn raise(&mut self, chosen: [usize; ROWS], plays: f32) {
+        for cell in chosen {
+            self.0[cell] = self.0[cell].max(plays);
+        }
+    }
 }
 
-fn raised(cell: f32, plays: f64) -> f32 {
-    upwards(f64::from(cell) + plays)
+/// One cell of each row, by the lower bits of a hash.
+fn chosen(hash: u64) -> [usize; ROWS] {
+    let [bits, ..] = hash.to_le_bytes();
+    std::array::from_fn(|row| row * (CELLS / ROWS) + usize::from(bits >> (2 * row) & 3))
 }
 
 /// The least cell that is not below.

@@ -1,33 +1,41 @@
 //! Where things go: keyed, so that nobody outside can aim at a place.
 
+/// Locks: two cores seldom want the same. A power of two.
+pub(crate) const SHARDS: usize = 128;
+
 /// A secret of this node. It stays in its state file and in its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Secret(pub(crate) [u64; 2]);
 
-/// Where an object belongs.
+/// Which object it is, and where it belongs: two of ten million share it with a chance of 3 in a
+/// million. Never zero.
+///
+/// Its upper bits choose the shard, those below the set; its lower half chooses in the front, the upper
+/// bits of that half the block. 32 bits are enough for either in the largest config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tag {
-    /// Which object it is: two of ten million share it with a chance of 3 in a million. Never zero.
-    pub(crate) id: u64,
-    /// Says where in the front.
-    pub(crate) front: u64,
-}
+pub(crate) struct Tag(pub(crate) u64);
 
 impl Secret {
     pub(crate) fn tag(self, object: &[u8; 16]) -> Tag {
         let number = u128::from_le_bytes(*object);
         let [low, high] = [number, number >> 64].map(low_half);
-        Tag::new(mix(mix(low ^ self.0[0]) ^ high ^ self.0[1]))
+        Tag(mix(mix(low ^ self.0[0]) ^ high ^ self.0[1]).max(1))
     }
 }
 
 impl Tag {
-    pub(crate) fn new(id: u64) -> Self {
-        let id = id.max(1);
-        Self {
-            id,
-            front: mix(id ^ 0x5851_f42d_4c95_7f2d),
-        }
+    pub(crate) fn shard(self) -> usize {
+        place(self.0, SHARDS)
+    }
+
+    /// One of the `count` sets of its shard.
+    pub(crate) fn set(self, count: usize) -> usize {
+        place(self.0 << SHARDS.trailing_zeros(), count)
+    }
+
+    /// What chooses in the front.
+    pub(crate) const fn front(self) -> u64 {
+        self.0.rotate_left(32)
     }
 }
 

@@ -16,6 +16,7 @@
 
 mod decay;
 mod demand;
+mod entry;
 mod front;
 mod hash;
 mod keeper;
@@ -24,6 +25,7 @@ mod popularity;
 mod report;
 mod row;
 mod sessions;
+mod set;
 mod shard;
 mod spool;
 mod state;

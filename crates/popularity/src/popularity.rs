@@ -13,16 +13,16 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::{
     Demand, HALF_LIFE, Hour, Row,
     decay::Decay,
+    entry::Site,
     front::BLOCK_BYTES,
-    hash::{Secret, mix, place},
-    shard::{SLOT_BYTES, Shape, Shard, Site, WAYS},
+    hash::{SHARDS, Secret, mix},
+    set::WAYS,
+    shard::{PENDING_BYTES, SLOT_BYTES, Shape, Shard},
     tally::Rest,
 };
 
 const MIB: u64 = 1 << 20;
 
-/// Locks: two cores seldom want the same.
-pub(crate) const SHARDS: usize = 128;
 /// Of the memory, a quarter is the front's. Less, and what is asked for seldom looks like more; more,
 /// and fewer are named.
 const FRONT_SHARE: usize = 4;
@@ -124,11 +124,9 @@ impl Popularity {
             return;
         }
         let tag = self.secret.tag(demand.object);
-        let shard = &self.shards[place(tag.id, SHARDS)].0;
-        // The upper bits have chosen the shard; those below choose the set.
-        let hash = tag.id << SHARDS.trailing_zeros();
         let viewer = mix(demand.viewer);
-        shard.lock().count(tag, hash, demand, viewer, Hour::of(now));
+        let mut shard = self.shards[tag.shard()].0.lock();
+        shard.count(tag, demand, viewer, Hour::of(now));
     }
 
     /// The `count` objects that are asked for most, of those that enough viewers asked for.
@@ -151,12 +149,9 @@ impl Popularity {
             drop(shard);
             keep_most(&mut objects, count);
         }
-        objects.sort_by(|one, other| {
-            let name = |object: &Popular| (Arc::clone(&object.site), Arc::clone(&object.path));
-            other
-                .plays
-                .cmp(&one.plays)
-                .then_with(|| name(one).cmp(&name(other)))
+        objects.sort_unstable_by(|one, other| {
+            let by_plays = other.plays.cmp(&one.plays);
+            by_plays.then_with(|| (&one.site, &one.path).cmp(&(&other.site, &other.path)))
         });
         Top {
             objects,
@@ -224,7 +219,7 @@ pub(crate) fn shape(memory_bytes: u64) -> Shape {
     let bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX) / SHARDS;
     let sites = (bytes / SITES_SHARE / size_of::<Site>()).min(SITES_MAX);
     let front = bytes / FRONT_SHARE;
-    let named = bytes - front - sites * size_of::<Site>() - size_of::<Padded>();
+    let named = bytes - front - sites * size_of::<Site>() - size_of::<Padded>() - PENDING_BYTES;
     Shape {
         sets: named / (SLOT_BYTES * WAYS),
         blocks: front / BLOCK_BYTES,
@@ -240,3 +235,7 @@ pub(crate) fn shape(memory_bytes: u64) -> Shape {
 pub(crate) fn thousandths(plays: f64) -> u64 {
     (plays * 1000.0).ceil() as u64
 }
+
+#[cfg(test)]
+#[path = "bounds_tests.rs"]
+mod bounds;

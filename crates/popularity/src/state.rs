@@ -24,13 +24,14 @@ use crc_fast::crc32_iscsi;
 
 use crate::{
     Config, Hour, Popularity,
-    hash::Secret,
-    popularity::{SHARDS, shape},
-    shard::{Entry, PATH_BYTES_MAX, Shape, Shard},
+    entry::Entry,
+    hash::{SHARDS, Secret},
+    popularity::shape,
+    shard::{PATH_BYTES_MAX, Shape, Shard},
 };
 
 const MAGIC: &[u8; 8] = b"millpop\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEAD_BYTES: usize = 8 + 3 * 4 + 3 * 8;
 /// The largest config has shards of 8 MiB.
 const SHARD_BYTES_MAX: u32 = 32 << 20;

@@ -52,15 +52,9 @@ impl Tally {
             .fold(0, |sum, bytes| sum.saturating_add(*bytes))
     }
 
-    /// Bytes served / size, in `unit`ths.
-    fn plays(&self, size: u64, unit: u64) -> u64 {
-        let plays = u128::from(self.bytes()) * u128::from(unit) / u128::from(size.max(1));
-        u64::try_from(plays).unwrap_or(u64::MAX)
-    }
-
     /// Thousandths.
     pub(crate) fn milliplays(&self, size: u64) -> u64 {
-        self.plays(size, MILLI)
+        plays(self.bytes(), size, MILLI)
     }
 
     fn join(&mut self, other: &Self) {
@@ -76,14 +70,15 @@ impl Tally {
 impl Rest {
     /// Adds an answer of an object that has no name here.
     pub(crate) fn add(&mut self, size: u64, served: &Range<u64>, viewer: u64) {
-        let mut tally = Tally::default();
-        tally.add(size, served, viewer);
-        self.take(&tally, size);
+        let plays = plays(served.end - served.start, size, MICRO);
+        self.plays = self.plays.saturating_add(plays);
+        self.tally.add(size, served, viewer);
     }
 
     /// Adds what was counted of an object that is not to be named.
     pub(crate) fn take(&mut self, tally: &Tally, size: u64) {
-        self.plays = self.plays.saturating_add(tally.plays(size, MICRO));
+        let plays = plays(tally.bytes(), size, MICRO);
+        self.plays = self.plays.saturating_add(plays);
         self.tally.join(tally);
     }
 
@@ -96,6 +91,12 @@ impl Rest {
     pub(crate) fn milliplays(&self) -> u64 {
         self.plays / (MICRO / MILLI)
     }
+}
+
+/// Bytes served / size, in `unit`ths.
+fn plays(bytes: u64, size: u64, unit: u64) -> u64 {
+    let plays = u128::from(bytes) * u128::from(unit) / u128::from(size.max(1));
+    u64::try_from(plays).unwrap_or(u64::MAX)
 }
 
 /// Where the parts of an object lie.
