@@ -11,20 +11,35 @@ use steering::{
 
 /// Why a manifest is not in force.
 pub(crate) fn refused(rejected: &Rejected) -> Refused {
-    let reason = match (rejected.label(), rejected.status()) {
-        ("other_audience", _) => Reason::ManifestAudience,
-        ("expired" | "from_the_future", _) => Reason::ManifestExpired,
-        ("mass_eviction", _) => Reason::ManifestEviction,
-        ("other_generation", _) => Reason::NotFound,
-        (_, 403) => Reason::ManifestUntrusted,
-        (_, 409) => Reason::ManifestGeneration,
-        (_, 413) => Reason::TooLarge,
-        (_, 422) => Reason::ManifestUnsupported,
-        (_, 400) => Reason::Malformed,
-        (_, 429 | 503) => Reason::Busy,
-        (_, _) => Reason::Failed,
+    let reason = match rejected {
+        Rejected::Refused(refused) => reason(refused),
+        Rejected::Unkept(_) => Reason::Failed,
+        Rejected::OtherGeneration { .. } => Reason::NotFound,
+        Rejected::Busy | Rejected::Ending => Reason::Busy,
     };
     Refused::new(reason, rejected.to_string())
+}
+
+fn reason(refused: &preposition::Refused) -> Reason {
+    use preposition::Refused as Is;
+    match refused {
+        Is::Unsigned | Is::BadSignature(_) | Is::KeyNotValid(_) | Is::BelowThreshold { .. } => {
+            Reason::ManifestUntrusted
+        }
+        Is::OtherAudience { .. } => Reason::ManifestAudience,
+        Is::Replayed { .. } | Is::OtherBase { .. } | Is::OtherPrevious { .. } => {
+            Reason::ManifestGeneration
+        }
+        Is::Expired { .. } | Is::FromTheFuture { .. } => Reason::ManifestExpired,
+        Is::MassEviction { .. } => Reason::ManifestEviction,
+        Is::TooLarge { .. } => Reason::TooLarge,
+        Is::Malformed { .. } => Reason::Malformed,
+        Is::NewerSchema { .. }
+        | Is::CriticalUnknown(_)
+        | Is::NamesHosts { .. }
+        | Is::LivesTooLong { .. }
+        | Is::Wrong { .. } => Reason::ManifestUnsupported,
+    }
 }
 
 /// The manifest in force, after it was pushed.
@@ -159,4 +174,29 @@ fn state(entry: Entry) -> ObjectState {
 fn digest(now: &preposition::Progress) -> String {
     let told = now.digest.as_deref().unwrap_or_default();
     told.strip_prefix("sha256:").unwrap_or(told).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_that_is_answered_is_the_one_that_the_fill_plane_means() {
+        let all = [
+            Rejected::Refused(preposition::Refused::Unsigned),
+            Rejected::Refused(preposition::Refused::Replayed {
+                generation: 1,
+                current: 2,
+            }),
+            Rejected::Refused(preposition::Refused::Expired {
+                expires_s: 1,
+                now_s: 2,
+            }),
+            Rejected::Refused(preposition::Refused::CriticalUnknown("x".to_owned())),
+        ];
+        for rejected in all {
+            let told = refused(&rejected);
+            assert_eq!(told.reason.status().as_u16(), rejected.status(), "{told}");
+        }
+    }
 }

@@ -49,6 +49,7 @@ pub use applied::{InForce, Told, Unkept, load, save};
 pub use config::{Config, Parts, Rules, Source};
 pub use keeper::{Pushed, Rejected};
 pub use ledger::{Allowance, Ledger, Spent};
+pub use manifest::Refused;
 pub use pull::{Pull, next_pull};
 pub use rate::{BYTES_PER_S_MIN, Bucket};
 pub use room::{Error, Preposition, Running};
