@@ -34,6 +34,10 @@ const RUSTLS_BYTES: u64 = 256 * KIB;
 const RECORDS_PER_SLICE: u64 = 2;
 /// A small disk may hold many small records: 6 MiB of index are not worth a surprise.
 const INDEX_RECORDS_MIN: u64 = 1 << 17;
+/// Two manifests of 64 MiB on their way in, and as much for triggers: more is never needed.
+const STEERING_BYTES_MAX: u64 = 256 * MIB;
+/// Manifests of 4 MiB, which is some 50,000 objects.
+const STEERING_BYTES_MIN: u64 = 16 * MIB;
 /// Less is no cache.
 const RAM_BYTES_MIN: u64 = 8 * MIB;
 /// Connections, where neither the budget nor a key allows less.
@@ -58,6 +62,9 @@ pub(crate) struct Wishes {
     /// The popularity of objects is counted.
     pub(crate) counts: bool,
     pub(crate) popularity: Option<u64>,
+    /// The node is steered.
+    pub(crate) steered: bool,
+    pub(crate) steering: Option<u64>,
     /// What the process may have open.
     pub(crate) open_files: Option<u64>,
 }
@@ -91,6 +98,7 @@ pub struct Split {
     pub(crate) connections: u64,
     pub(crate) index_records: u64,
     pub(crate) popularity_bytes: u64,
+    pub(crate) steering_bytes: u64,
 }
 
 /// Splits a budget.
@@ -108,6 +116,7 @@ pub(crate) fn split(budget: u64, wishes: &Wishes) -> Result<Split, String> {
     let write_queue = (budget / 32 / disks.max(1)).clamp(MIB, 64 * MIB);
     let in_flight = (budget / 8).max(16 * MIB);
     let popularity = (budget / 32).clamp(2 * MIB, 32 * MIB);
+    let steering = (budget / 16).clamp(STEERING_BYTES_MIN, STEERING_BYTES_MAX);
     let mut split = Split {
         budget_bytes: budget,
         parts: Vec::new(),
@@ -123,6 +132,11 @@ pub(crate) fn split(budget: u64, wishes: &Wishes) -> Result<Split, String> {
         connections: wishes.connections.unwrap_or(connections),
         popularity_bytes: if wishes.counts {
             wishes.popularity.unwrap_or(popularity)
+        } else {
+            0
+        },
+        steering_bytes: if wishes.steered {
+            wishes.steering.unwrap_or(steering)
         } else {
             0
         },
@@ -228,6 +242,7 @@ impl Split {
             ),
             part("in_flight", self.in_flight_bytes, "[memory] in_flight"),
             part("popularity", self.popularity_bytes, "[popularity] memory"),
+            part("steering", self.steering_bytes, "[steering] memory"),
         ]
     }
 
@@ -313,6 +328,21 @@ mod tests {
         let split = split(2 * GIB, &set).unwrap();
         assert_eq!((split.connections, split.heads_bytes), (1000, 50 * MIB));
         assert!(2 * GIB - sum(&split.parts) < MIB, "{split}");
+    }
+
+    #[test]
+    fn steering_has_a_part_of_its_own_where_there_is_any() {
+        let part = |steered, steering| {
+            let wishes = Wishes {
+                steered,
+                steering,
+                ..wishes()
+            };
+            split(GIB, &wishes).unwrap().steering_bytes
+        };
+        assert_eq!(part(false, Some(GIB)), 0);
+        assert_eq!(part(true, None), GIB / 16);
+        assert_eq!(part(true, Some(20 * MIB)), 20 * MIB);
     }
 
     #[test]

@@ -165,7 +165,11 @@ impl Node {
             planes,
         };
         let state = sections.store.state_dir.clone().unwrap_or_default();
-        let config = settings.config(sections.common.name.clone(), state.join("steering"));
+        let config = settings.config(
+            sections.common.name.clone(),
+            state.join("steering"),
+            sections.memory.steering_bytes,
+        );
         let now = message::now();
         self.steering = Some(Steering::start(config, Arc::new(rooms), &now).await?);
         Ok(())

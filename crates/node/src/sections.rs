@@ -92,6 +92,9 @@ impl Sections {
         });
         let store = top.section("cache", |section| Some(read_store(section, &mut wishes)));
         let steering = steering::Settings::read(top);
+        if let Some(Some(steering)) = &steering {
+            (wishes.steered, wishes.steering) = (true, steering.memory_bytes());
+        }
         let popularity = match clients {
             Clients::Anybody => top.section("popularity", |section| {
                 popularity::read(section, &mut wishes)

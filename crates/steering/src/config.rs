@@ -24,6 +24,8 @@ pub struct Config {
     pub cdn_id: String,
     /// Where heartbeats are pushed to.
     pub push: Option<Push>,
+    /// What bodies on their way in and triggers may take in memory: a half each.
+    pub memory_bytes: u64,
     /// How slowly a body may come.
     pub pace: Pace,
 }

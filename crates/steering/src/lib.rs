@@ -24,6 +24,7 @@ mod config;
 mod engine;
 mod error;
 mod listener;
+mod memory;
 mod pulse;
 mod push;
 mod rates;

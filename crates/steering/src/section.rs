@@ -1,6 +1,6 @@
 //! The section `[steering]` of a node's config.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use daemon::config::{Found, Section};
 use tls::Identity;
@@ -9,6 +9,9 @@ use crate::{Config, Pace, Push, Role, Roles};
 
 /// Names with a role, at most.
 const NAMES_MAX: usize = 64;
+
+/// The least has room for manifests of 4 MiB, which is some 50,000 objects.
+const MEMORY_BYTES: RangeInclusive<u64> = 16 << 20..=1 << 40;
 
 /// Owners, at most.
 const OWNERS_MAX: usize = 256;
@@ -23,6 +26,7 @@ pub struct Settings {
     capacity_bytes_per_s: Option<u64>,
     cdn_id: String,
     push: Option<Push>,
+    memory_bytes: Option<u64>,
 }
 
 impl Settings {
@@ -49,6 +53,7 @@ impl Settings {
                     Duration::from_secs(1)..=Duration::from_hours(1),
                 )
                 .or(Duration::from_secs(10));
+            let memory_bytes = section.bytes("memory", MEMORY_BYTES).optional();
             let heartbeat_ca = section.file("heartbeat_ca").optional();
             let Some(address) = address else {
                 return Some(None);
@@ -80,12 +85,18 @@ impl Settings {
                 capacity_bytes_per_s,
                 cdn_id,
                 push,
+                memory_bytes,
             }))
         })
     }
 
+    /// What was wished for as [`Config::memory_bytes`].
+    pub fn memory_bytes(&self) -> Option<u64> {
+        self.memory_bytes
+    }
+
     /// The config of the API on one node, which keeps its files in `state`.
-    pub fn config(self, node: Arc<str>, state: PathBuf) -> Config {
+    pub fn config(self, node: Arc<str>, state: PathBuf, memory_bytes: u64) -> Config {
         Config {
             node,
             address: self.address,
@@ -101,6 +112,7 @@ impl Settings {
             capacity_bytes_per_s: self.capacity_bytes_per_s,
             cdn_id: self.cdn_id,
             push: self.push,
+            memory_bytes,
             pace: Pace::default(),
         }
     }

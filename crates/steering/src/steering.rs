@@ -56,7 +56,7 @@ impl Steering {
         let listen = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let book = Book::open(config.state.join("triggers"))
+        let book = Book::open(config.state.join("triggers"), config.memory_bytes / 2)
             .await
             .map_err(Error::Triggers)?;
         let pusher = Pusher::new(&config, now.wall)?;

@@ -3,9 +3,13 @@
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 
 use super::route::Route;
-use crate::{Config, Reason, Refused, body};
+use crate::{Config, Reason, Refused, body, memory::Bodies};
 
-pub(super) fn check_body(route: &Route, headers: &HeaderMap) -> Result<(), Refused> {
+pub(super) fn check_body(
+    route: &Route,
+    headers: &HeaderMap,
+    bodies: &Bodies,
+) -> Result<(), Refused> {
     let Some(takes) = &route.takes else {
         return body::check_length(headers, 0);
     };
@@ -18,7 +22,7 @@ pub(super) fn check_body(route: &Route, headers: &HeaderMap) -> Result<(), Refus
         let detail = format!("content-type {media:?}: expected {}", kinds.join(" or "));
         return Err(Refused::new(Reason::MediaType, detail));
     }
-    body::check_length(headers, takes.bytes_max)
+    body::check_length(headers, bodies.bytes_max(takes.bytes_max, takes.weight))
 }
 
 /// Whether two media types name the same: type and `ptype`, whatever other parameters there are.

@@ -9,7 +9,7 @@ mod popularity;
 mod purge;
 pub(crate) mod reply;
 pub(crate) mod route;
-mod table;
+pub(crate) mod table;
 
 use std::{
     net::IpAddr,
@@ -23,7 +23,6 @@ use http::{HeaderName, HeaderValue, Method, Request, header, request::Parts};
 use hyper::body::Incoming;
 use message::Timestamp;
 use ring::digest::{SHA256, digest};
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use openapi::document;
@@ -39,13 +38,11 @@ use crate::{
     audit::{Audit, Line},
     body,
     cdni::Book,
+    memory::Bodies,
     pulse::Pulse,
-    rates::{Class, Rates},
+    rates::Rates,
     report::Heartbeat,
 };
-
-/// Manifests that are read at one time: 64 MiB each.
-const PUSHES_MAX: usize = 2;
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]
@@ -95,7 +92,7 @@ pub(crate) struct Api {
     rates: Rates,
     audit: Audit,
     changes: AtomicU64,
-    pushes: Semaphore,
+    pub(crate) bodies: Bodies,
     /// Changes go on when their client goes.
     pub(crate) tasks: TaskTracker,
 }
@@ -113,15 +110,15 @@ impl Api {
         Ok(Self {
             audit: Audit::new(&config.state),
             pulse: Pulse::new(now.mono),
-            config,
             engine,
             tls,
             book,
             routes,
             rates: Rates::default(),
             changes: AtomicU64::new(0),
-            pushes: Semaphore::new(PUSHES_MAX),
+            bodies: Bodies::new(config.memory_bytes / 2),
             tasks: TaskTracker::new(),
+            config,
         })
     }
 
@@ -176,7 +173,7 @@ impl Api {
             let seconds = HeaderValue::from(wait.as_secs() + 1);
             return Err(NotHeard::with(refused, header::RETRY_AFTER, Some(seconds)));
         }
-        check_body(route, &head.headers).map_err(NotHeard::plain)?;
+        check_body(route, &head.headers, &self.bodies).map_err(NotHeard::plain)?;
         Ok(Admitted {
             route,
             caller: Caller {
@@ -200,15 +197,15 @@ impl Api {
             caller,
             parameter,
         } = admitted;
-        let _place =
-            match route.class {
-                // Held until the answer is made: what is being judged takes memory as well.
-                Class::Push => Some(self.pushes.try_acquire().map_err(|_full| {
-                    Refused::new(Reason::Busy, "other manifests are being taken")
-                })?),
-                Class::Read | Class::Change => None,
-            };
-        let bytes_max = route.takes.as_ref().map_or(0, |takes| takes.bytes_max);
+        // Held until the answer is made: what is being judged takes memory as well.
+        let room = match &route.takes {
+            Some(takes) => Some(
+                self.bodies
+                    .room(&head.headers, takes.bytes_max, takes.weight)?,
+            ),
+            None => None,
+        };
+        let bytes_max = room.as_ref().map_or(0, |room| room.bytes_max);
         let body = body::read(body, bytes_max, self.config.pace).await?;
         let call = Call {
             base: base(&head.uri, &head.headers, &self.config),
@@ -224,9 +221,10 @@ impl Api {
             return (route.action)(self, call).await;
         }
         let (api, action, method) = (Arc::clone(self), route.action, route.method.clone());
-        let change = self
-            .tasks
-            .spawn(async move { api.change(action, method, call).await });
+        let change = self.tasks.spawn(async move {
+            let _room = room;
+            api.change(action, method, call).await
+        });
         change
             .await
             .map_err(|error| Refused::new(Reason::Failed, error.to_string()))?

@@ -41,11 +41,37 @@ pub(crate) struct Route {
     pub(crate) action: Action,
 }
 
+impl Route {
+    /// A GET of what whoever may see, sees.
+    pub(crate) fn see(
+        path: &'static str,
+        name: &'static str,
+        about: &'static str,
+        gives: Vec<Gives>,
+        action: Action,
+    ) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            name,
+            about,
+            right: Right::See,
+            class: Class::Read,
+            takes: None,
+            query: &[],
+            gives,
+            action,
+        }
+    }
+}
+
 /// A body that a route takes.
 pub(crate) struct Takes {
     /// The media types, with their `ptype` where that tells them apart.
     pub(crate) kinds: Vec<(&'static str, SchemaOf)>,
     pub(crate) bytes_max: usize,
+    /// What a byte of it takes in memory, until it is answered.
+    pub(crate) weight: u64,
 }
 
 /// What a route answers when all is well; one status may have several media types.

@@ -22,6 +22,9 @@ use crate::{
 /// The largest manifest (hardening row M06).
 pub(crate) const MANIFEST_BYTES_MAX: usize = 64 << 20;
 
+/// Of what is read as JSON without a type: two bytes of it, such as `0,`, make a value of 32.
+pub(crate) const JSON_WEIGHT: u64 = 18;
+
 /// Of anything small.
 const ORDER_BYTES_MAX: usize = 64 << 10;
 
@@ -48,18 +51,7 @@ fn see(
     gives: Gives,
     action: super::route::Action,
 ) -> Route {
-    Route {
-        method: Method::GET,
-        path,
-        name,
-        about,
-        right: Right::See,
-        class: Class::Read,
-        takes: None,
-        query: &[],
-        gives: vec![gives],
-        action,
-    }
+    Route::see(path, name, about, vec![gives], action)
 }
 
 fn manifests() -> Vec<Route> {
@@ -76,6 +68,8 @@ fn manifests() -> Vec<Route> {
             .map(|media| (media, SchemaOf::Bytes))
             .to_vec(),
             bytes_max: MANIFEST_BYTES_MAX,
+            // A buffer that grows is there twice while it does.
+            weight: 2,
         }),
         gives: vec![
             json::<Pushed>(StatusCode::CREATED),
@@ -225,6 +219,7 @@ fn contents() -> Vec<Route> {
         takes: Some(Takes {
             kinds: vec![(JSON, SchemaOf::json::<PurgeOrder>())],
             bytes_max: ORDER_BYTES_MAX,
+            weight: JSON_WEIGHT,
         }),
         ..see(
             "/v1/purge",

@@ -75,6 +75,7 @@ fn read(path: &Path) -> io::Result<Trigger> {
             "another trigger's name",
         ));
     }
+    trigger.draft = trigger.draft.weighed();
     match trigger.state {
         State::Active => {
             trigger.state = State::Pending;

@@ -16,9 +16,6 @@ use crate::{Reason, Refused, access::Role, api::hex};
 /// Triggers at one time, those that have ended within a day included.
 const TRIGGERS_MAX: usize = 4096;
 
-/// What all commands together may measure, as they came.
-const BYTES_MAX: usize = 64 << 20;
-
 /// All triggers. Clones are the same book.
 #[derive(Clone)]
 pub(crate) struct Book {
@@ -32,6 +29,8 @@ pub(crate) struct Book {
 
 #[derive(Default)]
 struct Pages {
+    /// What all triggers together may take in memory.
+    bytes_max: u64,
     /// Shared with those who read or work on them; copied when they change meanwhile.
     triggers: HashMap<String, Arc<Trigger>>,
     running: HashMap<String, CancellationToken>,
@@ -45,8 +44,9 @@ pub(crate) enum Cancelled {
 }
 
 impl Book {
-    /// Reads what an earlier run has kept.
-    pub(crate) async fn open(folder: PathBuf) -> io::Result<Self> {
+    /// Reads what an earlier run has kept. All of it is kept on, also where it takes more than
+    /// `bytes_max`; then nothing comes in until there is room.
+    pub(crate) async fn open(folder: PathBuf, bytes_max: u64) -> io::Result<Self> {
         let archive = Archive::new(folder);
         let loading = archive.clone();
         let loaded = tokio::task::spawn_blocking(move || loading.load());
@@ -55,6 +55,7 @@ impl Book {
             .into_iter()
             .map(|one| (one.id.clone(), Arc::new(one)));
         let pages = Pages {
+            bytes_max,
             triggers: triggers.collect(),
             ..Pages::default()
         };
@@ -72,7 +73,8 @@ impl Book {
         draft: Draft,
         now_unix_s: u64,
     ) -> Result<Arc<Trigger>, Refused> {
-        if !self.pages.lock().has_room(draft.bytes) {
+        let draft = draft.weighed();
+        if !self.pages.lock().has_room(draft.memory_bytes) {
             return Err(Refused::new(Reason::Busy, "too many triggers are kept"));
         }
         let trigger = Arc::new(Trigger::new(fresh_id(), draft, now_unix_s));
@@ -251,13 +253,10 @@ impl Book {
 }
 
 impl Pages {
-    fn has_room(&self, bytes: usize) -> bool {
-        let held: usize = self
-            .triggers
-            .values()
-            .map(|trigger| trigger.draft.bytes)
-            .sum();
-        self.triggers.len() < TRIGGERS_MAX && held + bytes <= BYTES_MAX
+    fn has_room(&self, bytes: u64) -> bool {
+        let held = self.triggers.values();
+        let held: u64 = held.map(|trigger| trigger.draft.memory_bytes).sum();
+        self.triggers.len() < TRIGGERS_MAX && held + bytes <= self.bytes_max
     }
 
     fn change<T>(

@@ -49,7 +49,7 @@ impl Draft {
             owner: owner.to_owned(),
             action,
             told,
-            bytes: 0,
+            memory_bytes: 0,
             cdn_path: Vec::new(),
             labels: Vec::new(),
             items: Vec::new(),

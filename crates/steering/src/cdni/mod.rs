@@ -20,6 +20,7 @@ mod runner;
 mod subject;
 mod v1;
 mod v2;
+mod weight;
 
 pub(crate) use book::Book;
 pub(crate) use runner::run;

@@ -27,8 +27,9 @@ pub(crate) struct Draft {
     pub(crate) action: Option<Action>,
     /// The command as it was sent, to be shown again.
     pub(crate) told: Json,
-    /// What it measured as it came.
-    pub(crate) bytes: usize,
+    /// What all this takes in memory; see [`Self::weighed`].
+    #[serde(skip)]
+    pub(crate) memory_bytes: u64,
     pub(crate) cdn_path: Vec<String>,
     pub(crate) labels: Vec<String>,
     pub(crate) items: Vec<Item>,

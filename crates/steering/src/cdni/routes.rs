@@ -7,7 +7,10 @@ use http::{Method, StatusCode};
 use super::{handlers, v1, v2};
 use crate::{
     access::Right,
-    api::route::{Action, Gives, Route, SchemaOf, Takes},
+    api::{
+        route::{Action, Gives, Route, SchemaOf, Takes},
+        table::JSON_WEIGHT,
+    },
     rates::Class,
 };
 
@@ -42,16 +45,8 @@ fn see(
     action: Action,
 ) -> Route {
     Route {
-        method: Method::GET,
-        path,
-        name,
-        about,
         right: Right::SeeOwn,
-        class: Class::Read,
-        takes: None,
-        query: &[],
-        gives,
-        action,
+        ..Route::see(path, name, about, gives, action)
     }
 }
 
@@ -67,6 +62,7 @@ fn create() -> Route {
                 (TRIGGER_2, SchemaOf::json::<v2::Resource>()),
             ],
             bytes_max: COMMAND_BYTES_MAX,
+            weight: JSON_WEIGHT,
         }),
         ..see(
             "/cdni/triggers",
@@ -96,6 +92,7 @@ fn modify() -> Route {
         takes: Some(Takes {
             kinds: vec![(TRIGGER_2, SchemaOf::json::<v2::Resource>())],
             bytes_max: COMMAND_BYTES_MAX,
+            weight: JSON_WEIGHT,
         }),
         ..see(
             "/cdni/triggers/{id}",

@@ -165,6 +165,7 @@ async fn a_listener_that_lets_everybody_in_does_not_start() {
         capacity_bytes_per_s: None,
         cdn_id: "AS0:0".to_owned(),
         push: None,
+        memory_bytes: 256 << 20,
         pace: steering::Pace::default(),
     };
     let engine = crate::engine::Player::new();

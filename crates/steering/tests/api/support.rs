@@ -171,6 +171,7 @@ pub(crate) async fn start(
         capacity_bytes_per_s: Some(1_000_000),
         cdn_id: "AS64500:1".to_owned(),
         push: None,
+        memory_bytes: 256 << 20,
         pace: Pace::default(),
     };
     change(&mut config);

@@ -31,7 +31,6 @@ pub(crate) fn read(body: &[u8], context: &Context<'_>) -> Result<Asked, Refused>
             let told = whole.get("trigger").cloned().unwrap_or_default();
             let mut draft = draft(specification, told, context)?;
             draft.cdn_path = command.cdn_path;
-            draft.bytes = body.len();
             Ok(Asked::Trigger(Box::new(draft)))
         }
         (None, Some(urls)) if !urls.is_empty() && urls.len() <= SUBJECTS_MAX => {

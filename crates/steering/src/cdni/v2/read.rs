@@ -120,7 +120,6 @@ pub(crate) fn read(body: &[u8], context: &Context<'_>) -> Result<Draft, Refused>
     });
     let action = Action::named(&resource.action);
     let mut draft = Draft {
-        bytes: body.len(),
         cdn_path: resource.cdn_path,
         labels: resource.labels,
         ..Draft::new(Edition::Second, context.owner, action, told)
