@@ -1,6 +1,6 @@
 //! The socket: TLS with a certificate on both sides, HTTP/1.1 and HTTP/2.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use http_body_util::Full;
 use hyper::{
@@ -134,14 +134,7 @@ async fn speak(
             .initial_connection_window_size(WINDOW_BYTES * 2)
             .keep_alive_interval(PING_EVERY)
             .serve_connection(io, service);
-        let mut connection = std::pin::pin!(connection);
-        tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        }
+        until_stopped(connection, http2::Connection::graceful_shutdown, &stop).await
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -149,16 +142,28 @@ async fn speak(
             .max_buf_size(HEAD_BYTES_MAX)
             .max_headers(FIELDS_MAX)
             .serve_connection(io, service);
-        let mut connection = std::pin::pin!(connection);
-        tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        }
+        until_stopped(connection, http1::Connection::graceful_shutdown, &stop).await
     };
     if let Err(error) = ended {
         tracing::debug!(%error, %from, "a steering connection broke");
+    }
+}
+
+/// Drives a connection; once stopped it takes no more requests and ends after the last answer.
+async fn until_stopped<C, E>(
+    connection: C,
+    end: impl FnOnce(Pin<&mut C>),
+    stop: &CancellationToken,
+) -> Result<(), E>
+where
+    C: Future<Output = Result<(), E>>,
+{
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            end(connection.as_mut());
+            connection.await
+        }
     }
 }
