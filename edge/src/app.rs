@@ -110,7 +110,7 @@ impl Edge {
         Box::pin(async move {
             let (embedded, daemon) =
                 Embedded::start(&config.sections, config.effective.clone()).await?;
-            let app = App::build(config, daemon).await?;
+            let app = Box::pin(App::build(config, daemon)).await?;
             embedded.serving();
             Ok(Self { app, embedded })
         })

@@ -120,7 +120,7 @@ impl NodeConfig for Config {
     }
 
     async fn build(self, daemon: Daemon) -> Result<App, BoxError> {
-        Ok(App::build(self, daemon).await?)
+        Ok(Box::pin(App::build(self, daemon)).await?)
     }
 }
 
