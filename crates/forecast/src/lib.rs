@@ -13,3 +13,4 @@ pub mod command;
 pub mod estimate;
 pub mod model;
 pub mod replay;
+pub mod show;

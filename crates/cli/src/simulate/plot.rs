@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Policy, replay::Run, report::bytes, scan::Scan, tally::ratio};
+use forecast::show::{bytes, ratio};
+
+use super::{Policy, replay::Run, scan::Scan};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 400.0;

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use forecast::model::Sizes;
+use forecast::{model::Sizes, show::ratio};
 use tempfile::TempDir;
 use traces::{Preset, Synthetic, Writer};
 
@@ -13,7 +13,6 @@ use super::{
     access::Cut,
     replay::{Plan, Run, replay},
     scan::scan,
-    tally::ratio,
 };
 
 const DAYS: u64 = 14;

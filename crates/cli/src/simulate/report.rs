@@ -2,12 +2,9 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{
-    Policy,
-    replay::Run,
-    scan::Scan,
-    tally::{Tally, ratio},
-};
+use forecast::show::{bytes, ratio};
+
+use super::{Policy, replay::Run, scan::Scan, tally::Tally};
 
 const DAY: Duration = Duration::from_hours(24);
 const HEADER: &str = "disk      RAM       policy    RAM hits  byte hits  1st day  upstream  \
@@ -78,37 +75,4 @@ fn line(run: &Run, lru: Option<&Tally>) -> String {
 
 fn days(time: Duration) -> String {
     format!("{:.1} d", time.div_duration_f64(DAY))
-}
-
-/// Three digits and a decimal unit.
-pub(crate) fn bytes(number: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
-    let (mut unit, mut divisor) = (0, 1);
-    while unit + 1 < UNITS.len() && number / divisor >= 1000 {
-        (unit, divisor) = (unit + 1, divisor * 1000);
-    }
-    let value = ratio(number, divisor);
-    let digits = if unit == 0 || value >= 100.0 {
-        0
-    } else if value >= 10.0 {
-        1
-    } else {
-        2
-    };
-    format!("{value:.digits$} {}", UNITS[unit])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_have_three_digits() {
-        assert_eq!(bytes(0), "0 B");
-        assert_eq!(bytes(999), "999 B");
-        assert_eq!(bytes(1_500), "1.50 kB");
-        assert_eq!(bytes(23_456_789), "23.5 MB");
-        assert_eq!(bytes(900_000_000_000_000), "900 TB");
-        assert_eq!(bytes(u64::MAX), "18447 PB");
-    }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use forecast::model::{Access, Served, Source};
+use forecast::{
+    model::{Access, Served, Source},
+    show::ratio,
+};
 
 const DAY: Duration = Duration::from_hours(24);
 const HOUR: Duration = Duration::from_hours(1);
@@ -67,17 +70,5 @@ impl Tally {
     pub(crate) fn dwpd(&self, disk_bytes: u64) -> f64 {
         let days = self.measured.div_duration_f64(DAY);
         ratio(self.written_bytes, disk_bytes) / days.max(1.0 / 24.0)
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "for eyes and for comparisons of percents"
-)]
-pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
     }
 }

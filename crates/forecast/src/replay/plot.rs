@@ -2,10 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    Row, Table, Tally,
-    report::{Figures, bytes, ratio},
-};
+use super::{Row, Table, Tally, report::Figures};
+use crate::show::{bytes, ratio};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 640.0;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Row, Table, Tally, tally::Of};
+use crate::show::{bytes, ratio};
 
 const HEADER: &str = "\
 disk            evening, of the better of LRU and the policy alone            filled   served of  launches  first day of an empty box
@@ -147,35 +148,4 @@ fn line(text: &mut String, table: &Table, row: &Row) {
 fn nightly(table: &Table, row: &Row) -> u64 {
     let nights = table.days.saturating_sub(table.options.warmup_days).max(1) as u64;
     row.planned.sum(table.options.warmup_days, |day| day.filled) / nights
-}
-
-/// Three digits and a decimal unit.
-pub(super) fn bytes(number: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
-    let (mut unit, mut divisor) = (0, 1);
-    while unit + 1 < UNITS.len() && number / divisor >= 1000 {
-        (unit, divisor) = (unit + 1, divisor * 1000);
-    }
-    let value = ratio(number, divisor);
-    let digits = if unit == 0 || value >= 100.0 {
-        0
-    } else if value >= 10.0 {
-        1
-    } else {
-        2
-    };
-    format!("{value:.digits$} {}", UNITS[unit])
-}
-
-/// The part, or nothing of nothing.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "for eyes and for comparisons of percents"
-)]
-pub(super) fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
 }

@@ -2,11 +2,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{Night, Nights, Play, Record, Tally, night::BEGIN, report::ratio};
+use super::{Night, Nights, Play, Record, Tally, night::BEGIN};
 use crate::{
     catalogue::Object,
     estimate::Expected,
     model::{Access, Appliance, Lru, Served, Sizes, Source, mix},
+    show::ratio,
 };
 
 const DAY: Duration = Duration::from_hours(24);
