@@ -39,7 +39,7 @@ impl Warm {
         let config = cache::Config::named(SITE);
         let cache = Cache::new(config, store.clone(), Arc::new(Bodies), &registry)?;
         let ttl = TtlRules::default();
-        let rules = Arc::new(SiteRules { ttl });
+        let rules = Arc::new(SiteRules::new(ttl));
         let warm = Self {
             cache,
             store,

@@ -205,7 +205,7 @@ fn read_site(section: &mut Section) -> Option<Site> {
         key: KeyRules { query },
         cors: Cors { allow_origins },
         server_timing,
-        rules: Arc::new(SiteRules { ttl }),
+        rules: Arc::new(SiteRules::new(ttl)),
         origin,
     })
 }

@@ -92,6 +92,6 @@ fn read_site(section: &mut Section) -> Option<Site> {
     Some(Site {
         name: name?.into(),
         origin: origin?,
-        rules: Arc::new(SiteRules { ttl }),
+        rules: Arc::new(SiteRules::new(ttl)),
     })
 }

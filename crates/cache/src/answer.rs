@@ -15,6 +15,7 @@ use crate::{
     head::{Entry, Head},
     id::ObjectId,
     learn::{Lesson, Question},
+    live::Growing,
     lookup::Found,
     present::Way,
 };
@@ -26,6 +27,9 @@ pub(crate) struct Visit<'a> {
     pub(crate) request: &'a Request,
     pub(crate) name: ObjectName,
     pub(crate) id: ObjectId,
+    /// The site's.
+    pub(crate) site: &'a Arc<SiteRules>,
+    /// Those for this object.
     pub(crate) rules: &'a Arc<SiteRules>,
     pub(crate) wanted: Wanted,
 }
@@ -35,6 +39,8 @@ enum Verdict {
     Serve(Arc<Head>, Way),
     /// For how long that is believed comes with it.
     Absent(StatusCode, Duration, Way),
+    /// It is coming, and nobody knows how long it will be.
+    Growing(Arc<Growing>, Way),
     Pass,
 }
 
@@ -81,17 +87,18 @@ impl Cache {
             inner: &self.inner,
             viewer,
             request,
-            name,
             id,
-            rules,
+            site: rules,
+            rules: rules.of(&name.path),
+            name,
             wanted,
         };
-        visit.answer().await
+        visit.answer_live().await
     }
 }
 
 impl Visit<'_> {
-    async fn answer(&self) -> Result<Response, Error> {
+    pub(crate) async fn answer(&self) -> Result<Response, Error> {
         match self.attempt().await {
             // The version went away before its first byte was sent: its successor is asked for,
             // once. A version that changes under every read is an upstream failure.
@@ -104,6 +111,7 @@ impl Visit<'_> {
         match self.verdict().await.map_err(Failure::Upstream)? {
             Verdict::Serve(head, way) => self.present(head, way).await,
             Verdict::Absent(status, left, way) => Ok(self.absent(status, left, way)),
+            Verdict::Growing(growing, way) => self.present_growing(growing, way).await,
             Verdict::Pass => self.pass().await.map_err(Failure::Upstream),
         }
     }
@@ -140,6 +148,10 @@ impl Visit<'_> {
                 Ok(Verdict::Absent(status, left, way))
             }
             Lesson::Learned(Entry::Pass { .. }, _) => Ok(Verdict::Pass),
+            Lesson::Growing(growing, status) => {
+                let way = Way::Miss { status, led, stale };
+                Ok(Verdict::Growing(growing, way))
+            }
             Lesson::Confirmed(head) => Ok(Verdict::Serve(head, Way::Revalidated { led })),
             Lesson::Stale(head) => Ok(Verdict::Serve(head, Way::Stale)),
             Lesson::Failed(error) => Err(error),
@@ -176,7 +188,7 @@ impl Visit<'_> {
         self.request.head.method == Method::HEAD
     }
 
-    fn absent(&self, status: StatusCode, left: Duration, way: Way) -> Response {
+    pub(crate) fn absent(&self, status: StatusCode, left: Duration, way: Way) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
         let headers = response.headers_mut();

@@ -21,6 +21,7 @@ use crate::{
     geometry::{Geometry, SLICE_BYTES, WHOLE_BYTES_MAX, first_question},
     head::{Checked, Entry, Head, version_of},
     learn::{Lesson, Question},
+    live::Growth,
     reply::{self, Reply},
 };
 
@@ -31,8 +32,16 @@ const FIRST_OVERHEAD_BYTES: u64 = 512 * WHOLE_BYTES_MAX.div_ceil(SLICE_BYTES);
 /// What came of a question.
 pub(crate) struct Answered {
     pub(crate) lesson: Lesson,
-    /// The slices that the answer's body is to fill.
-    pub(crate) fill: Option<(Run, Body)>,
+    /// What the answer's body is to fill.
+    pub(crate) fill: Option<Feed>,
+}
+
+/// What an upstream body goes into.
+pub(crate) enum Feed {
+    /// Slices of known length.
+    Slices(Run, Body),
+    /// An object whose end nobody knows yet.
+    Growth(Growth),
 }
 
 impl From<Lesson> for Answered {
@@ -77,6 +86,15 @@ impl Inner {
             Reply::PastEnd => return Ok(None),
             Reply::Unchanged => self.confirm(question, &parts.headers, stamp)?.into(),
             Reply::Absent(status) => self.absent(question, status, &parts.headers, stamp).into(),
+            Reply::Unsized if question.rules.streams(&question.name.path) => {
+                match self.head(question, &parts.headers, 0, &(0..0), stamp) {
+                    Some(head) => {
+                        let received = (parts.status, parts.headers);
+                        self.grow(question, head, received, body, stamp)
+                    }
+                    None => self.pass_for_now(question, parts.status, stamp).into(),
+                }
+            }
             Reply::Unsized => match self.gather(body).await? {
                 Some((whole, room)) => {
                     let carried = 0..whole.length().unwrap_or(0);
@@ -183,7 +201,12 @@ impl Inner {
         }
     }
 
-    fn pass_for_now(&self, question: &Question, status: StatusCode, stamp: Epoch) -> Lesson {
+    pub(crate) fn pass_for_now(
+        &self,
+        question: &Question,
+        status: StatusCode,
+        stamp: Epoch,
+    ) -> Lesson {
         let until = question.at.mono + self.config.pass_ttl;
         let entry = Entry::Pass { until, stamp };
         self.keep_none(question.id, &question.name, entry.clone());
@@ -247,7 +270,7 @@ impl Inner {
         self.keep(question.id, &head);
         let fill = legs.iter().any(|leg| leg.claim.is_some()).then(|| {
             let run = Run::new(Arc::clone(self), Arc::clone(&head), question.at, legs);
-            (run, body)
+            Feed::Slices(run, body)
         });
         Answered {
             lesson: Lesson::Learned(Entry::Object(head), status),

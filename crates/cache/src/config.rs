@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use semantics::freshness::TtlRules;
-
 /// Limits and times of the cache.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -60,11 +58,4 @@ impl Config {
             ..self
         }
     }
-}
-
-/// What one site wants of the cache.
-#[derive(Debug, Clone)]
-pub struct SiteRules {
-    /// How long its objects live.
-    pub ttl: TtlRules,
 }

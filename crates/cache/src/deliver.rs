@@ -68,7 +68,7 @@ impl Drop for Delivery {
         let Some(audience) = self.inner.audience.get() else {
             return;
         };
-        if self.first < self.wanted.start {
+        if self.first < self.wanted.start && !self.viewer.is_node() {
             audience.served(&Served {
                 object: &self.id.0,
                 name: &self.head.name,

@@ -139,6 +139,11 @@ impl Filling {
         self.progress.send_modify(|_| {});
     }
 
+    /// How much has come.
+    pub(crate) fn received(&self) -> u64 {
+        self.parts.lock().received()
+    }
+
     /// All bytes so far and `last`, which nobody has seen yet, in one piece: the one copy on a
     /// fill's way to the store.
     pub(crate) fn joined_with(&self, last: &Bytes) -> Bytes {

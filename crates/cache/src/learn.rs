@@ -10,10 +10,11 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     Inner, SiteRules,
-    ask::Answered,
+    ask::{Answered, Feed},
     flights::{Flight, Joined, Lease},
     head::{Entry, Head},
     id::ObjectId,
+    live::Growing,
     lookup::stands_in,
     place::Place,
 };
@@ -29,6 +30,8 @@ pub(crate) enum Lesson {
     Learned(Entry, StatusCode),
     /// The version that was held is confirmed.
     Confirmed(Arc<Head>),
+    /// It is coming, and nobody knows how long it will be; the status that upstream answered.
+    Growing(Arc<Growing>, StatusCode),
     /// Upstream failed, and the stale version may stand in for it.
     Stale(Arc<Head>),
     /// Upstream failed.
@@ -107,10 +110,26 @@ impl Inner {
         match learning.lesson().await {
             // The leader is gone without a word, or its stale version was older than ours.
             Lesson::Failed(error) => (self.in_spite_of(error, &question), led),
-            lesson @ (Lesson::Learned(..) | Lesson::Confirmed(_) | Lesson::Stale(_)) => {
-                (lesson, led)
-            }
+            lesson @ (Lesson::Learned(..)
+            | Lesson::Confirmed(_)
+            | Lesson::Growing(..)
+            | Lesson::Stale(_)) => (lesson, led),
         }
+    }
+
+    /// Learns for those who wait for what is not there yet, in a place for such questions; `None`
+    /// if there was none. Cancel safe, as [`Self::learn`].
+    pub(crate) async fn learn_polling(self: &Arc<Self>, question: Question) -> Option<Lesson> {
+        let learning = match self.learning.join(self.subject(&question), Learning::new) {
+            Joined::Follower(learning) => learning,
+            Joined::Leader(lease) => {
+                let place = self.places.poll().await.ok()?;
+                let learning = Arc::clone(lease.flight());
+                self.spawn_lead(question, lease, Some(place));
+                learning
+            }
+        };
+        Some(learning.lesson().await)
     }
 
     /// Refreshes a stale head behind the viewer's back, unless somebody does already or there are
@@ -124,7 +143,7 @@ impl Inner {
         }
     }
 
-    fn subject(&self, question: &Question) -> Subject {
+    pub(crate) fn subject(&self, question: &Question) -> Subject {
         (question.id, self.purged(question.id, &question.name).last())
     }
 
@@ -138,7 +157,7 @@ impl Inner {
         self.tasks.spawn(inner.lead(question, lease, place));
     }
 
-    async fn lead(
+    pub(crate) async fn lead(
         self: Arc<Self>,
         question: Question,
         lease: Lease<Subject, Learning>,
@@ -160,11 +179,14 @@ impl Inner {
             Ok(Answered { lesson, fill: None }) => lease.flight().teach(lesson),
             Ok(Answered {
                 lesson,
-                fill: Some((run, body)),
+                fill: Some(feed),
             }) => {
                 lease.flight().teach(lesson);
                 // Until the bytes are here, whoever asks is told the same.
-                run.drive(Some(body), lease).await;
+                match feed {
+                    Feed::Slices(run, body) => run.drive(Some(body), lease).await,
+                    Feed::Growth(growth) => growth.drive(lease).await,
+                }
             }
             Err(error) => lease.flight().teach(self.in_spite_of(error, &question)),
         }
@@ -186,6 +208,8 @@ impl Inner {
                     Some(_) | None => fresh.then_some(Lesson::Learned(entry, StatusCode::OK)),
                 }
             }
+            // Who polls does not believe in absence.
+            Entry::Absent { .. } if question.rules.ttl.negative.is_zero() => None,
             Entry::Absent { until, .. } | Entry::Pass { until, .. } => {
                 (*until > now.mono).then_some(Lesson::Learned(entry, StatusCode::OK))
             }

@@ -19,6 +19,7 @@ mod geometry;
 mod head;
 mod id;
 mod learn;
+mod live;
 mod lookup;
 mod metrics;
 mod pass;
@@ -29,6 +30,7 @@ mod prefill;
 mod present;
 mod purges;
 mod reply;
+mod site;
 mod viewer;
 
 use std::{
@@ -41,13 +43,15 @@ use store::{Key, Memory, Store};
 use tokio_util::task::TaskTracker;
 
 pub use audience::{Audience, Served};
-pub use config::{Config, SiteRules};
+pub use config::Config;
 pub use geometry::{SLICE_BYTES, WHOLE_BYTES_MAX};
 pub use id::ObjectId;
+pub use live::{LiveRules, Reloads, WindowRule, WindowSource};
 pub use pattern::{BadPattern, Pattern};
 pub use plan::{Expected, Holding, Plan, Wanted};
 pub use prefill::{Held, Unfilled};
 pub use purges::Reach;
+pub use site::{Ending, SiteRules};
 pub use viewer::Viewer;
 
 use crate::{
@@ -92,6 +96,7 @@ struct Inner {
     unique: Unique,
     viewers: Viewers,
     audience: OnceLock<Arc<dyn Audience>>,
+    live: live::Live,
     tasks: TaskTracker,
     metrics: Metrics,
 }
@@ -150,6 +155,7 @@ impl Cache {
             unique: Unique::default(),
             viewers: Viewers::default(),
             audience: OnceLock::new(),
+            live: live::Live::register(registry)?,
             tasks: TaskTracker::new(),
             metrics,
             config,
@@ -234,6 +240,11 @@ impl Cache {
     /// Waits until all that an earlier run left on the disks was found. Cancel safe.
     pub async fn recovered(&self) {
         self.inner.store.recovered().await;
+    }
+
+    /// Whether memory for slices or places for fills run short: whoever can do without should.
+    pub fn is_short(&self) -> bool {
+        self.inner.is_short()
     }
 
     /// How many slices are being filled now.

@@ -19,6 +19,7 @@ use crate::{Config, metrics::Metrics};
 pub(crate) struct Places {
     fills: Arc<Semaphore>,
     passes: Arc<Semaphore>,
+    polls: Arc<Semaphore>,
     /// So many are left to those who wait.
     reserved: usize,
     wait: Duration,
@@ -36,6 +37,7 @@ impl Places {
         Self {
             fills: Arc::new(Semaphore::new(config.fills_max)),
             passes: Arc::new(Semaphore::new(config.passes_max)),
+            polls: Arc::new(Semaphore::new(config.fills_max)),
             reserved: config.fills_max / 4,
             wait: config.fill_queue_wait,
             running: metrics.fills_running.clone(),
@@ -52,9 +54,20 @@ impl Places {
         self.wait_for(&self.passes).await
     }
 
+    /// Waits, within bounds, for a place to ask whether something is there by now. The next tier may
+    /// hold such a question open, so these have places of their own: as many as fills. Cancel safe.
+    pub(crate) async fn poll(&self) -> Result<Place, Error> {
+        self.wait_for(&self.polls).await
+    }
+
+    /// Whether nobody has a place who does not wait for one.
+    pub(crate) fn is_short(&self) -> bool {
+        self.fills.available_permits() <= self.reserved
+    }
+
     /// A place to fill what nobody waits for, if there are plenty.
     pub(crate) fn spare(&self) -> Option<Place> {
-        if self.fills.available_permits() <= self.reserved {
+        if self.is_short() {
             return None;
         }
         let permit = Arc::clone(&self.fills).try_acquire_owned().ok()?;

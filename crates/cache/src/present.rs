@@ -74,7 +74,7 @@ impl Visit<'_> {
     }
 
     /// A segment's first request has none, and then no date is parsed.
-    fn preconditions(&self, head: &Head) -> Verdict {
+    pub(crate) fn preconditions(&self, head: &Head) -> Verdict {
         let request = &self.request.head;
         if !conditional::is_conditional(&request.headers) {
             return Verdict::Proceed;
@@ -84,7 +84,7 @@ impl Visit<'_> {
         conditional::evaluate(&request.method, &request.headers, etag, last_modified, now)
     }
 
-    fn wanted_of(&self, head: &Head) -> Wanted {
+    pub(crate) fn wanted_of(&self, head: &Head) -> Wanted {
         let headers = &self.request.head.headers;
         let is_bound = headers.contains_key(header::IF_RANGE);
         if is_bound && !range::if_range_allows(headers, head.etag(), strong_date(head)) {
@@ -144,7 +144,7 @@ impl Visit<'_> {
         Ok(self.sign_off(response, way, served))
     }
 
-    fn unchanged(&self, head: &Head, way: Way) -> Response {
+    pub(crate) fn unchanged(&self, head: &Head, way: Way) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.headers_mut() = fields::not_modified(&self.fields(head));
@@ -153,7 +153,7 @@ impl Visit<'_> {
 
     /// A refusal has the version's validator and nothing else of it: least of all its lifetime,
     /// by which a cache on the way might keep the refusal.
-    fn refused(&self, status: StatusCode, head: &Head, way: Way) -> Response {
+    pub(crate) fn refused(&self, status: StatusCode, head: &Head, way: Way) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
         let fields = response.headers_mut();
@@ -166,7 +166,7 @@ impl Visit<'_> {
         self.sign_off(response, way, None)
     }
 
-    fn fields(&self, head: &Head) -> HeaderMap {
+    pub(crate) fn fields(&self, head: &Head) -> HeaderMap {
         let mut fields = head.fields.clone();
         fields.reserve(FIELDS_ADDED);
         fields.insert(header::AGE, HeaderValue::from(head.age_s(&self.request.at)));

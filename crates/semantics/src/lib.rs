@@ -14,6 +14,8 @@
 //! | [`key`] | one canonical name for one object | design |
 //! | [`fields`] | which fields are stored, refreshed, sent with 304; `Via`, `CDN-Loop` | RFC 9110, 9111, 8586 |
 //! | [`cache_status`] | how a cache tells what it did | RFC 9211 |
+//! | [`live`] | which live segments there are, who may wait for the next | RFC 8216 |
+//! | [`relative`] | where a relative reference leads | RFC 3986 section 5 |
 //! | [`cors`], [`media`], [`cmcd`] | what players need | Fetch, RFC 8216, CTA-5004 |
 //!
 //! [`Duration`]: std::time::Duration
@@ -29,9 +31,11 @@ pub mod fields;
 pub mod freshness;
 pub mod key;
 mod lines;
+pub mod live;
 mod malformed;
 pub mod media;
 pub mod range;
+pub mod relative;
 mod structured;
 pub mod validator;
 

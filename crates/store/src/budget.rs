@@ -78,8 +78,12 @@ impl Budget {
 
     /// Room for `bytes` that nobody waits for yet, if there is plenty.
     pub fn spare(&self, bytes: u64) -> Option<Reservation> {
-        let left = self.units.available_permits() as u64;
-        (left >= self.reserve_units).then(|| self.try_reserve(bytes))?
+        (!self.is_short()).then(|| self.try_reserve(bytes))?
+    }
+
+    /// Whether what is left is kept for those who wait.
+    pub fn is_short(&self) -> bool {
+        (self.units.available_permits() as u64) < self.reserve_units
     }
 
     /// What is reserved or held now.

@@ -8,6 +8,7 @@
 mod collapse;
 mod failing;
 mod honest;
+mod live;
 mod memory;
 mod planned;
 mod purges;

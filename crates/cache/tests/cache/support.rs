@@ -392,7 +392,7 @@ impl Bench {
             store,
             origin,
             folder,
-            rules: Arc::new(SiteRules { ttl }),
+            rules: Arc::new(SiteRules::new(ttl)),
         }
     }
 

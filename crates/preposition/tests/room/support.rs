@@ -164,7 +164,7 @@ impl Bench {
         let cache = Cache::new(config, store.clone(), elsewhere, &registry).unwrap();
         let wall_ms = Arc::new(AtomicU64::new(ms(now)));
         let clock = Arc::clone(&wall_ms);
-        let rules = Arc::new(SiteRules { ttl: ttl() });
+        let rules = Arc::new(SiteRules::new(ttl()));
         let named = |(reach, origin): &(Reach, &Arc<Origin>)| Source {
             name: reach.name().into(),
             reach: *reach,
