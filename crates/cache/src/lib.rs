@@ -31,6 +31,7 @@ mod present;
 mod purges;
 mod reply;
 mod site;
+mod unfilled;
 mod viewer;
 
 use std::{
@@ -49,9 +50,9 @@ pub use id::ObjectId;
 pub use live::{LiveRules, Reloads, WindowRule, WindowSource};
 pub use pattern::{BadPattern, Pattern};
 pub use plan::{Expected, Holding, Plan, Wanted};
-pub use prefill::{Held, Unfilled};
 pub use purges::Reach;
 pub use site::{Ending, SiteRules};
+pub use unfilled::{Held, Unfilled};
 pub use viewer::Viewer;
 
 use crate::{

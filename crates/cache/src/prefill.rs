@@ -18,8 +18,7 @@
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::StatusCode;
-use message::{Body, ByteRange, Error, Fetch, ObjectName, Timestamp, Upstream};
+use message::{Body, ByteRange, Fetch, ObjectName, Timestamp, Upstream};
 use parking_lot::Mutex;
 use ring::digest::{Context, SHA256};
 use store::Refused;
@@ -28,13 +27,14 @@ use tokio::time::timeout;
 use crate::{
     Cache, Inner, SiteRules, WHOLE_BYTES_MAX, Wanted,
     fill::{Claim, Leg, Run},
-    filling::{Failure, Filling},
+    filling::Filling,
     flights::Joined,
     head::Head,
     id::VersionId,
     learn::Question,
     plan::Target,
     reply::{self, Reply},
+    unfilled::{Held, Unfilled, unwritten},
 };
 
 /// A source that is slowed down on purpose is not one that stalls; this long without a byte is.
@@ -45,49 +45,6 @@ const WRITE_WAIT: Duration = Duration::from_secs(5);
 
 /// Hashed between two chances for others to run: a tenth of a millisecond.
 const HASHED_AT_ONCE: usize = 256 << 10;
-
-/// A fill by plan that ended well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
-    /// Bytes that came from the source: 0 when all was here.
-    pub fetched_bytes: u64,
-    /// Bytes that the disks were given.
-    pub written_bytes: u64,
-}
-
-/// Why an object was not filled. What viewers get of it is as before.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Unfilled {
-    /// The source has none.
-    #[error("the source answered {0}")]
-    Absent(StatusCode),
-    /// The source has another version of it.
-    #[error("the object has {found} bytes, planned are {planned}")]
-    OtherSize {
-        /// At the source.
-        found: u64,
-        /// In the plan.
-        planned: u64,
-    },
-    /// The bytes are not those that were planned.
-    #[error("the bytes have another sha-256 than planned")]
-    OtherDigest,
-    /// The object changed while it was fetched.
-    #[error("the object changed while it was fetched")]
-    Changed,
-    /// The source says that it may not be stored, or not in parts.
-    #[error("the answer may not be stored, or cannot be read in parts")]
-    Unstorable,
-    /// Somebody fills it already, or others need the places or the memory more: try again later.
-    #[error("no room to fill now")]
-    Busy,
-    /// The disks did not take it.
-    #[error("the disks did not take it: {0}")]
-    Unwritten(Refused),
-    /// The source failed.
-    #[error("the source failed: {0}")]
-    Source(Error),
-}
 
 impl Cache {
     /// Has an object here as a plan wants it: from `source`, at whatever pace that gives bytes.
@@ -351,25 +308,6 @@ impl Prefill<'_> {
         let first = self.target.geometry.extent(run.start);
         let last = self.target.geometry.extent(run.end - 1);
         first.start..last.end
-    }
-}
-
-impl From<Failure> for Unfilled {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::VersionChanged => Self::Changed,
-            Failure::Upstream(error) => Self::Source(error),
-            Failure::NoMemory => Self::Busy,
-        }
-    }
-}
-
-fn unwritten(refused: Refused) -> Unfilled {
-    match refused {
-        Refused::Busy => Unfilled::Busy,
-        Refused::BudgetSpent | Refused::TooLarge | Refused::IndexFull | Refused::Fault => {
-            Unfilled::Unwritten(refused)
-        }
     }
 }
 

@@ -9,80 +9,11 @@ use cache::{Expected, ObjectId, Wanted};
 use hashbrown::HashTable;
 use manifest::{Action, Object, Objects};
 use message::ObjectName;
-use serde::Serialize;
 
-use crate::applied::InForce;
-
-/// What has become of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[repr(u8)]
-pub enum Entry {
-    /// It waits for its turn.
-    Waiting,
-    /// It is being fetched.
-    Filling,
-    /// It is here, and was compared with its digest where it has one.
-    Held,
-    /// Nothing is to be fetched: it is let in at its first miss.
-    Seeded,
-    /// The source has none.
-    Absent,
-    /// The source has another size or digest than was planned.
-    Mismatch,
-    /// Its site is not known here, or its answers may not be stored.
-    Refused,
-    /// The source failed.
-    SourceFailed,
-    /// The disks did not take it.
-    Unwritten,
-    /// No source may be asked yet.
-    Unreached,
-}
-
-/// All of them, for counting; in order of their numbers.
-pub const ENTRIES: [Entry; 10] = [
-    Entry::Waiting,
-    Entry::Filling,
-    Entry::Held,
-    Entry::Seeded,
-    Entry::Absent,
-    Entry::Mismatch,
-    Entry::Refused,
-    Entry::SourceFailed,
-    Entry::Unwritten,
-    Entry::Unreached,
-];
-
-impl Entry {
-    /// As in metrics and documents.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Filling => "filling",
-            Self::Held => "held",
-            Self::Seeded => "seeded",
-            Self::Absent => "absent",
-            Self::Mismatch => "mismatch",
-            Self::Refused => "refused",
-            Self::SourceFailed => "source_failed",
-            Self::Unwritten => "unwritten",
-            Self::Unreached => "unreached",
-        }
-    }
-
-    /// Whether an attempt failed; it may be tried again.
-    pub fn is_failure(self) -> bool {
-        match self {
-            Self::Waiting | Self::Filling | Self::Held | Self::Seeded | Self::Unreached => false,
-            Self::Absent
-            | Self::Mismatch
-            | Self::Refused
-            | Self::SourceFailed
-            | Self::Unwritten => true,
-        }
-    }
-}
+use crate::{
+    applied::InForce,
+    entry::{ENTRIES, Entry},
+};
 
 /// The plan in force. Shared: entries change under it, one by one.
 #[derive(Debug)]

@@ -15,15 +15,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use manifest::{Action, Digest, Digester, Label, Object, Objects, Pin, State, Tier};
+use manifest::{Digest, Digester, Label, Objects, State};
 use serde::{Deserialize, Serialize};
+
+use crate::written::{DIGEST_BYTES, Head, Written};
 
 const MAGIC: &[u8; 7] = b"MPFILL\x01";
 const FILE: &str = "applied";
 const NEW: &str = "applied.new";
 /// No record is longer: a path has 1 KiB, a head less.
 const RECORD_BYTES_MAX: usize = 4 << 10;
-const DIGEST_BYTES: usize = 32;
 
 /// What is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,31 +92,6 @@ pub enum Unkept {
         /// As configured.
         ours: Label,
     },
-}
-
-#[derive(Serialize, Deserialize)]
-struct Head {
-    audience: String,
-    generation: u64,
-    digest: Option<[u8; DIGEST_BYTES]>,
-    told: Option<Told>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Written<'a> {
-    site: &'a str,
-    path: &'a str,
-    size: u64,
-    digest: Option<[u8; DIGEST_BYTES]>,
-    is_fill: bool,
-    expected: u64,
-    priority: u8,
-    /// 0 for none, 1 for as long as it is planned, otherwise 2 more than the second.
-    pin: u64,
-    live_at_s: Option<u64>,
-    first_bytes: Option<u64>,
-    tier: u8,
-    fast_track: bool,
 }
 
 /// Reads what is in force for `audience`; nothing was accepted yet where there is no file.
@@ -316,62 +292,6 @@ impl Reader {
         Unkept::Damaged {
             path: self.path.clone(),
             what,
-        }
-    }
-}
-
-impl<'a> Written<'a> {
-    fn of(object: &Object<'a>) -> Self {
-        Self {
-            site: object.site,
-            path: object.path,
-            size: object.size,
-            digest: object.digest.map(|digest| *digest.as_bytes()),
-            is_fill: object.action == Action::Fill,
-            expected: object.expected,
-            priority: object.priority,
-            pin: match object.pin {
-                Pin::Unpinned => 0,
-                Pin::WhilePlanned => 1,
-                Pin::Until(end_s) => end_s.saturating_add(2),
-            },
-            live_at_s: object.live_at_s,
-            first_bytes: object.first_bytes,
-            tier: match object.tier {
-                Tier::Any => 0,
-                Tier::Ram => 1,
-                Tier::Disk => 2,
-            },
-            fast_track: object.fast_track,
-        }
-    }
-
-    fn object(&self) -> Object<'_> {
-        Object {
-            site: self.site,
-            path: self.path,
-            size: self.size,
-            digest: self.digest.and_then(Digest::from_bytes),
-            action: if self.is_fill {
-                Action::Fill
-            } else {
-                Action::Seed
-            },
-            expected: self.expected,
-            priority: self.priority,
-            pin: match self.pin {
-                0 => Pin::Unpinned,
-                1 => Pin::WhilePlanned,
-                end_s => Pin::Until(end_s - 2),
-            },
-            live_at_s: self.live_at_s,
-            first_bytes: self.first_bytes,
-            tier: match self.tier {
-                1 => Tier::Ram,
-                2 => Tier::Disk,
-                _ => Tier::Any,
-            },
-            fast_track: self.fast_track,
         }
     }
 }

@@ -1,5 +1,7 @@
 use std::process::Command;
 
+use manifest::{Object, Pin, Tier};
+
 use super::*;
 
 fn audience() -> Label {

@@ -7,8 +7,9 @@ use message::Upstream;
 use parking_lot::Mutex;
 
 use crate::{
-    active::{Active, Entry, name, wanted},
+    active::{Active, name, wanted},
     config::Parts,
+    entry::Entry,
     pace::{Pace, Paced},
     source::{Escalation, Health, Reach, ranked},
 };

@@ -1,7 +1,6 @@
 //! The doer: obeys the schedule, one object at a time for each place that there is.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -9,14 +8,15 @@ use std::{
 use message::Timestamp;
 use tokio::{
     sync::mpsc,
-    task::{AbortHandle, Id, JoinSet},
+    task::JoinSet,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    active::{Active, Entry},
+    active::Active,
     attempt::{Attempts, Outcome},
+    entry::Entry,
     keeper::Order,
     lanes::Lanes,
     ledger::{Allowance, Ledger},
@@ -25,6 +25,7 @@ use crate::{
     repair::{self, Repaired},
     schedule::{Facts, Lane, Step, Why},
     shared::{Planned, Pulse, Shared},
+    underway::{Ended, Underway},
     window::At,
     yielding::Share,
 };
@@ -39,22 +40,13 @@ const WRITTEN: Duration = Duration::from_secs(20);
 /// is left hanging holds a place at its source.
 const LEAST_SHARE: u64 = 16;
 
-/// Something under way.
-struct Running {
-    place: u32,
-    lane: Lane,
-    bytes: u64,
-    handle: AbortHandle,
-}
-
 pub(crate) struct Engine {
     shared: Arc<Shared>,
     orders: mpsc::Sender<Order>,
     attempts: Arc<Attempts>,
     active: Arc<Active>,
     lanes: Lanes,
-    running: HashMap<Id, Running>,
-    tasks: JoinSet<Outcome>,
+    underway: Underway,
     repairs: JoinSet<Repaired>,
     ledger: Ledger,
     share: Share,
@@ -77,13 +69,13 @@ impl Engine {
     pub(crate) fn new(shared: Arc<Shared>, orders: mpsc::Sender<Order>) -> Self {
         let pace = Arc::new(Pace::new(shared.config.bytes_per_s));
         let attempts = Attempts::new(shared.parts.clone(), pace, shared.config.escalation);
+        let attempts = Arc::new(attempts);
         let now = Instant::now();
         Self {
             active: shared.active.load_full(),
-            attempts: Arc::new(attempts),
+            underway: Underway::new(Arc::clone(&attempts)),
+            attempts,
             lanes: Lanes::default(),
-            running: HashMap::new(),
-            tasks: JoinSet::new(),
             repairs: JoinSet::new(),
             ledger: ledger_file::load(&shared.config.folder),
             share: Share::FULL,
@@ -113,7 +105,7 @@ impl Engine {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+                Some(ended) = self.underway.next() => self.ended(ended),
                 Some(repaired) = self.repairs.join_next() => {
                     self.repaired(repaired.unwrap_or_default());
                 }
@@ -121,7 +113,7 @@ impl Engine {
                 () = sleep(TICK) => {}
             }
         }
-        self.tasks.shutdown().await;
+        self.underway.end().await;
         self.repairs.shutdown().await;
         ledger_file::save(&self.shared.config.folder, self.ledger).await;
     }
@@ -243,8 +235,8 @@ impl Engine {
             is_draining: self.shared.is_draining.load(Ordering::Relaxed),
             ledger: &self.ledger,
             allowance: &allowance,
-            reserved_bytes: self.running.values().map(|it| it.bytes).sum(),
-            running: self.running.len(),
+            reserved_bytes: self.underway.reserved_bytes(),
+            running: self.underway.len(),
             concurrency: usize::try_from(clamped.concurrency).unwrap_or(1),
             share: self.share,
             next_fast: self.lanes.next_bytes(&self.active, Lane::Fast),
@@ -257,49 +249,24 @@ impl Engine {
         let Some(place) = self.lanes.take(lane) else {
             return;
         };
-        let Some((object, entry)) = self.active.at(place) else {
-            return;
-        };
-        if entry != Entry::Waiting {
-            return;
+        if self.active.entry(place) == Entry::Waiting {
+            self.active.set(place, Entry::Filling);
+            let since = self.wanted_since.unwrap_or(now.wall);
+            let waited = now.wall.saturating_sub(since);
+            self.underway.begin(&self.active, place, lane, waited);
         }
-        let bytes = object.bytes_wanted();
-        self.active.set(place, Entry::Filling);
-        let since = self.wanted_since.unwrap_or(now.wall);
-        let waited = now.wall.saturating_sub(since);
-        let (attempts, active) = (Arc::clone(&self.attempts), Arc::clone(&self.active));
-        let attempt = async move { attempts.attempt(&active, place, waited).await };
-        let handle = self.tasks.spawn(attempt);
-        let running = Running {
-            place,
-            lane,
-            bytes,
-            handle: handle.clone(),
-        };
-        self.running.insert(handle.id(), running);
     }
 
     /// Cuts what is under way in these lanes.
     fn stop_all(&mut self, lane: impl Fn(Lane) -> bool) {
-        let stopped = self.running.extract_if(|_, running| lane(running.lane));
-        for (_, running) in stopped {
-            running.handle.abort();
-            self.active.set(running.place, Entry::Waiting);
-            self.lanes.put_back(&self.active, running.place);
+        for place in self.underway.cut(lane) {
+            self.active.set(place, Entry::Waiting);
+            self.lanes.put_back(&self.active, place);
         }
     }
 
-    fn ended(&mut self, ended: Result<(Id, Outcome), tokio::task::JoinError>) {
-        let (id, outcome) = match ended {
-            Ok((id, outcome)) => (id, outcome),
-            Err(error) if error.is_cancelled() => return,
-            Err(error) => {
-                tracing::error!(%error, "a fill by plan panicked");
-                (error.id(), Outcome::Failed(Entry::SourceFailed))
-            }
-        };
-        // What was cut in its last moment was put back already.
-        let Some(Running { place, .. }) = self.running.remove(&id) else {
+    fn ended(&mut self, ended: Ended) {
+        let Some((place, outcome)) = self.underway.ended(ended) else {
             return;
         };
         let now = (self.shared.parts.clock)().wall;
@@ -343,7 +310,7 @@ impl Engine {
             rate_bytes_per_s: rate,
             measured_bytes_per_s: self.seen.bytes_per_s,
             window_bytes: opened(at).map_or(0, |start| self.ledger.window_bytes(start)),
-            running: self.running.len(),
+            running: self.underway.len(),
             told_at: now.wall,
         };
     }

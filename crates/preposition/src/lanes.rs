@@ -7,7 +7,8 @@ use std::{
 };
 
 use crate::{
-    active::{Active, Entry},
+    active::Active,
+    entry::Entry,
     schedule::{Lane, pause_after},
 };
 

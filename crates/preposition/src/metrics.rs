@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::active::{Active, ENTRIES};
+use crate::{active::Active, entry::ENTRIES};
 
 pub(crate) struct Metrics {
     pub(crate) bytes: IntCounter,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use cache::{Expected, Holding};
 
 use crate::{
-    active::{Active, ENTRIES, Entry, expected, name, wanted},
+    active::{Active, expected, name, wanted},
+    entry::{ENTRIES, Entry},
     shared::Shared,
 };
 

@@ -6,7 +6,8 @@ use manifest::Pin;
 use serde::Serialize;
 
 use crate::{
-    active::{Active, ENTRIES, Entry},
+    active::Active,
+    entry::{ENTRIES, Entry},
     schedule::Why,
     shared::{Pulse, Shared},
     window::At,
