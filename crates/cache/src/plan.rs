@@ -92,6 +92,23 @@ impl Cache {
         }
     }
 
+    /// Lets go of the pins of an object, whether it is here or not: from now on it has to be worth its
+    /// place.
+    ///
+    /// Cancel safe.
+    pub async fn unpin(&self, name: &ObjectName, wanted: &Wanted, rules: &SiteRules) {
+        let target = Target::new(&self.inner, name, wanted);
+        let held = match self.inner.find(target.id, name, rules).await {
+            Some(Entry::Object(head)) if head.geometry == target.geometry => Some(head.version),
+            Some(Entry::Object(_) | Entry::Absent { .. } | Entry::Pass { .. }) | None => None,
+        };
+        for version in target.planned.into_iter().chain(held) {
+            for index in target.slices() {
+                self.inner.store.unpin(&version.slice_key(index));
+            }
+        }
+    }
+
     /// Lets go of an object that a plan no longer wants: its slices and its head. Viewers who read
     /// it go on; who comes next has it filled anew.
     pub async fn release(&self, name: &ObjectName, wanted: &Wanted, rules: &SiteRules) {

@@ -28,6 +28,8 @@ pub(crate) struct Active {
     counts: [AtomicU64; ENTRIES.len()],
     held_bytes: AtomicU64,
     fill_bytes: u64,
+    /// Objects that are put off, to be tried again.
+    put_off: AtomicU64,
     /// What the plan has let go of is gone.
     pub(crate) is_released: AtomicBool,
 }
@@ -59,6 +61,7 @@ impl Active {
             counts,
             held_bytes: AtomicU64::new(0),
             fill_bytes: plan.bytes_wanted(),
+            put_off: AtomicU64::new(0),
             is_released: AtomicBool::new(in_force.released.is_empty()),
             in_force,
         }
@@ -152,14 +155,32 @@ impl Active {
         self.failures() * 100 > self.fills()
     }
 
-    /// Whether nothing is left to be tried.
-    pub(crate) fn is_landed(&self) -> bool {
-        self.count(Entry::Waiting) + self.count(Entry::Filling) + self.count(Entry::Unreached) == 0
+    /// Notes how many are put off, to be tried again.
+    pub(crate) fn note_put_off(&self, count: usize) {
+        self.put_off.store(count as u64, Ordering::Relaxed);
     }
 
-    /// Whether what the plan has let go of is to go now: not before all else has landed.
+    /// Whether nothing is left to be tried before the next reconciliation.
+    pub(crate) fn is_landed(&self) -> bool {
+        let waiting = [Entry::Waiting, Entry::Filling, Entry::Unreached];
+        let waiting: u64 = waiting.into_iter().map(|entry| self.count(entry)).sum();
+        waiting + self.put_off.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether what the plan has let go of is to go now: not before all else has landed. Of a plan
+    /// that is degraded it has not, and viewers are better off with what was here.
     pub(crate) fn is_to_be_released(&self) -> bool {
-        self.is_landed() && !self.is_released.load(Ordering::Relaxed)
+        let is_landed = self.is_landed() && !self.is_degraded();
+        is_landed && !self.is_released.load(Ordering::Relaxed)
+    }
+
+    /// What the plan has let go of and is still here.
+    pub(crate) fn released(&self) -> Objects {
+        if self.is_released.load(Ordering::Relaxed) {
+            Objects::default()
+        } else {
+            self.in_force.released.clone()
+        }
     }
 
     /// What is expected of an object.
@@ -290,6 +311,8 @@ mod tests {
         active.set(0, Entry::Held);
         active.set(2, Entry::Held);
         assert!(active.is_landed());
+        active.note_put_off(1);
+        assert!(!active.is_landed(), "what failed is tried again");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cache::{Held, Unfilled};
-use message::Upstream;
+use cache::{Held, SiteRules, Unfilled, Wanted};
+use message::{ObjectName, Timestamp, Upstream};
 use parking_lot::Mutex;
 
 use crate::{
@@ -31,6 +31,16 @@ const BUSY_PAUSE: Duration = Duration::from_secs(3);
 const PEER_PAUSE: Duration = Duration::from_secs(20);
 /// The write budget comes back over the day.
 const BUDGET_PAUSE: Duration = Duration::from_mins(5);
+
+/// What an attempt is to bring.
+struct Goal {
+    name: ObjectName,
+    wanted: Wanted,
+    rules: Arc<SiteRules>,
+    at: Timestamp,
+    /// Of the object in the plan.
+    place: u32,
+}
 
 /// What all attempts share.
 pub(crate) struct Attempts {
@@ -62,52 +72,138 @@ impl Attempts {
         let Some(rules) = (self.parts.rules)(object.site) else {
             return Outcome::Failed(Entry::Refused);
         };
-        let (name, wanted) = (name(&object), wanted(&object, now.unix_s()));
-        let (order, later) = self.order(object.site, now.wall, waited);
-        let mut outcome = match later {
-            Some(later) => Outcome::Later(Entry::Unreached, later),
-            None => Outcome::Failed(Entry::SourceFailed),
+        let goal = Goal {
+            name: name(&object),
+            wanted: wanted(&object, now.unix_s()),
+            rules,
+            at: now,
+            place,
         };
-        for index in order {
+        let (near, later) = self.order(&goal, &self.escalation, waited);
+        let mut liars = Vec::new();
+        let outcome = match self.try_each(&goal, &near, &mut liars).await {
+            // Who gave other bytes than planned has had his time: nobody waits for him.
+            Some(Outcome::Failed(Entry::Mismatch)) if later.is_some() => {
+                let (mut far, _) = self.order(&goal, &Escalation::NONE, waited);
+                far.retain(|source| !near.contains(source));
+                let outcome = self.try_each(&goal, &far, &mut liars).await;
+                return outcome.unwrap_or(Outcome::Failed(Entry::Mismatch));
+            }
+            outcome => outcome,
+        };
+        self.or_later(&goal, outcome, later, waited)
+    }
+
+    /// Asks one source after the other, until one has the object or there is no room for it. Nothing
+    /// if there is none to ask. `liars` gave other bytes than planned.
+    async fn try_each(
+        &self,
+        goal: &Goal,
+        order: &[usize],
+        liars: &mut Vec<usize>,
+    ) -> Option<Outcome> {
+        let mut failed = None;
+        for &index in order {
             let source = &self.parts.sources[index];
             let paced: Arc<dyn Upstream> = Arc::new(Paced {
                 upstream: Arc::clone(&source.upstream),
                 pace: Arc::clone(&self.pace),
             });
-            let cache = &self.parts.cache;
-            let filled = cache.prefill(&name, &wanted, paced, &rules, now).await;
-            match filled {
+            let (cache, rules) = (&self.parts.cache, &goal.rules);
+            let filled = cache.prefill(&goal.name, &goal.wanted, paced, rules, goal.at);
+            let outcome = match filled.await {
                 Ok(held) => {
-                    self.health.lock()[index].answered();
+                    self.agree_against(liars, index, goal);
                     let from = (held.fetched_bytes > 0).then_some(source.reach);
-                    return Outcome::Held(held, from);
+                    return Some(Outcome::Held(held, from));
                 }
                 Err(why) => {
-                    tracing::debug!(object = %name, source = %source.name, %why, "not filled");
-                    outcome = self.judge(index, &why, now.wall);
+                    tracing::debug!(object = %goal.name, source = %source.name, %why, "not filled");
+                    self.judge(index, &why, goal.at.wall)
                 }
+            };
+            match outcome {
+                Outcome::Later(..) => return Some(outcome),
+                Outcome::Failed(Entry::Mismatch) => liars.push(index),
+                Outcome::Failed(_) | Outcome::Held(..) => {}
             }
-            if let Outcome::Later(Entry::Waiting | Entry::Unwritten, _) = outcome {
-                break;
-            }
+            failed = Some(outcome);
         }
+        // That one of them lied says more than that another has none.
+        let lied = (!liars.is_empty()).then_some(Outcome::Failed(Entry::Mismatch));
+        lied.or(failed)
+    }
+
+    /// A source had what was planned: those that gave other bytes before it are to blame, and not the
+    /// plan.
+    fn agree_against(&self, liars: &[usize], index: usize, goal: &Goal) {
+        let mut health = self.health.lock();
+        health[index].answered();
+        for &liar in liars {
+            let source = &self.parts.sources[liar].name;
+            tracing::error!(%source, object = %goal.name, "left alone: it gave wrong bytes");
+            health[liar].lied(goal.at.wall);
+        }
+    }
+
+    /// What becomes of an object that no source gave, when a farther one may be asked `later`.
+    fn or_later(
+        &self,
+        goal: &Goal,
+        outcome: Option<Outcome>,
+        later: Option<Duration>,
+        waited: Duration,
+    ) -> Outcome {
+        let now = goal.at.wall;
+        let Some(outcome) = outcome else {
+            // Those that might have it are left alone for their failures.
+            let health = self.health.lock();
+            let sources = self.parts.sources.iter().zip(health.iter());
+            let having = sources.filter(|(source, _)| source.has(&goal.name.site));
+            let rest = having.map(|(_, health)| health.rest(now)).min();
+            let Some(rest) = rest else {
+                return Outcome::Failed(Entry::Absent);
+            };
+            let rest = rest.max(BUSY_PAUSE);
+            return Outcome::Later(
+                Entry::Unreached,
+                later.map_or(rest, |later| later.min(rest)),
+            );
+        };
         match (outcome, later) {
-            // A farther source will be asked soon enough.
-            (Outcome::Failed(Entry::Absent), Some(later)) => {
-                Outcome::Later(Entry::Unreached, later.min(PEER_PAUSE))
+            // A farther source will be asked soon enough: no attempt is lost until then.
+            (Outcome::Failed(Entry::Absent | Entry::SourceFailed), Some(later)) => {
+                // Less and less often, or a cluster that waits for its master asks it all the time.
+                let pause = PEER_PAUSE.max(waited / 4);
+                Outcome::Later(Entry::Unreached, later.min(pause))
             }
             (outcome, _) => outcome,
         }
     }
 
-    fn order(&self, site: &str, now: Duration, waited: Duration) -> (Vec<usize>, Option<Duration>) {
+    /// Whether any source may be asked at all.
+    pub(crate) fn is_any_usable(&self, now: Duration) -> bool {
+        self.health
+            .lock()
+            .iter()
+            .any(|health| health.is_usable(now))
+    }
+
+    fn order(
+        &self,
+        goal: &Goal,
+        escalation: &Escalation,
+        waited: Duration,
+    ) -> (Vec<usize>, Option<Duration>) {
         let health = self.health.lock().clone();
         let sources = self.parts.sources.iter().enumerate();
-        let having = sources.filter(|(_, source)| source.has(site));
+        let having = sources.filter(|(place, source)| {
+            source.has(&goal.name.site) && !health[*place].is_distrusted(goal.at.wall)
+        });
         let (places, reaches): (Vec<usize>, Vec<Reach>) =
             having.map(|(place, source)| (place, source.reach)).unzip();
-        let usable = |index: usize| health[places[index]].is_usable(now);
-        let (order, later) = ranked(&reaches, usable, &self.escalation, waited);
+        let usable = |index: usize| health[places[index]].is_usable(goal.at.wall);
+        let (order, later) = ranked(&reaches, usable, escalation, waited, goal.place);
         (
             order.into_iter().map(|index| places[index]).collect(),
             later,
@@ -125,7 +221,6 @@ impl Attempts {
             }
             Unfilled::OtherSize { .. } | Unfilled::OtherDigest => {
                 tracing::warn!(source = %self.parts.sources[index].name, %why, "not as planned");
-                health.answered();
                 Outcome::Failed(Entry::Mismatch)
             }
             Unfilled::Changed | Unfilled::Source(_) => {

@@ -1,7 +1,10 @@
 //! The doer: obeys the schedule, one object at a time for each place that there is.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,8 +25,10 @@ use crate::{
     ledger::{Allowance, Ledger},
     ledger_file,
     pace::Pace,
+    pins::Pins,
     repair::{self, Repaired},
     schedule::{Facts, Lane, Step, Why},
+    seen::Seen,
     shared::{Planned, Pulse, Shared},
     underway::{Ended, Underway},
     window::At,
@@ -32,10 +37,6 @@ use crate::{
 
 /// How often it looks at the clock, the window and the viewers' needs while something is going on.
 const TICK: Duration = Duration::from_millis(250);
-/// How often what viewers need is measured.
-const MEASURED: Duration = Duration::from_secs(1);
-/// How often what was spent is written down.
-const WRITTEN: Duration = Duration::from_secs(20);
 /// What is under way goes on at so much of the rate, even when nothing new may begin: a read that
 /// is left hanging holds a place at its source.
 const LEAST_SHARE: u64 = 16;
@@ -48,21 +49,18 @@ pub(crate) struct Engine {
     lanes: Lanes,
     underway: Underway,
     repairs: JoinSet<Repaired>,
+    /// What is done once and of which nobody waits for the outcome.
+    chores: JoinSet<()>,
+    pins: Pins,
     ledger: Ledger,
     share: Share,
+    /// What it may use now.
+    rate_bytes_per_s: u64,
+    /// What the last look at the clock showed, for those who have none.
+    now_s: Arc<AtomicU64>,
     /// Since when the plan in force has been worked at: farther sources wait from then on.
     wanted_since: Option<Duration>,
     seen: Seen,
-}
-
-/// What was seen at the last look.
-struct Seen {
-    come_bytes: u64,
-    spent_bytes: u64,
-    measured: Instant,
-    written: Instant,
-    repaired: Instant,
-    bytes_per_s: u64,
 }
 
 impl Engine {
@@ -70,24 +68,20 @@ impl Engine {
         let pace = Arc::new(Pace::new(shared.config.bytes_per_s));
         let attempts = Attempts::new(shared.parts.clone(), pace, shared.config.escalation);
         let attempts = Arc::new(attempts);
-        let now = Instant::now();
         Self {
             active: shared.active.load_full(),
             underway: Underway::new(Arc::clone(&attempts)),
             attempts,
             lanes: Lanes::default(),
             repairs: JoinSet::new(),
+            chores: JoinSet::new(),
+            pins: Pins::default(),
+            now_s: Arc::default(),
+            rate_bytes_per_s: shared.config.bytes_per_s,
             ledger: ledger_file::load(&shared.config.folder),
             share: Share::FULL,
             wanted_since: None,
-            seen: Seen {
-                come_bytes: 0,
-                spent_bytes: 0,
-                measured: now,
-                written: now,
-                repaired: now,
-                bytes_per_s: 0,
-            },
+            seen: Seen::new(Instant::now()),
             shared,
             orders,
         }
@@ -109,12 +103,15 @@ impl Engine {
                 Some(repaired) = self.repairs.join_next() => {
                     self.repaired(repaired.unwrap_or_default());
                 }
+                Some(_) = self.chores.join_next() => {}
                 () = self.shared.changed.notified() => self.take_over(),
                 () = sleep(TICK) => {}
             }
         }
         self.underway.end().await;
         self.repairs.shutdown().await;
+        // A ledger that is being written is not written over.
+        while self.chores.join_next().await.is_some() {}
         ledger_file::save(&self.shared.config.folder, self.ledger).await;
     }
 
@@ -128,27 +125,42 @@ impl Engine {
             self.lanes = Lanes::default();
             let old = std::mem::replace(&mut self.active, Arc::clone(&active));
             self.wanted_since = Some(now.wall);
-            let now_s = now.unix_s();
+            self.now_s.store(now.unix_s(), Ordering::Relaxed);
+            self.pins.take_over(&old, &active, now.unix_s());
+            let now_s = Arc::clone(&self.now_s);
             let planned: Box<dyn cache::Plan> = Box::new(Planned { active, now_s });
             self.shared.parts.cache.replace_plan(Some(planned));
             self.repairs = JoinSet::new();
-            self.repair(Some(old));
-        } else if self.shared.is_repair_wanted.swap(false, Ordering::Relaxed) {
-            self.repair(None);
+            self.repair(&now);
+        }
+        self.repair_if_wanted(&now);
+    }
+
+    /// An operator's wish waits for a walk that is under way: that may have passed what he means.
+    fn repair_if_wanted(&mut self, now: &Timestamp) {
+        let wanted = &self.shared.is_repair_wanted;
+        if self.repairs.is_empty() && wanted.swap(false, Ordering::Relaxed) {
+            repair::forget_failures(&self.active);
+            self.repair(now);
         }
     }
 
     /// Looks for what should be here, in the background.
-    fn repair(&mut self, old: Option<Arc<Active>>) {
+    fn repair(&mut self, now: &Timestamp) {
         self.seen.repaired = Instant::now();
         if self.repairs.is_empty() {
+            self.pins.schedule(&self.active, now.unix_s());
             let (active, shared) = (Arc::clone(&self.active), Arc::clone(&self.shared));
-            self.repairs.spawn(repair::repair(shared, active, old));
+            let repair = repair::repair(shared, active, self.pins.former());
+            self.repairs.spawn(repair);
         }
     }
 
     fn repaired(&mut self, repaired: Repaired) {
         self.shared.metrics.repaired.inc_by(repaired.lost);
+        if repaired.is_unpinned {
+            self.pins.forget_former();
+        }
         if repaired.is_released {
             self.active.is_released.store(true, Ordering::Relaxed);
             // If the keeper has too much to do, they go once more after a restart.
@@ -157,12 +169,19 @@ impl Engine {
                 .try_send(Order::Released(Arc::clone(&self.active)));
         }
         self.lanes.requeue(&self.active);
+        self.repair_if_wanted(&(self.shared.parts.clock)());
     }
 
     /// What time and viewers have changed.
     fn look(&mut self, now: &Timestamp) {
         let at = At::of(&self.shared.config.windows, now.wall);
         self.spend(now, at);
+        self.now_s.store(now.unix_s(), Ordering::Relaxed);
+        let ended = self.pins.due(now.unix_s());
+        if !ended.is_empty() {
+            let (shared, active) = (Arc::clone(&self.shared), Arc::clone(&self.active));
+            self.chores.spawn(repair::unpin_at(shared, active, ended));
+        }
         if matches!(at, At::Closed(_)) {
             self.stop_all(|lane| lane == Lane::Window);
         }
@@ -170,40 +189,28 @@ impl Engine {
             self.stop_all(|_| true);
         }
         self.lanes.due(&self.active, now.wall);
-        let elapsed = self.seen.measured.elapsed();
-        if elapsed >= MEASURED {
-            let come = self.attempts.pace.come_bytes();
-            let bytes = come - self.seen.come_bytes;
-            let ms = u64::try_from(elapsed.as_millis())
-                .unwrap_or(u64::MAX)
-                .max(1);
-            // A moving average over some ten seconds.
-            self.seen.bytes_per_s = (self.seen.bytes_per_s * 7 + bytes * 1000 / ms) / 8;
-            (self.seen.come_bytes, self.seen.measured) = (come, Instant::now());
+        self.active.note_put_off(self.lanes.put_off_count());
+        if self.seen.measure(self.attempts.pace.come_bytes()) {
             let load = (self.shared.parts.load)();
             self.share = self.share.next(&load, &self.shared.config.yields);
             self.shared.metrics.show(&self.active);
         }
-        if self.seen.written.elapsed() >= WRITTEN {
-            self.seen.written = Instant::now();
-            tokio::spawn(ledger_file::save_owned(
-                self.shared.config.folder.clone(),
-                self.ledger,
-            ));
+        if self.seen.is_to_be_written() {
+            let folder = self.shared.config.folder.clone();
+            self.chores
+                .spawn(ledger_file::save_owned(folder, self.ledger));
         }
         let is_due = self.seen.repaired.elapsed() >= self.shared.config.reconcile;
         if is_due {
             repair::forget_failures(&self.active);
         }
         if is_due || self.active.is_to_be_released() {
-            self.repair(None);
+            self.repair(now);
         }
     }
 
     fn spend(&mut self, now: &Timestamp, at: At) {
-        let come = self.attempts.pace.come_bytes();
-        let bytes = come - self.seen.spent_bytes;
-        self.seen.spent_bytes = come;
+        let bytes = self.seen.come_since(self.attempts.pace.come_bytes());
         self.shared.metrics.bytes.inc_by(bytes);
         self.ledger.spend(bytes, opened(at), now.wall);
     }
@@ -218,17 +225,16 @@ impl Engine {
         }
     }
 
-    fn step(&self, now: &Timestamp) -> Step {
+    fn step(&mut self, now: &Timestamp) -> Step {
         let clamped = self.shared.clamped(&self.active, now.unix_s());
         let allowance = Allowance {
             window_bytes: clamped.bytes_per_window,
             ..self.shared.config.allowance
         };
-        self.attempts.pace.set_rate(
-            self.share
-                .of(clamped.bytes_per_s)
-                .max(clamped.bytes_per_s / LEAST_SHARE),
-        );
+        self.rate_bytes_per_s = self.share.of(clamped.bytes_per_s);
+        let least = clamped.bytes_per_s / LEAST_SHARE;
+        let pace = &self.attempts.pace;
+        pace.set_rate(self.rate_bytes_per_s.max(least));
         let facts = Facts {
             now: now.wall,
             at: At::of(&self.shared.config.windows, now.wall),
@@ -239,6 +245,7 @@ impl Engine {
             running: self.underway.len(),
             concurrency: usize::try_from(clamped.concurrency).unwrap_or(1),
             share: self.share,
+            is_reachable: self.attempts.is_any_usable(now.wall),
             next_fast: self.lanes.next_bytes(&self.active, Lane::Fast),
             next_window: self.lanes.next_bytes(&self.active, Lane::Window),
         };
@@ -297,11 +304,12 @@ impl Engine {
                 self.lanes.put_off(place, now, pause);
             }
         }
+        self.active.note_put_off(self.lanes.put_off_count());
     }
 
     fn tell(&self, now: &Timestamp, why: Why) {
         let at = At::of(&self.shared.config.windows, now.wall);
-        let rate = self.share.of(self.shared.config.bytes_per_s);
+        let rate = self.rate_bytes_per_s;
         self.shared.metrics.rate.set(crate::metrics::signed(rate));
         *self.shared.pulse.lock() = Pulse {
             at,

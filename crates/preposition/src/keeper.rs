@@ -140,7 +140,7 @@ fn push(shared: &Shared, bytes: &[u8]) -> Result<Pushed, Rejected> {
     let state = &old.in_force.state;
     let accepted = manifest::accept(state, bytes, now_s, &config.keys, &config.limits)?;
     let pushed = told(&accepted);
-    let in_force = in_force(&old.in_force, accepted, now_s);
+    let in_force = in_force(&old, accepted, now_s);
     applied::save(&config.folder, &in_force)?;
     put_in_force(shared, &old, in_force);
     Ok(pushed)
@@ -165,7 +165,7 @@ fn withdraw(shared: &Shared, generation: u64) -> Result<(), Rejected> {
             generation,
         },
         told: None,
-        released: old.in_force.released.clone(),
+        released: old.released(),
     };
     applied::save(&shared.config.folder, &in_force)?;
     put_in_force(shared, &old, in_force);
@@ -190,7 +190,7 @@ fn put_in_force(shared: &Shared, old: &Active, in_force: InForce) {
 }
 
 /// What is in force once `accepted` is.
-fn in_force(old: &InForce, accepted: Accepted, now_s: u64) -> InForce {
+fn in_force(old: &Active, accepted: Accepted, now_s: u64) -> InForce {
     let head = &accepted.manifest.head;
     let told = Told {
         accepted_s: now_s,
@@ -202,11 +202,11 @@ fn in_force(old: &InForce, accepted: Accepted, now_s: u64) -> InForce {
         concurrency: head.hints.concurrency,
         deadline_s: head.hints.deadline_s,
     };
-    let plan = &old.state.plan;
+    let plan = &old.in_force.state.plan;
     let removed = accepted.manifest.removed.iter();
     let removed = removed.filter_map(|(site, path)| plan.at(plan.find(site, path)?));
-    let pending = old.released.iter();
-    let pending = pending.filter(|object| {
+    let pending = old.released();
+    let pending = pending.iter().filter(|object| {
         let is_wanted = accepted.plan().find(object.site, object.path).is_some();
         let is_removed_again = plan.find(object.site, object.path).is_some();
         !is_wanted && !is_removed_again

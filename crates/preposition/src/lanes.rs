@@ -90,6 +90,11 @@ impl Lanes {
         }
     }
 
+    /// How many are put off.
+    pub(crate) fn put_off_count(&self) -> usize {
+        self.later.len()
+    }
+
     fn queue(&mut self, active: &Active, place: u32) -> &mut VecDeque<u32> {
         let is_fast = active
             .at(place)

@@ -34,11 +34,13 @@ mod metrics;
 #[cfg(test)]
 mod million;
 mod pace;
+mod pins;
 mod pull;
 mod rate;
 mod repair;
 mod room;
 mod schedule;
+mod seen;
 mod shared;
 mod source;
 mod underway;

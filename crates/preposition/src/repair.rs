@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use cache::{Expected, Holding};
+use cache::Holding;
+use manifest::{Object, Objects};
 
 use crate::{
-    active::{Active, expected, name, wanted},
+    active::{Active, name, wanted},
     entry::{ENTRIES, Entry},
     shared::Shared,
 };
@@ -20,20 +21,19 @@ pub(crate) struct Repaired {
     pub(crate) lost: u64,
     /// What the plan has let go of is gone.
     pub(crate) is_released: bool,
+    /// What plans before had pinned is so no more.
+    pub(crate) is_unpinned: bool,
 }
 
 /// Walks over the plan: notes what is here and what is not, and tells the store again what is
-/// expected of what is here. Of the plan before, the pins go that the new one does not have.
-pub(crate) async fn repair(
-    shared: Arc<Shared>,
-    active: Arc<Active>,
-    old: Option<Arc<Active>>,
-) -> Repaired {
+/// expected of what is here. `former` are the pins of plans before that this one does not have.
+pub(crate) async fn repair(shared: Arc<Shared>, active: Arc<Active>, former: Objects) -> Repaired {
     let now_s = (shared.parts.clock)().unix_s();
-    if let Some(old) = old {
-        unpin(&shared, &active, &old, now_s).await;
-    }
-    let mut repaired = Repaired::default();
+    unpin(&shared, former.iter(), now_s).await;
+    let mut repaired = Repaired {
+        is_unpinned: true,
+        ..Repaired::default()
+    };
     for (turn, place) in active.order().iter().enumerate() {
         if turn % BATCH == BATCH - 1 {
             tokio::task::yield_now().await;
@@ -81,26 +81,21 @@ pub(crate) fn forget_failures(active: &Active) {
     }
 }
 
-async fn unpin(shared: &Shared, active: &Active, old: &Active, now_s: u64) {
-    for (turn, object) in old.in_force.state.plan.iter().enumerate() {
+/// Lets go of the pins at these places of a plan: their time is over.
+pub(crate) async fn unpin_at(shared: Arc<Shared>, active: Arc<Active>, places: Vec<u32>) {
+    let now_s = (shared.parts.clock)().unix_s();
+    let objects = places.iter().filter_map(|place| active.at(*place));
+    unpin(&shared, objects.map(|(object, _)| object), now_s).await;
+}
+
+async fn unpin(shared: &Shared, objects: impl Iterator<Item = Object<'_>>, now_s: u64) {
+    for (turn, object) in objects.enumerate() {
         if turn % BATCH == BATCH - 1 {
             tokio::task::yield_now().await;
         }
-        if !expected(&object, now_s).is_pinned {
-            continue;
-        }
-        let name = name(&object);
-        let stays = active.expected_of(cache::ObjectId::of(&name), now_s);
-        let Some(rules) = (shared.parts.rules)(object.site) else {
-            continue;
-        };
-        if !stays.is_some_and(|expected| expected.is_pinned) {
-            let wanted = cache::Wanted {
-                expected: Expected::default(),
-                ..wanted(&object, now_s)
-            };
-            let cache = &shared.parts.cache;
-            cache.tell_expected(&name, &wanted, &rules).await;
+        if let Some(rules) = (shared.parts.rules)(object.site) {
+            let (name, wanted) = (name(&object), wanted(&object, now_s));
+            shared.parts.cache.unpin(&name, &wanted, &rules).await;
         }
     }
 }

@@ -171,7 +171,7 @@ impl Preposition {
         self.shared.changed.notify_one();
     }
 
-    /// Has what should be here looked for now.
+    /// Has what should be here looked for now, and what failed tried anew.
     pub fn repair(&self) {
         self.shared.is_repair_wanted.store(true, Ordering::Relaxed);
         self.shared.changed.notify_one();

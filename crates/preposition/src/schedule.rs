@@ -40,6 +40,8 @@ pub struct Facts<'a> {
     pub concurrency: usize,
     /// What viewers leave.
     pub share: Share,
+    /// Whether there is a source that is not left alone for its failures.
+    pub is_reachable: bool,
     /// What the next of each lane would bring in.
     pub next_fast: Option<u64>,
     /// The same.
@@ -75,6 +77,8 @@ pub enum Why {
         /// In what.
         strain: Option<Strain>,
     },
+    /// Every source is left alone for a while, for its failures.
+    Unreached,
     /// An operator has stopped it.
     Drained,
 }
@@ -91,6 +95,10 @@ impl Facts<'_> {
         if self.share.thousandths == 0 {
             let strain = self.share.strain;
             return Step::Wait(Why::Yielding { strain });
+        }
+        let is_wanted = self.next_fast.is_some() || self.next_window.is_some();
+        if is_wanted && !self.is_reachable {
+            return Step::Wait(Why::Unreached);
         }
         let fast = self
             .next_fast
@@ -163,6 +171,7 @@ mod tests {
             running: 0,
             concurrency: 2,
             share: Share::FULL,
+            is_reachable: true,
             next_fast: None,
             next_window: Some(10),
         }
@@ -225,6 +234,11 @@ mod tests {
         };
         let strain = Some(Strain::Egress);
         assert_eq!(yielding.step(), Step::Wait(Why::Yielding { strain }));
+        let unreached = Facts {
+            is_reachable: false,
+            ..facts(&ledger)
+        };
+        assert_eq!(unreached.step(), Step::Wait(Why::Unreached));
         let idle = Facts {
             next_window: None,
             ..facts(&ledger)

@@ -1,7 +1,10 @@
 //! What the engine, the keeper and whoever asks have in common.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -67,11 +70,13 @@ impl Shared {
 /// The plan, as the cache asks for it at every fill.
 pub(crate) struct Planned {
     pub(crate) active: Arc<Active>,
-    pub(crate) now_s: u64,
+    /// What the engine's last look at the clock showed: pins end while a plan is in force.
+    pub(crate) now_s: Arc<AtomicU64>,
 }
 
 impl cache::Plan for Planned {
     fn of(&self, object: cache::ObjectId) -> Option<cache::Expected> {
-        self.active.expected_of(object, self.now_s)
+        let now_s = self.now_s.load(Ordering::Relaxed);
+        self.active.expected_of(object, now_s)
     }
 }

@@ -47,6 +47,13 @@ pub struct Escalation {
 }
 
 impl Escalation {
+    /// Nobody waits for anybody.
+    pub(crate) const NONE: Self = Self {
+        master: true,
+        shield_after: Duration::ZERO,
+        storage_after: Duration::ZERO,
+    };
+
     fn after(&self, reach: Reach) -> Duration {
         match reach {
             Reach::Peer => Duration::ZERO,
@@ -59,12 +66,14 @@ impl Escalation {
 /// Which sources may be asked for an object that has been wanted for `waited`, as indexes into
 /// `sources` in the order in which to ask; and, if a farther one may be asked later, how long until then.
 ///
-/// `usable` tells which are not left alone for their failures.
+/// `usable` tells which are not left alone for their failures. Of several that are equally far away each
+/// `turn` begins with the next, so that they share the work.
 pub fn ranked(
     sources: &[Reach],
     usable: impl Fn(usize) -> bool,
     escalation: &Escalation,
     waited: Duration,
+    turn: u32,
 ) -> (Vec<usize>, Option<Duration>) {
     let nearest = sources.iter().min();
     let after = |reach: Reach| {
@@ -78,6 +87,10 @@ pub fn ranked(
         .filter(|&index| usable(index) && after(sources[index]) <= waited)
         .collect();
     now.sort_by_key(|&index| sources[index]);
+    for equals in now.chunk_by_mut(|&one, &other| sources[one] == sources[other]) {
+        let count = u32::try_from(equals.len()).unwrap_or(u32::MAX);
+        equals.rotate_left((turn % count) as usize);
+    }
     let later = sources.iter().map(|reach| after(*reach));
     let later = later.filter(|after| *after > waited).min();
     (now, later.map(|after| after.saturating_sub(waited)))
@@ -89,6 +102,8 @@ pub struct Health {
     failures: u32,
     /// Since any fixed point.
     until: Option<Duration>,
+    /// Whether its last fault were wrong bytes.
+    has_lied: bool,
 }
 
 impl Health {
@@ -107,7 +122,25 @@ impl Health {
         *self = Self::default();
     }
 
-    /// It failed to answer, or lied.
+    /// How long it is left alone from now on.
+    pub fn rest(&self, now: Duration) -> Duration {
+        let rest = self.until.map(|until| until.saturating_sub(now));
+        rest.unwrap_or_default()
+    }
+
+    /// It gave other bytes than one that gave the right ones: it is left alone at once.
+    pub fn lied(&mut self, now: Duration) {
+        self.failures = self.failures.max(Self::FAILURES);
+        self.until = Some(now + Self::PAUSE_MAX);
+        self.has_lied = true;
+    }
+
+    /// Whether it is left alone for wrong bytes: then nobody waits for what it might have.
+    pub fn is_distrusted(&self, now: Duration) -> bool {
+        self.has_lied && !self.is_usable(now)
+    }
+
+    /// It failed to answer.
     pub fn failed(&mut self, now: Duration) {
         self.failures = self.failures.saturating_add(1);
         if let Some(beyond) = self.failures.checked_sub(Self::FAILURES) {
@@ -129,7 +162,8 @@ mod tests {
     };
 
     fn order(escalation: &Escalation, minutes: u64) -> (Vec<usize>, Option<Duration>) {
-        ranked(&SOURCES, |_| true, escalation, Duration::from_mins(minutes))
+        let waited = Duration::from_mins(minutes);
+        ranked(&SOURCES, |_| true, escalation, waited, 0)
     }
 
     #[test]
@@ -161,15 +195,36 @@ mod tests {
             |_| true,
             &COPIER,
             Duration::ZERO,
+            0,
         );
         assert_eq!((now, later), (vec![1], Some(Duration::from_mins(30))));
-        let (now, _) = ranked(&[Reach::Storage], |_| true, &COPIER, Duration::ZERO);
+        let (now, _) = ranked(&[Reach::Storage], |_| true, &COPIER, Duration::ZERO, 0);
         assert_eq!(now, vec![0]);
     }
 
     #[test]
+    fn peers_share_the_work() {
+        let master = Escalation::NONE;
+        let order = |turn| ranked(&SOURCES, |_| true, &master, Duration::ZERO, turn).0;
+        assert_eq!(order(0), [1, 3, 2, 0]);
+        assert_eq!(order(1), [3, 1, 2, 0]);
+        assert_eq!(order(u32::MAX), [3, 1, 2, 0]);
+    }
+
+    #[test]
+    fn who_gave_wrong_bytes_is_left_alone_at_once() {
+        let mut health = Health::default();
+        let now = Duration::from_hours(1);
+        health.lied(now);
+        assert!(!health.is_usable(now));
+        assert!(health.is_distrusted(now));
+        assert_eq!(health.rest(now), Health::PAUSE_MAX);
+        assert!(health.is_usable(now + Health::PAUSE_MAX));
+    }
+
+    #[test]
     fn who_fails_is_passed_over() {
-        let (now, _) = ranked(&SOURCES, |index| index != 1, &COPIER, Duration::ZERO);
+        let (now, _) = ranked(&SOURCES, |index| index != 1, &COPIER, Duration::ZERO, 0);
         assert_eq!(now, vec![3]);
     }
 

@@ -9,9 +9,10 @@ mod support;
 
 use std::time::Duration;
 
+use manifest::{Hints, Pin};
 use preposition::{Entry, FillState, Reach, Rejected, Why};
 
-use crate::support::{Bench, NIGHT, NOON, Origin, manifest_of, object};
+use crate::support::{Bench, NIGHT, NOON, Origin, Wishes, manifest_of, object};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_planned_is_filled_in_the_window_and_not_before() {
@@ -203,5 +204,141 @@ async fn a_flood_of_pushes_is_told_to_come_again() {
         .filter(|it| matches!(it, Err(Rejected::Busy)));
     assert!(busy.count() > 50);
     assert_eq!(outcomes.iter().filter(|it| it.is_ok()).count(), 1);
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_is_over_when_its_time_is_and_not_when_somebody_looks() {
+    let origin = Origin::with(3, 100_000);
+    let bench = Bench::start(NIGHT, &[(Reach::Shield, &origin)]).await;
+    let end = NIGHT + Duration::from_mins(7);
+    let wishes = Wishes {
+        pin: Some(Pin::Until(end.as_secs())),
+        ..Wishes::default()
+    };
+    bench.push_as(1, &origin, wishes).await.unwrap();
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    assert_eq!(bench.pinned_bytes(), 300_000);
+    bench.set_time(end);
+    bench.until(|_| bench.pinned_bytes() == 0).await;
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_goes_with_its_plan_even_if_the_next_plan_goes_at_once() {
+    let origin = Origin::with(3, 100_000);
+    let bench = Bench::start(NIGHT, &[(Reach::Shield, &origin)]).await;
+    let pinned = || Wishes {
+        pin: Some(Pin::WhilePlanned),
+        ..Wishes::default()
+    };
+    bench.push_as(1, &origin, pinned()).await.unwrap();
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    assert_eq!(bench.pinned_bytes(), 300_000);
+    for generation in 2..6 {
+        bench.push(generation, &origin).await.unwrap();
+    }
+    bench.until(|_| bench.pinned_bytes() == 0).await;
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_removed_stays_until_what_comes_instead_has_landed_however_often_that_fails() {
+    let (old, new) = (Origin::with(1, 90_000), Origin::with(3, 100_000));
+    let bench = Bench::start(NIGHT, &[(Reach::Shield, &new)]).await;
+    let gone = new.content(2);
+    bench.push(1, &new).await.unwrap();
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    assert!(bench.has(&object(2), &gone).await);
+    // What is planned instead is the same name with other bytes, which the source has not yet.
+    new.kill(true);
+    let path = object(2).path;
+    let wishes = Wishes {
+        removed: vec![("vod", &path)],
+        ..Wishes::default()
+    };
+    bench.push_as(2, &old, wishes).await.unwrap();
+    bench.until(|_| new.asked() > 3).await;
+    for minutes in [1, 2, 5, 10] {
+        bench.set_time(NIGHT + Duration::from_mins(minutes));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(bench.has(&object(2), &gone).await, "after {minutes} min");
+    }
+    new.kill(false);
+    new.put(0, old.content(0));
+    bench.room.repair();
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    let path = object(2);
+    for _ in 0..500 {
+        if !bench.has(&path, &gone).await {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(!bench.has(&path, &gone).await);
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_peer_costs_no_attempts_and_the_shield_is_asked_in_its_time() {
+    let (peer, shield) = (Origin::with(3, 100_000), Origin::with(3, 100_000));
+    peer.kill(true);
+    let sources = [(Reach::Peer, &peer), (Reach::Shield, &shield)];
+    let bench = Bench::start(NIGHT, &sources).await;
+    bench.push(1, &shield).await.unwrap();
+    // More often than an object may be tried.
+    bench.until(|_| peer.asked() == 3).await;
+    for seconds in [30, 90, 200, 400] {
+        let asked = peer.asked();
+        bench.set_time(NIGHT + Duration::from_secs(seconds));
+        bench.until(|_| peer.asked() > asked).await;
+    }
+    assert_eq!(shield.asked(), 0, "the peer's time is not over");
+    bench.set_time(NIGHT + Duration::from_mins(11));
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    assert_eq!(shield.reads(), 3);
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_with_wrong_bytes_is_passed_over_at_once_and_left_alone() {
+    let (peer, shield) = (Origin::with(6, 100_000), Origin::with(6, 100_000));
+    (0..6).for_each(|n| peer.flip(n));
+    let sources = [(Reach::Peer, &peer), (Reach::Shield, &shield)];
+    let bench = Bench::start(NIGHT, &sources).await;
+    bench.push(1, &shield).await.unwrap();
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    assert!(peer.reads() <= 2, "those that were under way already");
+    assert_eq!(shield.reads(), 6);
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rate_that_is_told_is_the_one_that_is_kept() {
+    let origin = Origin::with(1, 1000);
+    let bench = Bench::start(NIGHT, &[(Reach::Shield, &origin)]).await;
+    let wishes = Wishes {
+        hints: Hints {
+            bytes_per_s: Some(1_000_000),
+            ..Hints::default()
+        },
+        ..Wishes::default()
+    };
+    bench.push_as(1, &origin, wishes).await.unwrap();
+    bench
+        .until(|status| status.rate_bytes_per_s == 1_000_000)
+        .await;
     bench.end().await;
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     future::Future,
-    pin::Pin,
+    pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -15,10 +15,12 @@ use bytes::Bytes;
 use cache::{Cache, SiteRules};
 use http::{HeaderValue, StatusCode, header};
 use manifest::{
-    Digest, Encoding, Head, Hints, Keys, Kind, Label, Manifest, Names, Object, Objects, PlannerKey,
-    Role, Signed, SigningKey,
+    Digest, Encoding, Head, Hints, Keys, Kind, Label, Manifest, Names, Object, Objects, Pin,
+    PlannerKey, Role, Signed, SigningKey,
 };
-use message::{Body, Error, Fetch, ObjectName, Response, Timestamp, Upstream};
+use message::{
+    Body, Error, Fetch, Kind::ConnectionRefused, ObjectName, Response, Timestamp, Upstream,
+};
 use parking_lot::Mutex;
 use preposition::{
     Allowance, Config, Escalation, Limits, Load, Parts, Preposition, Pushed, Reach, Rejected,
@@ -45,7 +47,9 @@ pub(crate) fn object(n: usize) -> ObjectName {
 pub(crate) struct Origin {
     objects: Mutex<HashMap<Arc<str>, Bytes>>,
     reads: AtomicUsize,
+    asked: AtomicUsize,
     is_stalled: AtomicBool,
+    is_dead: AtomicBool,
 }
 
 impl Origin {
@@ -59,8 +63,20 @@ impl Origin {
         Arc::new(Self {
             objects: Mutex::new((0..count).map(content).collect()),
             reads: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
+            is_dead: AtomicBool::new(false),
             is_stalled: AtomicBool::new(false),
         })
+    }
+
+    /// Has it contain something else.
+    pub(crate) fn put(&self, n: usize, bytes: Bytes) {
+        self.objects.lock().insert(object(n).path, bytes);
+    }
+
+    /// What one of them contains.
+    pub(crate) fn content(&self, n: usize) -> Bytes {
+        self.objects.lock()[&object(n).path].clone()
     }
 
     /// Has it give other bytes of the same length.
@@ -73,6 +89,16 @@ impl Origin {
     /// From now on answers never come, or come again.
     pub(crate) fn stall(&self, is_stalled: bool) {
         self.is_stalled.store(is_stalled, Ordering::Relaxed);
+    }
+
+    /// From now on every question fails, or none.
+    pub(crate) fn kill(&self, is_dead: bool) {
+        self.is_dead.store(is_dead, Ordering::Relaxed);
+    }
+
+    /// Questions, whatever the answer.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Answers with a body.
@@ -105,10 +131,14 @@ impl Upstream for Origin {
     fn fetch(
         &self,
         fetch: Fetch,
-    ) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + '_>> {
+    ) -> pin::Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + '_>> {
         Box::pin(async move {
             while self.is_stalled.load(Ordering::Relaxed) {
                 sleep(Duration::from_millis(5)).await;
+            }
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            if self.is_dead.load(Ordering::Relaxed) {
+                return Err(Error::new(ConnectionRefused, "nobody listens"));
             }
             Ok(self.answer(&fetch))
         })
@@ -205,6 +235,34 @@ impl Bench {
             .await
     }
 
+    /// Pushes a manifest of all that `origin` has, with something changed.
+    pub(crate) async fn push_as(
+        &self,
+        generation: u64,
+        origin: &Origin,
+        wishes: Wishes<'_>,
+    ) -> Result<Pushed, Rejected> {
+        let file = manifest_as(&self.key, generation, origin, wishes);
+        self.room.push(file).await
+    }
+
+    /// Bytes that the store keeps whatever the traffic.
+    pub(crate) fn pinned_bytes(&self) -> u64 {
+        self.store.stats().pinned_bytes
+    }
+
+    /// Whether all of an object is here.
+    pub(crate) async fn has(&self, name: &ObjectName, bytes: &[u8]) -> bool {
+        let wanted = cache::Wanted {
+            size: bytes.len() as u64,
+            sha256: Some(*Digest::of(bytes).as_bytes()),
+            first_bytes: bytes.len() as u64,
+            expected: cache::Expected::default(),
+        };
+        let rules = SiteRules { ttl: ttl() };
+        self.cache.holding(name, &wanted, &rules).await != cache::Holding::Lacking
+    }
+
     /// Until the status is so.
     pub(crate) async fn until(&self, is_so: impl Fn(&Status) -> bool) -> Status {
         for _ in 0..2000 {
@@ -226,8 +284,20 @@ impl Bench {
     }
 }
 
+/// What a manifest of a test wants besides its objects.
+#[derive(Default)]
+pub(crate) struct Wishes<'a> {
+    pub(crate) hints: Hints,
+    pub(crate) pin: Option<Pin>,
+    pub(crate) removed: Vec<(&'a str, &'a str)>,
+}
+
 /// A signed manifest of all that `origin` has.
 pub(crate) fn manifest_of(key: &SigningKey, generation: u64, origin: &Origin) -> Bytes {
+    manifest_as(key, generation, origin, Wishes::default())
+}
+
+fn manifest_as(key: &SigningKey, generation: u64, origin: &Origin, wishes: Wishes<'_>) -> Bytes {
     let head = Head {
         audience: Label::parse("edge-1").unwrap(),
         generation,
@@ -235,16 +305,17 @@ pub(crate) fn manifest_of(key: &SigningKey, generation: u64, origin: &Origin) ->
         issued_s: NIGHT.as_secs() - 60,
         expires_s: NIGHT.as_secs() + 86_400,
         kind: Kind::Full,
-        hints: Hints::default(),
-        allow_mass_eviction: false,
+        hints: wishes.hints,
+        allow_mass_eviction: true,
     };
     let held = origin.objects.lock().clone();
     let objects = held.iter().map(|(path, bytes)| Object {
         expected: 3_000,
+        pin: wishes.pin.unwrap_or(Pin::Unpinned),
         ..Object::fill("vod", path, bytes.len() as u64, Digest::of(bytes))
     });
     let objects = Objects::collect(objects).unwrap();
-    let manifest = Manifest::new(head, objects, Names::default()).unwrap();
+    let manifest = Manifest::new(head, objects, Names::collect(wishes.removed).unwrap()).unwrap();
     let payload = manifest.to_payload(Encoding::Plain);
     let mut signed = Signed::draft(&payload);
     signed.sign(key).unwrap();
@@ -254,7 +325,7 @@ pub(crate) fn manifest_of(key: &SigningKey, generation: u64, origin: &Origin) ->
 fn config_of(folder: &TempDir, key: &SigningKey) -> Config {
     let planner = PlannerKey {
         key: key.verify_key(),
-        roles: vec![Role::Plan],
+        roles: vec![Role::Plan, Role::Evict],
     };
     Config {
         folder: folder.path().join("fill"),
