@@ -40,6 +40,14 @@ replay:
 manifest:
     cargo test --release -p manifest --test scale -- --ignored --nocapture && cargo bench -p benches --bench manifest
 
+# a million objects accepted, kept, compared with the plan before and queued, from bytes to the first object
+million:
+    cargo test --release -p preposition --lib million -- --ignored --nocapture
+
+# the process that applies manifests killed a thousand times, at any step
+kills:
+    cargo test -p preposition --lib a_thousand_times -- --ignored --nocapture
+
 # foreign programs that tests and comparisons use (Debian)
 foreign:
     bash .ci/foreign

@@ -62,7 +62,7 @@ fn say(line: &str) {
 }
 
 #[test]
-#[ignore = "the child of the other tests, not a test"]
+#[ignore = "a child process of the other tests, not a test"]
 fn child() {
     let path = std::env::var(CONFIG).expect("started by one of the other tests");
     let mut sockets = Sockets::inherit().unwrap();

@@ -36,7 +36,7 @@ fn write(world: &World, generation: u64, from: usize) -> Vec<u8> {
 /// Accepted, compared and put in order in 1 GiB. The address space is limited, which is
 /// stricter than what is resident.
 #[test]
-#[ignore = "a minute without optimisation"]
+#[ignore = "takes a minute without optimisation: just manifest"]
 fn a_million_objects_are_accepted_compared_and_ordered_in_1_gib() {
     let folder = env::temp_dir().join(format!("millpond-manifest-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
@@ -67,7 +67,7 @@ fn a_million_objects_are_accepted_compared_and_ordered_in_1_gib() {
 
 /// The limited process: a node that has one manifest and gets the next.
 #[test]
-#[ignore = "run by the test above"]
+#[ignore = "a child process of the test above, not a test"]
 fn limited() {
     let Some(folder) = env::var_os(FOLDER) else {
         println!("skipped: run by the other test of this file");

@@ -110,7 +110,7 @@ mod tests {
 
     /// `cargo test --release -p store --lib asked -- --ignored --nocapture`
     #[test]
-    #[ignore = "a measurement: takes the time and the memory of a table of 100 TB of disks"]
+    #[ignore = "a measurement that takes the memory of a table of 100 TB of disks: just recall"]
     fn how_long_a_large_table_takes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("asked");

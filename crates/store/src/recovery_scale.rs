@@ -91,7 +91,7 @@ fn resident_bytes() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement (`just recovery`): takes minutes and 1.3 GB of disk"]
+#[ignore = "a measurement that takes minutes and 1.3 GB of disk: just recovery"]
 async fn ten_million_slices_are_found_in_seconds() {
     let (slices, segment) = (
         set("SCALE_SLICES", 10_000_000),

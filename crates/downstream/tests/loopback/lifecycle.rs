@@ -192,7 +192,7 @@ async fn leaf(running: &crate::support::Running) -> [Vec<u8>; 2] {
 /// Measures the whole process, so it runs alone:
 /// `cargo test -p downstream --test loopback -- --ignored idle_server`.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures the whole process: run it alone"]
+#[ignore = "measures the whole process, which must run alone: just idle"]
 async fn an_idle_server_uses_no_cpu() {
     let running = start(|_| {});
     let mut clients = Vec::new();

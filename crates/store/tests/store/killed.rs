@@ -29,7 +29,7 @@ fn config(folder: PathBuf) -> Config {
 
 /// Not a test of its own: what the child of the test below runs, until it is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "run by the test below, in a process that it kills"]
+#[ignore = "a child process of the test below, not a test"]
 async fn child() {
     let folder = std::env::var_os(FOLDER).unwrap();
     let opened = oracle::open(config(folder.into())).await;
