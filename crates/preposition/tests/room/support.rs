@@ -259,7 +259,7 @@ impl Bench {
             first_bytes: bytes.len() as u64,
             expected: cache::Expected::default(),
         };
-        let rules = SiteRules { ttl: ttl() };
+        let rules = SiteRules::new(ttl());
         self.cache.holding(name, &wanted, &rules).await != cache::Holding::Lacking
     }
 
