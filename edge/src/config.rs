@@ -119,7 +119,10 @@ impl NodeConfig for Config {
         self.effective.clone()
     }
 
-    async fn build(self, daemon: Daemon) -> Result<App, BoxError> {
+    async fn build(mut self, daemon: Daemon) -> Result<App, BoxError> {
+        if let Some(fill) = &mut self.fill {
+            fill.room.rehearsal = Some(node::rehearsal());
+        }
         Ok(Box::pin(App::build(self, daemon)).await?)
     }
 }

@@ -26,10 +26,12 @@ pub(crate) struct VersionId(pub(crate) [u8; 16]);
 impl ObjectId {
     /// The identity of what has this name. It costs one SHA-256.
     pub fn of(name: &ObjectName) -> Self {
-        Self(digest(
-            b"object",
-            &[name.site.as_bytes(), name.path.as_bytes()],
-        ))
+        Self::named(&name.site, &name.path)
+    }
+
+    /// The same of a name in parts: a plan has a million of them.
+    pub fn named(site: &str, path: &str) -> Self {
+        Self(digest(b"object", &[site.as_bytes(), path.as_bytes()]))
     }
 
     /// Half of it: as good as any hash of it.

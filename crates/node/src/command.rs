@@ -13,6 +13,8 @@ use daemon::{
     process::{self, BoxError, Daemon, Sockets},
 };
 
+use preposition::{Label, Rehearsal};
+
 use crate::Sections;
 
 /// A node of Millpond.
@@ -37,6 +39,28 @@ enum Action {
         #[arg(value_name = "FILE")]
         config: PathBuf,
     },
+    /// Try the manifest that lies on the stage of a fill plane's folder; exit 0 if it does no harm.
+    /// The node itself calls this.
+    #[command(hide = true)]
+    Rehearse {
+        /// The fill plane's folder.
+        folder: PathBuf,
+        /// For whom its manifests are.
+        #[arg(value_parser = Label::parse)]
+        audience: Label,
+    },
+}
+
+/// What starts this very program, as it runs, to rehearse a manifest.
+pub fn rehearsal() -> Rehearsal {
+    // Whatever came before the subcommand belongs to a program of several.
+    let arguments = std::env::args_os().skip(1);
+    let arguments = arguments.take_while(|argument| argument != "run");
+    Rehearsal {
+        // Also when the file was replaced by a newer one since.
+        program: "/proc/self/exe".into(),
+        arguments: arguments.chain(["rehearse".into()]).collect(),
+    }
 }
 
 /// A config of one kind of node.
@@ -82,6 +106,7 @@ pub fn command<C: NodeConfig>(arguments: impl Iterator<Item = OsString>) -> Exit
             Err(report) => report.refuse(),
         },
         Action::Run { config } => run::<C>(&config),
+        Action::Rehearse { folder, audience } => rehearse(&folder, &audience),
     }
 }
 
@@ -100,5 +125,18 @@ fn run<C: NodeConfig>(file: &Path) -> ExitCode {
             process::start(&common, effective, sockets, |daemon| config.build(daemon))
         }
         Err(report) => report.refuse(),
+    }
+}
+
+/// A panic ends it with another code than 0, as an error does.
+fn rehearse(folder: &Path, audience: &Label) -> ExitCode {
+    // Should memory run out, this is what goes first.
+    let _unset = std::fs::write("/proc/self/oom_score_adj", "1000");
+    match preposition::rehearse(folder, audience) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _gone = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
     }
 }

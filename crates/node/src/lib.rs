@@ -18,7 +18,7 @@ mod sections;
 mod upstreams;
 
 pub use bucket::{Bucket, client_tls};
-pub use command::{NodeConfig, command};
+pub use command::{NodeConfig, command, rehearsal};
 pub use effective::changed;
 pub use embedded::Embedded;
 pub use engine::{Planes, Sites};

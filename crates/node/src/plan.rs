@@ -13,9 +13,10 @@ use steering::{
 pub(crate) fn refused(rejected: &Rejected) -> Refused {
     let reason = match rejected {
         Rejected::Refused(refused) => reason(refused),
-        Rejected::Unkept(_) => Reason::Failed,
+        Rejected::Unkept(_) | Rejected::Unrehearsed(_) => Reason::Failed,
         Rejected::OtherGeneration { .. } => Reason::NotFound,
-        Rejected::Busy | Rejected::Ending => Reason::Busy,
+        Rejected::Busy | Rejected::Ending | Rejected::Quarantined { .. } => Reason::Busy,
+        Rejected::Unfit => Reason::ManifestUnsupported,
     };
     Refused::new(reason, rejected.to_string())
 }

@@ -41,7 +41,7 @@ impl Active {
         let mut places = HashTable::with_capacity(plan.len());
         let mut entries = Vec::with_capacity(plan.len());
         for (place, object) in (0_u32..).zip(plan.iter()) {
-            let id = ObjectId::of(&name(&object));
+            let id = ObjectId::named(object.site, object.path);
             places.insert_unique(hash(&id), (id, place), |(id, _)| hash(id));
             let entry = match object.action {
                 Action::Fill => Entry::Waiting,
@@ -69,16 +69,20 @@ impl Active {
 
     /// Takes over what is known to be here from the plan before: nobody hashes it again.
     pub(crate) fn inherit(&self, old: &Self) {
-        for (id, place) in &self.places {
-            let known = old.places.find(hash(id), |(other, _)| other == id);
-            let Some((_, was)) = known else { continue };
-            let (Some((new, Entry::Waiting)), Some((old, Entry::Held))) =
-                (self.at(*place), old.at(*was))
-            else {
-                continue;
+        // Both are in order of their names.
+        let mut olds = (0_u32..).zip(old.in_force.state.plan.iter()).peekable();
+        for (place, new) in (0_u32..).zip(self.in_force.state.plan.iter()) {
+            let is_before =
+                |(_, old): &(u32, Object<'_>)| (old.site, old.path) < (new.site, new.path);
+            while olds.next_if(is_before).is_some() {}
+            let Some((was, old_object)) = olds.peek() else {
+                return;
             };
-            if new.same_content(&old) && new.bytes_wanted() <= old.bytes_wanted() {
-                self.set(*place, Entry::Held);
+            let is_same = (old_object.site, old_object.path) == (new.site, new.path)
+                && new.same_content(old_object)
+                && new.bytes_wanted() <= old_object.bytes_wanted();
+            if is_same && old.entry(*was) == Entry::Held && self.entry(place) == Entry::Waiting {
+                self.set(place, Entry::Held);
             }
         }
     }

@@ -8,6 +8,7 @@ use message::{Timestamp, Upstream};
 
 use crate::{
     ledger::Allowance,
+    rehearsal::Rehearsal,
     source::{Escalation, Reach},
     window::Window,
     yielding,
@@ -40,6 +41,9 @@ pub struct Config {
     pub attempts: u8,
     /// How often what should be here is looked for.
     pub reconcile: Duration,
+    /// How what a manifest uses for the first time here is tried; nothing where there is no program
+    /// for that.
+    pub rehearsal: Option<Rehearsal>,
 }
 
 /// Where objects may be fetched from.

@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     active::Active,
     applied::{self, InForce, Told, Unkept},
+    rehearsal::{self, Shape, Unrehearsed},
     shared::Shared,
+    trust::{self, Trust, Way},
 };
 
 /// Orders that may wait; more are refused, and whoever sends them comes again.
@@ -18,7 +20,7 @@ pub(crate) const ORDERS_MAX: usize = 4;
 
 /// What is asked of the keeper.
 pub(crate) enum Order {
-    Push(Bytes, oneshot::Sender<Result<Pushed, Rejected>>),
+    Push(Bytes, Way, oneshot::Sender<Result<Pushed, Rejected>>),
     Withdraw(u64, oneshot::Sender<Result<(), Rejected>>),
     /// What the plan has let go of is gone.
     Released(Arc<Active>),
@@ -54,6 +56,18 @@ pub enum Rejected {
     /// It could not be kept: what was in force is.
     #[error("the manifest could not be kept")]
     Unkept(#[from] Unkept),
+    /// A child process that tried it failed: this program cannot bear it.
+    #[error("the manifest is valid, and a child process that tried it failed")]
+    Unfit,
+    /// It uses what none before it did here, and could not be tried.
+    #[error("the manifest uses what none before it did here, and could not be tried")]
+    Unrehearsed(#[from] Unrehearsed),
+    /// Too many bad ones came the same way.
+    #[error("too many bad manifests came this way: none is taken before {until_s}")]
+    Quarantined {
+        /// In seconds since the Unix epoch.
+        until_s: u64,
+    },
     /// Another generation is in force than is to be withdrawn.
     #[error("generation {asked} is not in force, {current} is")]
     OtherGeneration {
@@ -75,9 +89,10 @@ impl Rejected {
     pub fn status(&self) -> u16 {
         match self {
             Self::Refused(refused) => refused.status(),
-            Self::Unkept(_) => 500,
+            Self::Unfit => 422,
+            Self::Unkept(_) | Self::Unrehearsed(_) => 500,
             Self::OtherGeneration { .. } => 409,
-            Self::Busy => 429,
+            Self::Busy | Self::Quarantined { .. } => 429,
             Self::Ending => 503,
         }
     }
@@ -87,6 +102,9 @@ impl Rejected {
         match self {
             Self::Refused(refused) => refused.label(),
             Self::Unkept(_) => "unkept",
+            Self::Unfit => "unfit",
+            Self::Unrehearsed(_) => "unrehearsed",
+            Self::Quarantined { .. } => "quarantined",
             Self::OtherGeneration { .. } => "other_generation",
             Self::Busy => "busy",
             Self::Ending => "ending",
@@ -101,10 +119,15 @@ pub(crate) async fn keep(
     mut orders: mpsc::Receiver<Order>,
     stop: CancellationToken,
 ) {
+    let mut trusts = Way::ALL.map(|way| (way, Trust::default()));
     while let Some(Some(order)) = stop.run_until_cancelled(orders.recv()).await {
         match order {
-            Order::Push(bytes, answer) => {
-                let outcome = apart(&shared, move |shared| push(shared, &bytes)).await;
+            Order::Push(bytes, way, answer) => {
+                let trust = trusts.iter_mut().find(|(known, _)| *known == way);
+                // Both ways are known.
+                let mut unknown = Trust::default();
+                let trust = trust.map_or(&mut unknown, |(_, trust)| trust);
+                let outcome = trusted(&shared, trust, way, bytes).await;
                 note(&shared, outcome.as_ref().map(|_| ()));
                 // Whoever asked may have gone; what is in force is so all the same.
                 let _gone = answer.send(outcome);
@@ -133,17 +156,85 @@ async fn apart<T: Send + 'static>(
     done.unwrap_or(Err(Rejected::Ending))
 }
 
-fn push(shared: &Shared, bytes: &[u8]) -> Result<Pushed, Rejected> {
+/// Takes a manifest unless too many bad ones came the same way, and judges that way by it.
+async fn trusted(
+    shared: &Arc<Shared>,
+    trust: &mut Trust,
+    way: Way,
+    bytes: Bytes,
+) -> Result<Pushed, Rejected> {
+    let now = (shared.parts.clock)().wall;
+    let quarantined = shared.metrics.quarantined.with_label_values(&[way.name()]);
+    if let Some(until) = trust.quarantine(now) {
+        let until_s = until.as_secs();
+        return Err(Rejected::Quarantined { until_s });
+    }
+    quarantined.set(0);
+    let outcome = push(shared, bytes).await;
+    if outcome.as_ref().err().is_some_and(trust::is_bad)
+        && let Some(until) = trust.was_bad(now)
+    {
+        quarantined.set(1);
+        let (way, until_s) = (way.name(), until.as_secs());
+        tracing::error!(way, until_s, "bad manifests again and again: none is taken");
+    }
+    outcome
+}
+
+/// A manifest that may come into force.
+struct Judged {
+    old: Arc<Active>,
+    in_force: InForce,
+    pushed: Pushed,
+    shape: Shape,
+}
+
+async fn push(shared: &Arc<Shared>, bytes: Bytes) -> Result<Pushed, Rejected> {
+    let judged = apart(shared, move |shared| judge(shared, &bytes)).await?;
+    let judged = rehearsed(shared, judged).await?;
+    apart(shared, move |shared| {
+        let config = &shared.config;
+        applied::save(&config.folder, &judged.in_force)?;
+        rehearsal::remember(&config.folder, judged.shape);
+        put_in_force(shared, &judged.old, judged.in_force);
+        Ok(judged.pushed)
+    })
+    .await
+}
+
+fn judge(shared: &Shared, bytes: &[u8]) -> Result<Judged, Rejected> {
     let config = &shared.config;
     let now_s = (shared.parts.clock)().unix_s();
     let old = shared.active.load_full();
     let state = &old.in_force.state;
     let accepted = manifest::accept(state, bytes, now_s, &config.keys, &config.limits)?;
-    let pushed = told(&accepted);
-    let in_force = in_force(&old, accepted, now_s);
-    applied::save(&config.folder, &in_force)?;
-    put_in_force(shared, &old, in_force);
-    Ok(pushed)
+    Ok(Judged {
+        pushed: told(&accepted),
+        shape: Shape::of(&accepted.manifest, accepted.plan()),
+        in_force: in_force(&old, accepted, now_s),
+        old,
+    })
+}
+
+/// Has a child try what is new here, where there is a program for that.
+async fn rehearsed(shared: &Arc<Shared>, judged: Judged) -> Result<Judged, Rejected> {
+    let config = &shared.config;
+    let Some(rehearsal) = &config.rehearsal else {
+        return Ok(judged);
+    };
+    let staged = apart(shared, move |shared| {
+        let folder = &shared.config.folder;
+        let is_new = !judged.shape.is_known(rehearsal::known(folder));
+        if is_new {
+            applied::save(&rehearsal::stage(folder), &judged.in_force)?;
+        }
+        Ok((is_new, judged))
+    });
+    let (is_new, judged) = staged.await?;
+    if is_new && !rehearsal.run(&config.folder, &config.audience).await? {
+        return Err(Rejected::Unfit);
+    }
+    Ok(judged)
 }
 
 fn withdraw(shared: &Shared, generation: u64) -> Result<(), Rejected> {

@@ -12,6 +12,8 @@ pub(crate) struct Metrics {
     /// By the manifest's refusal.
     pub(crate) refused: IntCounterVec,
     pub(crate) applied: IntCounter,
+    /// By the way on which manifests come.
+    pub(crate) quarantined: IntGaugeVec,
     pub(crate) repaired: IntCounter,
     pub(crate) pulls_failed: IntCounter,
     entries: IntGaugeVec,
@@ -42,7 +44,12 @@ impl Metrics {
         let options = Opts::new("millpond_fill_objects", "Objects of the plan by state.");
         let entries = IntGaugeVec::new(options, &["state"])?;
         registry.register(Box::new(entries.clone()))?;
+        let what = "1 while no manifest is taken that comes this way.";
+        let options = Opts::new("millpond_fill_quarantined", what);
+        let quarantined = IntGaugeVec::new(options, &["way"])?;
+        registry.register(Box::new(quarantined.clone()))?;
         Ok(Self {
+            quarantined,
             bytes: counter("bytes_total", "Bytes that came in by plan.")?,
             filled: counters("filled_total", "Objects filled by plan.", "source")?,
             failed: counters("failed_total", "Attempts that failed.", "reason")?,

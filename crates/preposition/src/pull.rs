@@ -9,7 +9,7 @@ use message::{Condition, Error, Fetch, Kind, ObjectName, Response, Timestamp, Up
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Preposition, Rejected};
+use crate::{Preposition, Rejected, trust::Way};
 
 /// After failures in a row it comes again this much later at most.
 const PAUSE_MAX: Duration = Duration::from_hours(1);
@@ -68,7 +68,7 @@ async fn once(pull: &Pull, fill: &Preposition, etag: &mut Option<Arc<str>>) -> R
     let Some((bytes, new)) = answer.await.map_err(|error| error.to_string())? else {
         return Ok(());
     };
-    let outcome = match fill.push(bytes).await {
+    let outcome = match fill.push_by(Way::Pull, bytes).await {
         Ok(_) => Ok(()),
         // What is in force already lies there still.
         Err(Rejected::Refused(manifest::Refused::Replayed {
@@ -76,7 +76,13 @@ async fn once(pull: &Pull, fill: &Preposition, etag: &mut Option<Arc<str>>) -> R
             current,
         })) if generation == current => Ok(()),
         // Nothing was judged.
-        Err(why @ (Rejected::Busy | Rejected::Ending | Rejected::Unkept(_))) => {
+        Err(
+            why @ (Rejected::Busy
+            | Rejected::Ending
+            | Rejected::Unkept(_)
+            | Rejected::Unrehearsed(_)
+            | Rejected::Quarantined { .. }),
+        ) => {
             return Err(why.to_string());
         }
         Err(why) => Err(why.to_string()),

@@ -27,6 +27,7 @@ use crate::{
     pull::{self, Pull},
     schedule::Why,
     shared::{Pulse, Shared},
+    trust::Way,
     views::{Page, Progress},
     window::At,
     yielding::Share,
@@ -110,7 +111,11 @@ impl Preposition {
     /// # Errors
     /// Why it is not in force; what was before is.
     pub async fn push(&self, file: Bytes) -> Result<Pushed, Rejected> {
-        self.ask(|answer| Order::Push(file, answer)).await
+        self.push_by(Way::Push, file).await
+    }
+
+    pub(crate) async fn push_by(&self, way: Way, file: Bytes) -> Result<Pushed, Rejected> {
+        self.ask(|answer| Order::Push(file, way, answer)).await
     }
 
     /// Whether this very manifest is the one in force. Hashes all of it, blocking.

@@ -1,6 +1,6 @@
 //! How it stands, as plain data: times in seconds since the Unix epoch, sizes in bytes.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use manifest::Pin;
 use serde::Serialize;
@@ -203,26 +203,30 @@ impl Shared {
 
     /// A page from place `from` on.
     pub(crate) fn page(&self, from: u32, count: usize) -> Page {
-        let active: Arc<Active> = self.active.load_full();
-        let places = from..from.saturating_add(u32::try_from(count.min(PAGE_MAX)).unwrap_or(0));
-        let items = places.clone().map_while(|place| active.at(place));
-        let objects: Vec<_> = items
-            .map(|(object, state)| Item {
-                site: object.site.to_owned(),
-                path: object.path.to_owned(),
-                size: object.size,
-                planned_bytes: object.first_bytes.unwrap_or(object.size).min(object.size),
-                is_pinned: object.pin != Pin::Unpinned,
-                digest: object.digest.map(|digest| digest.to_string()),
-                state,
-            })
-            .collect();
-        let has_more = (places.end as usize) < active.len() && !objects.is_empty();
-        Page {
-            generation: active.in_force.state.generation,
-            objects,
-            next: has_more.then_some(places.end),
-        }
+        page(&self.active.load_full(), from, count)
+    }
+}
+
+/// A page of a plan.
+pub(crate) fn page(active: &Active, from: u32, count: usize) -> Page {
+    let places = from..from.saturating_add(u32::try_from(count.min(PAGE_MAX)).unwrap_or(0));
+    let items = places.clone().map_while(|place| active.at(place));
+    let objects: Vec<_> = items
+        .map(|(object, state)| Item {
+            site: object.site.to_owned(),
+            path: object.path.to_owned(),
+            size: object.size,
+            planned_bytes: object.first_bytes.unwrap_or(object.size).min(object.size),
+            is_pinned: object.pin != Pin::Unpinned,
+            digest: object.digest.map(|digest| digest.to_string()),
+            state,
+        })
+        .collect();
+    let has_more = (places.end as usize) < active.len() && !objects.is_empty();
+    Page {
+        generation: active.in_force.state.generation,
+        objects,
+        next: has_more.then_some(places.end),
     }
 }
 

@@ -107,6 +107,7 @@ impl Wish {
             escalation: self.escalation,
             attempts: self.attempts,
             reconcile: self.reconcile,
+            rehearsal: None,
         };
         let pull = self.pull;
         Some(Fill { room, pull })

@@ -342,3 +342,49 @@ async fn the_rate_that_is_told_is_the_one_that_is_kept() {
         .await;
     bench.end().await;
 }
+
+/// Hardening row M21.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_good_and_bad_manifests_in_turns_is_left_alone_and_the_last_good_one_stays() {
+    let (origin, stranger) = (Origin::with(2, 100_000), Bench::start(NOON, &[]).await);
+    let bench = Bench::start(NOON, &[(Reach::Shield, &origin)]).await;
+    for turn in 0..4 {
+        bench.set_time(NOON + Duration::from_mins(turn * 10));
+        bench.push(turn + 1, &origin).await.unwrap();
+        bench.set_time(NOON + Duration::from_mins(turn * 10 + 5));
+        let forged = manifest_of(&stranger.key, 99, &origin);
+        let refused = bench.room.push(forged).await.unwrap_err();
+        assert_eq!(refused.status(), 403);
+    }
+    bench.set_time(NOON + Duration::from_mins(40));
+    let refused = bench.push(5, &origin).await.unwrap_err();
+    assert_eq!((refused.status(), refused.label()), (429, "quarantined"));
+    assert_eq!(bench.room.progress().unwrap().generation, 4);
+    bench.set_time(NOON + Duration::from_mins(51));
+    bench.push(5, &origin).await.unwrap();
+    bench.end().await;
+    stranger.end().await;
+}
+
+/// Hardening row M22.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_on_which_a_child_dies_never_comes_into_force() {
+    let origin = Origin::with(2, 100_000);
+    let bench = Bench::rehearsing("false").await;
+    let refused = bench.push(1, &origin).await.unwrap_err();
+    assert_eq!((refused.status(), refused.label()), (422, "unfit"));
+    assert!(bench.room.progress().is_none());
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_tried_is_not_taken_and_what_was_tried_comes_into_force() {
+    let origin = Origin::with(2, 100_000);
+    let bench = Bench::rehearsing("/nonexistent/program").await;
+    let refused = bench.push(1, &origin).await.unwrap_err();
+    assert_eq!((refused.status(), refused.label()), (500, "unrehearsed"));
+    bench.end().await;
+    let bench = Bench::rehearsing("true").await;
+    bench.push(1, &origin).await.unwrap();
+    bench.end().await;
+}

@@ -23,8 +23,8 @@ use message::{
 };
 use parking_lot::Mutex;
 use preposition::{
-    Allowance, Config, Escalation, Limits, Load, Parts, Preposition, Pushed, Reach, Rejected,
-    Running, Source, Status, Window,
+    Allowance, Config, Escalation, Limits, Load, Parts, Preposition, Pushed, Reach, Rehearsal,
+    Rejected, Running, Source, Status, Window,
 };
 use semantics::freshness::TtlRules;
 use signing::Algorithm;
@@ -160,7 +160,15 @@ impl Bench {
     pub(crate) async fn start(now: Duration, sources: &[(Reach, &Arc<Origin>)]) -> Self {
         let kid = Label::parse("planner").unwrap();
         let key = SigningKey::generate(Algorithm::Ed25519, kid).unwrap();
-        Self::over(TempDir::new().unwrap(), key, now, sources).await
+        Self::over(TempDir::new().unwrap(), key, now, sources, None).await
+    }
+
+    /// The same with a program that rehearses what is new here.
+    pub(crate) async fn rehearsing(program: &str) -> Self {
+        let kid = Label::parse("planner").unwrap();
+        let key = SigningKey::generate(Algorithm::Ed25519, kid).unwrap();
+        let program = Some(program);
+        Self::over(TempDir::new().unwrap(), key, NOON, &[], program).await
     }
 
     /// The same folder under a new process, as far as one process can tell.
@@ -170,7 +178,7 @@ impl Bench {
         self.cache.drained().await;
         self.store.close().await;
         drop((self.room, self.cache, self.store));
-        Self::over(self.folder, self.key, now, sources).await
+        Self::over(self.folder, self.key, now, sources, None).await
     }
 
     async fn over(
@@ -178,6 +186,7 @@ impl Bench {
         key: SigningKey,
         now: Duration,
         sources: &[(Reach, &Arc<Origin>)],
+        rehearsal: Option<&str>,
     ) -> Self {
         let registry = prometheus::Registry::new();
         let disk = DiskConfig::new(folder.path().join("slices"), 128 << 20);
@@ -211,7 +220,11 @@ impl Bench {
                 mono: Instant::now(),
             }),
         };
-        let config = config_of(&folder, &key);
+        let mut config = config_of(&folder, &key);
+        config.rehearsal = rehearsal.map(|program| Rehearsal {
+            program: program.into(),
+            arguments: Vec::new(),
+        });
         let (room, running) = Preposition::start(config, parts, None, &registry).unwrap();
         Self {
             room,
@@ -351,6 +364,7 @@ fn config_of(folder: &TempDir, key: &SigningKey) -> Config {
         },
         attempts: 3,
         reconcile: Duration::from_hours(1),
+        rehearsal: None,
     }
 }
 
