@@ -1,6 +1,6 @@
 //! What a record is called, what it holds and how old its knowledge of purges is.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
@@ -56,6 +56,18 @@ impl Epoch {
     /// The epoch that [`Self::as_u64`] told.
     pub const fn new(number: u64) -> Self {
         Self(number)
+    }
+
+    /// The epoch of a wall-clock time since the Unix epoch: its milliseconds, rounded up.
+    pub fn of_time(wall: Duration) -> Self {
+        let ms = wall.as_nanos().div_ceil(1_000_000);
+        Self(u64::try_from(ms).unwrap_or(u64::MAX))
+    }
+
+    /// When the purge of this number was, if its epoch was made of a time: then or before. Numbers
+    /// that were only counted are long ago.
+    pub const fn time(self) -> Duration {
+        Duration::from_millis(self.0)
     }
 
     pub(crate) const fn next(self) -> Self {

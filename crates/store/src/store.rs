@@ -243,7 +243,16 @@ impl Store {
     /// Durable when it returns, whatever happens next. On an error it is not in force and must be
     /// tried again. Cancel safety: a dropped purge may be done all the same, or not.
     pub async fn purge(&self, scope: u64) -> Result<Epoch, Error> {
-        let epoch = self.0.keeper.purge(scope).await?;
+        self.purge_from(scope, Epoch::ZERO).await
+    }
+
+    /// As [`Self::purge`], with an epoch no earlier than `least`: callers whose epochs are times
+    /// ([`Epoch::of_time`]) know of each purge when it was.
+    ///
+    /// # Errors
+    /// As [`Self::purge`].
+    pub async fn purge_from(&self, scope: u64, least: Epoch) -> Result<Epoch, Error> {
+        let epoch = self.0.keeper.purge(scope, least).await?;
         self.0.metrics.purges.inc();
         Ok(epoch)
     }

@@ -73,6 +73,8 @@ enum Mode {
 enum Order {
     Purge {
         scope: u64,
+        /// Its epoch is no earlier than this.
+        least: Epoch,
         reply: oneshot::Sender<Result<Epoch, Error>>,
     },
     Forget {
@@ -162,18 +164,25 @@ impl Keeper {
     }
 
     /// Cancel safety: a dropped purge may be done all the same, or not.
-    pub(crate) async fn purge(&self, scope: u64) -> Result<Epoch, Error> {
+    pub(crate) async fn purge(&self, scope: u64, least: Epoch) -> Result<Epoch, Error> {
         match &self.mode {
-            Mode::Volatile => Ok(publish(&self.published, scope)),
+            Mode::Volatile => Ok(publish(&self.published, scope, least)),
             Mode::Unwritable { path, why } => {
                 // What is in RAM is purged at least; what is on a disk may come back.
-                publish(&self.published, scope);
+                publish(&self.published, scope, least);
                 Err(Error::Journal {
                     path: path.clone(),
                     source: io::Error::other(why.to_string()),
                 })
             }
-            Mode::Durable { orders } => ask(orders, |reply| Order::Purge { scope, reply }).await,
+            Mode::Durable { orders } => {
+                let order = |reply| Order::Purge {
+                    scope,
+                    least,
+                    reply,
+                };
+                ask(orders, order).await
+            }
         }
     }
 
@@ -204,9 +213,9 @@ impl Keeper {
     }
 }
 
-fn publish(published: &Published, scope: u64) -> Epoch {
+fn publish(published: &Published, scope: u64, least: Epoch) -> Epoch {
     published.change(|scopes| {
-        let at = scopes.epoch().next();
+        let at = scopes.epoch().next().max(least);
         scopes.purge(scope, at);
         at
     })
@@ -236,10 +245,10 @@ impl Desk {
         let mut orders = Vec::with_capacity(BATCH_MAX);
         while inbox.recv_many(&mut orders, BATCH_MAX).await > 0 {
             let (mut entries, mut replies, mut closed) = (Vec::new(), Vec::new(), None);
-            let at = self.next_epoch();
+            let at = self.next_epoch(&orders);
             for order in orders.drain(..) {
                 match order {
-                    Order::Purge { scope, reply } => {
+                    Order::Purge { scope, reply, .. } => {
                         entries.push(Entry::Purge { scope, at });
                         replies.push(reply);
                     }
@@ -274,8 +283,14 @@ impl Desk {
         }
     }
 
-    fn next_epoch(&self) -> Epoch {
-        self.published.epoch().next()
+    /// Later than all before, and no earlier than any of those who purge want.
+    fn next_epoch(&self, orders: &[Order]) -> Epoch {
+        let least = orders.iter().map(|order| match order {
+            Order::Purge { least, .. } => *least,
+            Order::Forget { .. } | Order::Close { .. } => Epoch::ZERO,
+        });
+        let next = self.published.epoch().next();
+        least.fold(next, Epoch::max)
     }
 
     /// Durable first, published then: an epoch that a crash could take back is never given out.

@@ -7,6 +7,22 @@ use store::{DiskState, Epoch, Error};
 use crate::oracle::{Place, body, key};
 
 #[tokio::test]
+async fn an_epoch_is_as_late_as_is_wished_for_and_never_earlier_than_one_before() {
+    let place = Place::new(4 << 20);
+    let opened = place.open().await;
+    let at = Epoch::of_time(std::time::Duration::from_secs(1_000));
+    let late = opened.store.purge_from(1, at).await.unwrap();
+    assert_eq!(late, at);
+    let early = Epoch::new(7);
+    let next = opened.store.purge_from(2, early).await.unwrap();
+    assert!(
+        next > late,
+        "a clock that is set back does not bring a purge back"
+    );
+    assert_eq!(opened.store.purged_at(2), next);
+}
+
+#[tokio::test]
 async fn a_purge_makes_older_records_dead_and_newer_ones_live() {
     let place = Place::new(4 << 20);
     let opened = place.open().await;
