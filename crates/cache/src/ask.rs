@@ -23,6 +23,7 @@ use crate::{
     learn::{Lesson, Question},
     live::Growth,
     reply::{self, Reply},
+    tags::Tags,
 };
 
 /// What each of the slices of a first answer takes besides its bytes, and rounding: see
@@ -152,7 +153,7 @@ impl Inner {
     ) -> Result<Lesson, Error> {
         let unasked = || Error::new(Kind::HttpProtocolError, "a 304 to a plain request");
         let prior = question.prior.as_ref().ok_or_else(unasked)?;
-        let head = Arc::new(prior.confirmed(update, &question.rules.ttl, &question.at, stamp));
+        let head = Arc::new(prior.confirmed(update, &question.rules, &question.at, stamp));
         self.keep(question.id, &head);
         Ok(Lesson::Confirmed(head))
     }
@@ -227,6 +228,8 @@ impl Inner {
         fields.remove(header::CONTENT_RANGE);
         fields.remove(header::CONTENT_LENGTH);
         media::correct(&mut fields, &question.name.path);
+        let tags = Tags::take(&question.name.site, &question.rules.tags, &mut fields);
+        let tags = tags.unwrap_or_default();
         // Counted from when it was asked for, so that the response's delay counts as age.
         let received = question.at.wall;
         // All fields as they came: the age that the next hop tells is no stored field, and counts.
@@ -234,10 +237,8 @@ impl Inner {
         let geometry = Geometry::of(total_bytes);
         // A purge since the fill began makes this head dead on arrival; its slices must not be
         // taken for those of the fill that follows.
-        let generation = self
-            .purged(question.id, &question.name)
-            .forgotten
-            .min(stamp);
+        let purged = self.purged(question.id, &question.name, &tags);
+        let generation = purged.forgotten.min(stamp);
         let version = version_of(question.id, &fields, geometry, generation, &self.unique);
         let head = Head {
             name: question.name.clone(),
@@ -248,6 +249,7 @@ impl Inner {
             received,
             stamp,
             confirmed: stamp,
+            tags,
             failed_at: None,
             checked: Checked::default(),
         };

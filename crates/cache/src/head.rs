@@ -21,12 +21,14 @@ use store::Epoch;
 use tokio::time::Instant;
 
 use crate::{
+    SiteRules,
     geometry::Geometry,
     id::{ObjectId, Unique, VersionId},
+    tags::Tags,
 };
 
 /// Bumped when [`Stored`] changes; a head of another format is a miss.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
 /// What an entry takes in memory beside its own size: its key and the cache's books.
 const ENTRY_BYTES: usize = 160;
@@ -53,13 +55,15 @@ pub(crate) struct Head {
     pub(crate) stamp: Epoch,
     /// The purge epoch at which it was last asked for upstream, be it that it was confirmed.
     pub(crate) confirmed: Epoch,
+    /// By which it is purged together with others.
+    pub(crate) tags: Tags,
     /// When upstream failed to confirm it; not kept on disk.
     pub(crate) failed_at: Option<Instant>,
-    /// The patterns of purges that were found not to reach it; not kept on disk.
+    /// The purges by pattern or tag that were found not to reach it; not kept on disk.
     pub(crate) checked: Checked,
 }
 
-/// Up to which version of the patterns of purges something was checked.
+/// Up to which version of the purges by pattern or tag something was checked.
 #[derive(Debug, Default)]
 pub(crate) struct Checked(AtomicU64);
 
@@ -106,6 +110,7 @@ struct Stored<'a> {
     /// On receipt. What upstream told of it is no stored field.
     initial_age_ms: u64,
     confirmed: u64,
+    tags: Tags,
     fields: Vec<(&'a str, &'a [u8])>,
 }
 
@@ -160,7 +165,7 @@ impl Head {
             .iter()
             .map(|(name, value)| name.as_str().len() + value.len() + 64)
             .sum();
-        ENTRY_BYTES + size_of::<Self>() + self.name.path.len() + fields
+        ENTRY_BYTES + size_of::<Self>() + self.name.path.len() + fields + self.tags.weight()
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -177,6 +182,7 @@ impl Head {
             received_ms: whole_ms(self.received),
             initial_age_ms: whole_ms(self.freshness.initial_age),
             confirmed: self.confirmed.as_u64(),
+            tags: self.tags.clone(),
             fields: fields.collect(),
         };
         // Encoding into a growing buffer cannot fail; an empty head would decode to a miss.
@@ -218,6 +224,7 @@ impl Head {
             received,
             stamp,
             confirmed: Epoch::new(stored.confirmed),
+            tags: stored.tags,
             failed_at: None,
             checked: Checked::default(),
         })
@@ -242,15 +249,16 @@ impl Head {
     pub(crate) fn confirmed(
         &self,
         update: &HeaderMap,
-        rules: &TtlRules,
+        rules: &SiteRules,
         now: &Timestamp,
         asked: Epoch,
     ) -> Self {
         let mut fields = self.fields.clone();
         fields::refresh(&mut fields, update);
+        let tags = Tags::take(&self.name.site, &rules.tags, &mut fields);
         cache_status::settle(&mut fields);
         let freshness =
-            freshness::assess_refreshed(StatusCode::OK, &fields, update, now.wall, rules);
+            freshness::assess_refreshed(StatusCode::OK, &fields, update, now.wall, &rules.ttl);
         Self {
             fields,
             freshness,
@@ -258,7 +266,10 @@ impl Head {
             // The slices were filled under the older stamp: a purge since then still counts.
             stamp: asked.min(self.stamp),
             confirmed: asked.max(self.confirmed),
+            tags: tags.unwrap_or_else(|| self.tags.clone()),
             failed_at: None,
+            // Tags that are new to it may have been purged.
+            checked: Checked::default(),
             ..self.clone()
         }
     }

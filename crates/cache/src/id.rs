@@ -11,6 +11,7 @@ use std::{
 
 use message::ObjectName;
 use ring::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
 use store::{Epoch, Key};
 
 use crate::{Pattern, Reach, geometry::Geometry};
@@ -118,7 +119,7 @@ impl VersionId {
 }
 
 /// What is purged as one: to be forgotten, or to be confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Scopes {
     pub(crate) forget: u64,
     pub(crate) confirm: u64,
@@ -140,7 +141,7 @@ impl Scopes {
         Self::of(digest(b"site", &[site.as_bytes()]))
     }
 
-    fn of(id: [u8; 16]) -> Self {
+    pub(crate) fn of(id: [u8; 16]) -> Self {
         let both = u128::from_be_bytes(id);
         #[expect(
             clippy::cast_possible_truncation,
@@ -169,7 +170,7 @@ pub(crate) fn pattern_scope(site: &str, pattern: &Pattern, reach: Reach) -> u64 
     Scopes::of(digest(b"pattern", &parts)).for_reach(reach)
 }
 
-fn digest(domain: &[u8], parts: &[&[u8]]) -> [u8; 16] {
+pub(crate) fn digest(domain: &[u8], parts: &[&[u8]]) -> [u8; 16] {
     let mut context = Context::new(&SHA256);
     for part in std::iter::once(&domain).chain(parts) {
         context.update(&(part.len() as u64).to_be_bytes());

@@ -17,6 +17,7 @@ use crate::{
     live::Growing,
     lookup::stands_in,
     place::Place,
+    tags::{self, Tags},
 };
 
 /// What a question is about: an object, and the purge that it comes after. A viewer who comes
@@ -144,7 +145,10 @@ impl Inner {
     }
 
     pub(crate) fn subject(&self, question: &Question) -> Subject {
-        (question.id, self.purged(question.id, &question.name).last())
+        let (id, name) = (question.id, &question.name);
+        let purged = self.purged(id, name, &Tags::default()).last();
+        // Which tags the answer will have is not known: a purge by any tag may reach it.
+        (id, purged.max(tags::purged_by_any(&self.store, &name.site)))
     }
 
     fn spawn_lead(

@@ -31,6 +31,7 @@ mod present;
 mod purges;
 mod reply;
 mod site;
+mod tags;
 mod unfilled;
 mod viewer;
 
@@ -52,6 +53,7 @@ pub use pattern::{BadPattern, Pattern};
 pub use plan::{Expected, Holding, Plan, Wanted};
 pub use purges::Reach;
 pub use site::{Ending, SiteRules};
+pub use tags::{BadTag, TAG_BYTES_MAX, TAGS_MAX, Tag, TagRules};
 pub use unfilled::{Held, Unfilled};
 pub use viewer::Viewer;
 
@@ -179,7 +181,8 @@ impl Cache {
     /// When the purge could not be written; then it is not promised to outlive a crash.
     pub async fn purge(&self, name: &ObjectName, reach: Reach) -> Result<(), store::Error> {
         let scope = ObjectId::of(name).scopes().for_reach(reach);
-        self.inner.store.purge(scope).await.map(drop)
+        let purged = self.inner.store.purge_from(scope, purges::now());
+        purged.await.map(drop)
     }
 
     /// Purges a whole site, as [`Cache::purge`] does one object.
@@ -188,7 +191,8 @@ impl Cache {
     /// As [`Cache::purge`].
     pub async fn purge_site(&self, site: &str, reach: Reach) -> Result<(), store::Error> {
         let scope = Scopes::of_site(site).for_reach(reach);
-        self.inner.store.purge(scope).await.map(drop)
+        let purged = self.inner.store.purge_from(scope, purges::now());
+        purged.await.map(drop)
     }
 
     /// Purges all objects of a site whose path matches, as [`Cache::purge`] does one. Up to 1,024
@@ -204,6 +208,16 @@ impl Cache {
     ) -> Result<(), store::Error> {
         let inner = &self.inner;
         inner.purges.purge(&inner.store, site, pattern, reach).await
+    }
+
+    /// Purges all objects of a site that have a tag, as [`Cache::purge`] does one, and those that have
+    /// more tags than are kept.
+    ///
+    /// # Errors
+    /// As [`Cache::purge`].
+    pub async fn purge_tag(&self, site: &str, tag: &Tag, reach: Reach) -> Result<(), store::Error> {
+        let inner = &self.inner;
+        inner.purges.purge_tag(&inner.store, site, tag, reach).await
     }
 
     /// Waits for the fills that are under way. New requests are still answered; call it once

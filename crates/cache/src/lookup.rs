@@ -13,6 +13,7 @@ use crate::{
     head::{Entry, Head},
     id::ObjectId,
     purges::Purged,
+    tags::Tags,
 };
 
 /// What a lookup came to: pure in what was found and the time.
@@ -98,15 +99,16 @@ impl Inner {
             Entry::Object(head) => self.unpurged(id, head).map(Entry::Object),
             entry @ (Entry::Absent { .. } | Entry::Pass { .. }) => {
                 let stamp = entry.stamp();
-                let alive = stamp >= self.store.epoch() || stamp >= self.purged(id, name).last();
+                let alive = stamp >= self.store.epoch()
+                    || stamp >= self.purged(id, name, &Tags::default()).last();
                 alive.then_some(entry)
             }
         }
     }
 
     /// A head, unless it was purged; stale, if it is to be confirmed since. No scope was purged
-    /// later than the last purge of all, so that mostly one number tells; and patterns are tried
-    /// once.
+    /// later than the last purge of all, so that mostly one number tells; and patterns and tags are
+    /// tried once.
     fn unpurged(&self, id: ObjectId, head: Arc<Head>) -> Option<Arc<Head>> {
         if head.stamp >= self.store.epoch() {
             return Some(head);
@@ -116,7 +118,7 @@ impl Inner {
         let purged = if is_checked {
             Purged::by_scopes(&self.store, id, &head.name)
         } else {
-            self.purged(id, &head.name)
+            self.purged(id, &head.name, &head.tags)
         };
         if head.stamp < purged.forgotten {
             return None;
@@ -133,9 +135,10 @@ impl Inner {
         Some(head)
     }
 
-    /// The last purges that reach an object.
-    pub(crate) fn purged(&self, id: ObjectId, name: &ObjectName) -> Purged {
-        self.purges.of(&self.store, id, name)
+    /// The last purges that reach an object with these tags.
+    pub(crate) fn purged(&self, id: ObjectId, name: &ObjectName, tags: &Tags) -> Purged {
+        let purged = self.purges.of(&self.store, id, name);
+        purged.or(tags.purged(&self.store))
     }
 
     /// Whether a slice is in the store, by its index alone.
@@ -146,7 +149,7 @@ impl Inner {
     /// Keeps a head in memory and in the store, unless a purge since its fill began made it dead:
     /// the head of a fill after the purge may be there already.
     pub(crate) fn keep(&self, id: ObjectId, head: &Arc<Head>) {
-        if head.stamp < self.purged(id, &head.name).forgotten {
+        if head.stamp < self.purged(id, &head.name, &head.tags).forgotten {
             return;
         }
         self.heads.insert(id, Entry::Object(Arc::clone(head)));
@@ -160,7 +163,7 @@ impl Inner {
 
     /// Keeps in memory that there is no object to be had, in place of all that was known.
     pub(crate) fn keep_none(&self, id: ObjectId, name: &ObjectName, entry: Entry) {
-        if entry.stamp() < self.purged(id, name).last() {
+        if entry.stamp() < self.purged(id, name, &Tags::default()).last() {
             return;
         }
         self.heads.insert(id, entry);

@@ -12,6 +12,7 @@ use crate::{
     geometry::Geometry,
     head::{Entry, Head},
     id::{ObjectId, VersionId},
+    tags::Tags,
 };
 
 /// What is planned of objects. A pure look into memory, without I/O and without a lock that others
@@ -159,7 +160,9 @@ impl Target {
         let id = ObjectId::of(name);
         let stamp = inner.store.epoch();
         let geometry = Geometry::of(wanted.size);
-        let generation = inner.purged(id, name).forgotten.min(stamp);
+        // What was compared with its digest is what is planned, whatever tags it has.
+        let purged = inner.purged(id, name, &Tags::default());
+        let generation = purged.forgotten.min(stamp);
         let whole = wanted.first_bytes >= wanted.size;
         let planned = wanted
             .sha256

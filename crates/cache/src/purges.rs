@@ -1,7 +1,8 @@
 //! Purges by pattern, and what all purges together mean for an object.
 //!
-//! A purge is an epoch of a scope in the store's journal. An object belongs to its own scope, its
-//! site's, one that all share, and that of every pattern that matches it: a pattern that was purged
+//! A purge is an epoch of a scope in the store's journal, made of the time at which it is ordered. An
+//! object belongs to its own scope, its site's, one that all share, those of its tags, and that of
+//! every pattern that matches it: a pattern that was purged
 //! is kept, by site, for as long as the store keeps its disks. Its epoch is in the journal alone, so
 //! a crash between the two leaves a pattern without an epoch, which is no purge.
 //!
@@ -32,8 +33,9 @@ use store::{Epoch, Store};
 use tokio::sync::Mutex;
 
 use crate::{
-    Pattern,
+    Pattern, Tag,
     id::{ObjectId, Scopes, pattern_scope},
+    tags,
 };
 
 const MAGIC: &[u8; 8] = b"MPPATTRN";
@@ -64,12 +66,26 @@ pub(crate) struct Purged {
 }
 
 impl Purged {
-    /// Patterns apart.
+    /// By nothing ever.
+    pub(crate) const NEVER: Self = Self {
+        forgotten: Epoch::ZERO,
+        to_confirm: Epoch::ZERO,
+    };
+
+    /// Patterns and tags apart.
     pub(crate) fn by_scopes(store: &Store, id: ObjectId, name: &ObjectName) -> Self {
         let (own, site) = (id.scopes(), Scopes::of_site(&name.site));
         Self {
             forgotten: store.purged_at_last(&[own.forget, site.forget, Scopes::ALL.forget]),
             to_confirm: store.purged_at_last(&[own.confirm, site.confirm]),
+        }
+    }
+
+    /// The later ones of two.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            forgotten: self.forgotten.max(other.forgotten),
+            to_confirm: self.to_confirm.max(other.to_confirm),
         }
     }
 
@@ -82,7 +98,7 @@ impl Purged {
 /// The patterns that were purged.
 pub(crate) struct Purges {
     by_site: ArcSwap<BySite>,
-    /// Raised when a pattern's purge is in force.
+    /// Raised when a pattern's or a tag's purge is in force.
     version: AtomicU64,
     /// Where the list is kept. Whoever changes it waits here for the one before.
     file: Mutex<Option<PathBuf>>,
@@ -138,18 +154,36 @@ impl Purges {
         };
         if !whole {
             tracing::error!(path = %path.display(), "the patterns of purges are lost: everything is purged");
-            store.purge(Scopes::ALL.forget).await?;
+            store.purge_from(Scopes::ALL.forget, now()).await?;
         }
         purges.write(&path, &purges.by_site.load()).await?;
         Ok(purges)
     }
 
-    /// Raised when a pattern's purge is in force. Never zero.
+    /// Raised when a pattern's or a tag's purge is in force. Never zero.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
 
-    /// The last purges that reach an object.
+    /// Purges what has a tag on a site: durable when it returns.
+    ///
+    /// Cancel safety: dropped, it may be in force or not.
+    pub(crate) async fn purge_tag(
+        &self,
+        store: &Store,
+        site: &str,
+        tag: &Tag,
+        reach: Reach,
+    ) -> Result<(), store::Error> {
+        let now = now();
+        let [any, own] = tags::scopes_of(site, tag, reach);
+        // Both at once, so that they share a sync.
+        let (any, own) = tokio::join!(store.purge_from(any, now), store.purge_from(own, now));
+        self.version.fetch_add(1, Ordering::Release);
+        any.and(own).map(drop)
+    }
+
+    /// The last purges that reach an object, tags apart.
     pub(crate) fn of(&self, store: &Store, id: ObjectId, name: &ObjectName) -> Purged {
         let mut purged = Purged::by_scopes(store, id, name);
         let by_site = self.by_site.load();
@@ -206,7 +240,7 @@ impl Purges {
             // In the list before it has an epoch: who sees the epoch sees the pattern.
             self.by_site.store(Arc::new(next));
         }
-        store.purge(scope).await?;
+        store.purge_from(scope, now()).await?;
         self.version.fetch_add(1, Ordering::Release);
         Ok(())
     }
@@ -220,6 +254,12 @@ impl Purges {
             source,
         })
     }
+}
+
+/// The epoch of a purge that is ordered now: what was asked for upstream before this time may be older
+/// than the purge, wherever it was kept on the way.
+pub(crate) fn now() -> Epoch {
+    Epoch::of_time(message::now().wall)
 }
 
 fn count(by_site: &BySite) -> usize {
@@ -243,7 +283,7 @@ async fn fold(by_site: &mut BySite, store: &Store) -> Result<(), store::Error> {
             (Reach::Confirm, scopes.confirm),
         ] {
             if rules.iter().any(|rule| rule.reach == reach && is_old(rule)) {
-                store.purge(scope).await?;
+                store.purge_from(scope, now()).await?;
             }
         }
         *rules = rules.iter().filter(|rule| !is_old(rule)).cloned().collect();

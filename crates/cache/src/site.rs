@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use semantics::freshness::TtlRules;
 
-use crate::live::LiveRules;
+use crate::{TagRules, live::LiveRules};
 
 /// What one site wants of the cache.
 #[derive(Debug, Clone)]
 pub struct SiteRules {
     /// How long its objects live.
     pub ttl: TtlRules,
+    /// How its origin names tags.
+    pub tags: TagRules,
     /// What holds instead for some paths: the first whose ending fits.
     pub endings: Vec<Ending>,
     /// How its live streams are served, if it has some.
@@ -31,6 +33,7 @@ impl SiteRules {
     pub fn new(ttl: TtlRules) -> Self {
         Self {
             ttl,
+            tags: TagRules::default(),
             endings: Vec::new(),
             live: None,
         }

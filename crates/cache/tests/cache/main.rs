@@ -15,3 +15,4 @@ mod purges;
 mod races;
 mod serving;
 mod support;
+mod tags;
