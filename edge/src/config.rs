@@ -16,6 +16,7 @@ use node::{Clients, NodeConfig, Origin, Sections};
 use semantics::{
     cors::{AllowOrigins, Cors},
     key::{KeyRules, QueryRule},
+    live::DIRECTIVES,
 };
 use signing::{Carriers, KEY_FILE_BYTES_MAX, KeySet, Label, Policy};
 use tls::Identity;
@@ -175,10 +176,10 @@ fn read_site(section: &mut Section) -> Option<Site> {
         section.problem("hosts", &what, Some(hint));
     }
     let signing = read_signing(section);
-    let query = section.list("query", 0..=64).or(Vec::new());
+    let mut query = section.list("query", 0..=64).or(Vec::new());
     let origins = section.list("cors", 0..=256).or(vec!["*".to_owned()]);
     let server_timing = section.flag("server_timing").or(false);
-    let ttl = node::read_ttl(section);
+    let rules = node::read_rules(section);
     let origin = section.optional_section("origin", Origin::read);
     let carriers = Carriers {
         parameter: section
@@ -188,6 +189,9 @@ fn read_site(section: &mut Section) -> Option<Site> {
             .parsed("token_cookie", label, |text| Label::parse(text).ok())
             .or(Carriers::default().cookie),
     };
+    if rules.live.is_some() && query.iter().all(|name| name != "*") {
+        query.extend(DIRECTIVES.map(str::to_owned));
+    }
     let query = match query.as_slice() {
         [] => QueryRule::None,
         [all] if all == "*" => QueryRule::All,
@@ -208,7 +212,7 @@ fn read_site(section: &mut Section) -> Option<Site> {
         key: KeyRules { query },
         cors: Cors { allow_origins },
         server_timing,
-        rules: Arc::new(SiteRules::new(ttl)),
+        rules: Arc::new(rules),
         origin,
     })
 }

@@ -87,11 +87,11 @@ fn read_site(section: &mut Section) -> Option<Site> {
         fits.then(|| text.to_owned())
     });
     let name = name.required();
-    let ttl = node::read_ttl(section);
+    let rules = node::read_rules(section);
     let origin = section.section("origin", Origin::read);
     Some(Site {
         name: name?.into(),
         origin: origin?,
-        rules: Arc::new(SiteRules::new(ttl)),
+        rules: Arc::new(rules),
     })
 }

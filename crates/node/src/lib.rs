@@ -14,6 +14,7 @@ mod node;
 mod origin;
 mod plan;
 mod popularity;
+mod rules;
 mod sections;
 mod upstreams;
 
@@ -27,5 +28,6 @@ pub use memory::{Part, Split};
 pub use node::{Base, Node, tell};
 pub use origin::Origin;
 pub use popularity::{PopularitySection, Reports};
-pub use sections::{Clients, Listen, Sections, read_ttl};
+pub use rules::read_rules;
+pub use sections::{Clients, Listen, Sections};
 pub use upstreams::read_upstream_limits;

@@ -1,5 +1,4 @@
-//! The sections of a config file that both nodes have: `[listen]`, `[tls]`, `[limits]`, `[cache]`,
-//! and the times to live of a site.
+//! The sections of a config file that both nodes have: `[listen]`, `[tls]`, `[limits]`, `[cache]`.
 
 use std::{
     fmt,
@@ -15,7 +14,6 @@ use daemon::{
     config::{Common, Section, parse_bytes, show_bytes},
     resources::Bounds,
 };
-use semantics::freshness::TtlRules;
 use store::{DiskConfig, WritesPerDay};
 use tls::{Identity, MinVersion, ServerConfig, record::RecordLayer};
 
@@ -334,24 +332,5 @@ impl fmt::Display for Writes {
             WritesPerDay::Bytes(bytes) => f.write_str(&show_bytes(bytes)),
             WritesPerDay::Drives(drives) => write!(f, "{drives} DWPD"),
         }
-    }
-}
-
-/// The times to live of a `[[site]]`.
-pub fn read_ttl(site: &mut Section) -> TtlRules {
-    let default = TtlRules::default();
-    let range = Duration::ZERO..=Duration::from_hours(24 * 366);
-    let negative_range = Duration::ZERO..=Duration::from_mins(5);
-    let force = site.duration("ttl_force", range.clone()).optional();
-    let negative = site
-        .duration("ttl_negative", negative_range)
-        .or(default.negative);
-    let mut time = |key, default| site.duration(key, range.clone()).or(default);
-    TtlRules {
-        default: time("ttl_default", default.default),
-        stale_if_error: time("stale_if_error", default.stale_if_error),
-        stale_while_revalidate: time("stale_while_revalidate", default.stale_while_revalidate),
-        force,
-        negative,
     }
 }

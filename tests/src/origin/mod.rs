@@ -1,6 +1,8 @@
-//! Origins of test objects: a directory, and an HTTP server that does what a test tells it.
+//! Origins of test objects: a directory, an HTTP server that does what a test tells it, and one
+//! that publishes while it is read.
 
 mod gate;
+mod live;
 mod script;
 mod scripted;
 mod serve;
@@ -8,6 +10,7 @@ mod serve;
 use std::{fs, path::Path};
 
 pub use gate::Gate;
+pub use live::LiveOrigin;
 pub use script::{Death, Lie, Script};
 pub use scripted::{Read, ScriptedOrigin};
 

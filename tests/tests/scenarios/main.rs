@@ -14,6 +14,7 @@ mod fields;
 mod fill;
 mod hygiene;
 mod lies;
+mod live;
 mod malformed;
 mod mutual_tls;
 mod outage;
