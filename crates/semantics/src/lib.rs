@@ -16,12 +16,15 @@
 //! | [`cache_status`] | how a cache tells what it did | RFC 9211 |
 //! | [`live`] | which live segments there are, who may wait for the next | RFC 8216 |
 //! | [`relative`] | where a relative reference leads | RFC 3986 section 5 |
-//! | [`cors`], [`media`], [`cmcd`] | what players need | Fetch, RFC 8216, CTA-5004 |
+//! | [`cors`], [`media`] | what players need | Fetch, RFC 8216 |
+//! | [`cmcd`], [`cmsd`] | what players and servers tell each other | CTA-5004, CTA-5006 |
+//! | [`reading`] | who reads on, and is worth fetching ahead for | design |
 //!
 //! [`Duration`]: std::time::Duration
 
 pub mod cache_status;
 pub mod cmcd;
+pub mod cmsd;
 pub mod conditional;
 pub mod content_range;
 pub mod cors;
@@ -35,6 +38,7 @@ pub mod live;
 mod malformed;
 pub mod media;
 pub mod range;
+pub mod reading;
 pub mod relative;
 mod structured;
 pub mod validator;

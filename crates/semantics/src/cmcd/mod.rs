@@ -1,11 +1,20 @@
-//! Common Media Client Data (CTA-5004): what a player tells about itself, for the log alone.
+//! Common Media Client Data (CTA-5004, and its second version, CTA-5004-A): what a player tells
+//! about itself.
 //!
-//! It comes as the query parameter `CMCD` or in four header fields. It is never part of a key,
-//! never sent upstream and never a reason to refuse a request: junk is dropped.
+//! It comes as the query parameter `CMCD`, as a list or as JSON, or in four header fields. It is
+//! never part of a key, never sent upstream and never a reason to refuse a request: junk is
+//! dropped, and unknown keys are kept.
+
+mod json;
+mod next;
+mod value;
 
 use std::{borrow::Cow, fmt};
 
 use http::{HeaderMap, HeaderName};
+
+pub use next::Next;
+pub use value::Value;
 
 use crate::lines;
 
@@ -21,6 +30,9 @@ const FIELDS: [HeaderName; 4] = [
     HeaderName::from_static("cmcd-status"),
 ];
 
+/// Keys whose values are URLs, or hold such.
+const NOT_LOGGED: [&str; 4] = ["nor", "url", "cmsds", "cmsdd"];
+
 /// Whether a query parameter (with its value) is CMCD's.
 pub(crate) fn is_cmcd(parameter: &str) -> bool {
     value_of(parameter).is_some()
@@ -35,14 +47,14 @@ fn value_of(parameter: &str) -> Option<&str> {
     }
 }
 
-/// Splits a query into the parameters that are not CMCD's, as sent, and the raw value of the
-/// first that is.
-pub fn split_query(query: &str) -> (Vec<&str>, Option<&str>) {
-    let kept = query
-        .split('&')
-        .filter(|parameter| !is_cmcd(parameter))
-        .collect();
-    (kept, raw(query))
+/// A query without CMCD's parameters, all else as sent: nothing that a player tells about itself
+/// is seen by who verifies tokens or makes keys. `None` if nothing is left.
+pub fn strip(query: &str) -> Option<Cow<'_, str>> {
+    if !query.split('&').any(is_cmcd) {
+        return Some(Cow::Borrowed(query));
+    }
+    let kept: Vec<_> = query.split('&').filter(|text| !is_cmcd(text)).collect();
+    (!kept.is_empty()).then(|| Cow::Owned(kept.join("&")))
 }
 
 fn raw(query: &str) -> Option<&str> {
@@ -63,7 +75,12 @@ impl Cmcd {
     pub fn collect(query: Option<&str>, headers: &HeaderMap) -> Self {
         let mut all = Self::default();
         if let Some(raw) = query.and_then(raw) {
-            all.read(&decoded(raw));
+            let text = decoded(raw);
+            if text.trim_ascii_start().starts_with(b"{") {
+                all.read_json(&text);
+            } else {
+                all.read(&text);
+            }
             return all;
         }
         let mut left = BYTES_MAX;
@@ -90,6 +107,20 @@ impl Cmcd {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// What may stand in a log: all but URLs, which may carry tokens (`nor`, `url` and, of the second
+    /// version's reports, `cmsds`, `cmsdd`); without `sid` if `session` is not wanted.
+    pub fn for_log(&self, session: bool) -> impl Iterator<Item = (&str, Value<'_>)> {
+        let fit = move |key: &str| !NOT_LOGGED.contains(&key) && (session || key != "sid");
+        self.pairs()
+            .filter(move |(key, _)| fit(key))
+            .map(|(key, value)| (key, Value::read(value)))
+    }
+
+    /// The session, by the number that the player has chosen for it.
+    pub fn session(&self) -> Option<Cow<'_, str>> {
+        value::unquoted(self.value("sid")?).filter(|sid| !sid.is_empty())
+    }
+
     /// Whether the player told nothing that can be read.
     pub fn is_empty(&self) -> bool {
         self.pairs.is_empty()
@@ -102,6 +133,20 @@ impl Cmcd {
             }
             if let Some((key, value)) = pair(member)
                 && self.value(key).is_none()
+            {
+                self.pairs.push((key.to_owned(), value.to_owned()));
+            }
+        }
+    }
+}
+
+impl Cmcd {
+    fn read_json(&mut self, text: &[u8]) {
+        for (key, value) in json::members(text) {
+            let member = format!("{key}={value}");
+            // Written anew, it is judged like any other.
+            if self.pairs.len() < KEYS_MAX
+                && let Some((key, value)) = pair(member.as_bytes())
             {
                 self.pairs.push((key.to_owned(), value.to_owned()));
             }
@@ -170,12 +215,45 @@ mod tests {
     }
 
     #[test]
-    fn the_query_parameter_is_split_off() {
-        let (kept, cmcd) = split_query("a=1&CMCD=bl%3D1200&b=2&CMCD=x");
-        assert_eq!(kept, ["a=1", "b=2"]);
-        assert_eq!(cmcd, Some("bl%3D1200"));
-        assert_eq!(split_query("CMCDX=1&xCMCD=2&cmcd=3").1, None);
-        assert_eq!(split_query("CMCD").1, Some(""));
+    fn the_query_parameter_is_taken_out() {
+        for (query, left) in [
+            ("a=1&CMCD=bl%3D1200&b=2&CMCD=x", Some("a=1&b=2")),
+            ("CMCDX=1&xCMCD=2&cmcd=3", Some("CMCDX=1&xCMCD=2&cmcd=3")),
+            ("CMCD", None),
+            ("CMCD=\"junk;", None),
+        ] {
+            assert_eq!(strip(query).as_deref(), left, "{query}");
+        }
+    }
+
+    #[test]
+    fn json_has_the_same_keys() {
+        let sent = r#"CMCD={"br":3200,"bs":true,"sid":"6e\"2f","nor":["a.m4s"],"x":null,"pr":1.5}"#;
+        let cmcd = Cmcd::collect(Some(sent), &HeaderMap::new());
+        for (key, value) in [
+            ("br", "3200"),
+            ("bs", "true"),
+            ("sid", r#""6e\"2f""#),
+            ("nor", r#"("a.m4s")"#),
+            ("pr", "1.5"),
+        ] {
+            assert_eq!(cmcd.value(key), Some(value), "{key}");
+        }
+        assert_eq!(cmcd.value("x"), None);
+        assert_eq!(query("CMCD={"), "");
+    }
+
+    #[test]
+    fn urls_and_if_unwanted_the_session_are_not_for_the_log() {
+        let sent = "CMCD=br=1,nor=%22x%3Fmp%3Dtoken%22,sid=%22s1%22,url=%22u%22";
+        let cmcd = Cmcd::collect(Some(sent), &HeaderMap::new());
+        let keys = |session| {
+            let keys = cmcd.for_log(session).map(|(key, _)| key.to_owned());
+            keys.collect::<Vec<_>>()
+        };
+        assert_eq!(keys(true), ["br", "sid"]);
+        assert_eq!(keys(false), ["br"]);
+        assert_eq!(cmcd.session().as_deref(), Some("s1"));
     }
 
     #[test]
