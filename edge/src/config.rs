@@ -179,7 +179,7 @@ fn read_site(section: &mut Section) -> Option<Site> {
     let mut query = section.list("query", 0..=64).or(Vec::new());
     let origins = section.list("cors", 0..=256).or(vec!["*".to_owned()]);
     let server_timing = section.flag("server_timing").or(false);
-    let rules = node::read_rules(section);
+    let rules = node::read_rules(section, Clients::Anybody);
     let origin = section.optional_section("origin", Origin::read);
     let carriers = Carriers {
         parameter: section

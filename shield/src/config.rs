@@ -87,7 +87,7 @@ fn read_site(section: &mut Section) -> Option<Site> {
         fits.then(|| text.to_owned())
     });
     let name = name.required();
-    let rules = node::read_rules(section);
+    let rules = node::read_rules(section, Clients::WithCertificate);
     let origin = section.section("origin", Origin::read);
     Some(Site {
         name: name?.into(),

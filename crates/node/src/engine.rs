@@ -89,6 +89,7 @@ impl Rooms {
                 self.cache.purge(&name, reach).await
             }
             PurgeWhat::Matching(pattern) => self.cache.purge_matching(&site, pattern, reach).await,
+            PurgeWhat::Tagged(tag) => self.cache.purge_tag(&site, &tag, reach).await,
             PurgeWhat::Site => self.cache.purge_site(&site, reach).await,
         };
         done.map_err(|error| Refused::new(Reason::Failed, error.to_string()))

@@ -16,6 +16,7 @@ mod plan;
 mod popularity;
 mod rules;
 mod sections;
+mod tags;
 mod upstreams;
 
 pub use bucket::{Bucket, client_tls};

@@ -12,6 +12,8 @@ use semantics::{
     relative,
 };
 
+use crate::{Clients, tags::read_tags};
+
 /// Kinds of paths with rules of their own, and kinds of segments, on one site.
 const LIST_MAX: usize = 64;
 
@@ -25,13 +27,15 @@ const PLAYLISTS: [&str; 2] = [".m3u8", ".mpd"];
 const STREAMS: [&str; 7] = [".m4s", ".m4v", ".m4a", ".cmfv", ".cmfa", ".ts", ".aac"];
 
 /// Reads the keys of a site that say how the cache treats it.
-pub fn read_rules(site: &mut Section) -> SiteRules {
+pub fn read_rules(site: &mut Section, clients: Clients) -> SiteRules {
+    let tags = read_tags(site, clients);
     let ttl = ttl_over(site, &TtlRules::default(), |_force, stale| stale);
     let live = site
         .optional_section("live", |section| Some(read_live(section)))
         .map(Arc::new);
     let rules = |ttl| SiteRules {
         ttl,
+        tags: tags.clone(),
         endings: Vec::new(),
         live: live.clone(),
     };

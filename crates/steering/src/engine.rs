@@ -130,6 +130,8 @@ pub enum PurgeWhat {
     Object(Arc<str>),
     /// All whose path matches.
     Matching(cache::Pattern),
+    /// All that has a tag.
+    Tagged(cache::Tag),
     /// Everything.
     Site,
 }

@@ -21,6 +21,7 @@ pub(super) async fn purge(api: &Arc<Api>, call: Call) -> Result<Reply, Refused> 
         return Err(Refused::new(Reason::Role, detail));
     }
     let purged = Purged {
+        node: api.config.node.to_string(),
         site: order.site.clone(),
         soft: order.soft,
     };
@@ -31,19 +32,22 @@ pub(super) async fn purge(api: &Arc<Api>, call: Call) -> Result<Reply, Refused> 
 /// What an order means, if it means one thing.
 fn read(order: PurgeOrder) -> Result<Purge, Refused> {
     let bad = |error: cache::BadPattern| Refused::malformed(error.to_string());
-    let what = match (order.path, order.prefix, order.pattern, order.everything) {
-        (Some(path), None, None, false) => PurgeWhat::Object(path.into()),
-        (None, Some(prefix), None, false) => {
-            PurgeWhat::Matching(Pattern::prefix(&prefix).map_err(bad)?)
-        }
-        (None, None, Some(text), false) => {
-            PurgeWhat::Matching(Pattern::parse(&text, true, true).map_err(bad)?)
-        }
-        (None, None, None, true) => PurgeWhat::Site,
-        _ => {
-            let detail = "one of path, prefix, pattern and everything = true";
-            return Err(Refused::malformed(detail));
-        }
+    let site = order.everything.then_some(PurgeWhat::Site);
+    let path = order.path.map(|path| PurgeWhat::Object(path.into()));
+    let prefix = order.prefix.map(|prefix| Pattern::prefix(&prefix));
+    let pattern = order.pattern.map(|text| Pattern::parse(&text, true, true));
+    let pattern = prefix.into_iter().chain(pattern);
+    let pattern = pattern.map(|read| read.map(PurgeWhat::Matching).map_err(bad));
+    let tag = order.tag.map(|tag| cache::Tag::parse(&tag));
+    let tag = tag.map(|read| {
+        let read = read.map(PurgeWhat::Tagged);
+        read.map_err(|bad| Refused::malformed(bad.to_string()))
+    });
+    let whole = site.into_iter().chain(path).map(Ok);
+    let all: Result<Vec<_>, Refused> = whole.chain(pattern).chain(tag).collect();
+    let Ok([what]) = <[PurgeWhat; 1]>::try_from(all?) else {
+        let detail = "one of path, prefix, pattern, tag and everything = true";
+        return Err(Refused::malformed(detail));
     };
     let reach = if order.soft {
         Reach::Confirm
@@ -74,6 +78,7 @@ mod tests {
             r#"{"site":"tv","prefix":"/a/"}"#,
             r#"{"site":"tv","pattern":"/a/*.ts","soft":true}"#,
             r#"{"site":"tv","everything":true}"#,
+            r#"{"site":"tv","tag":"film-7","soft":true}"#,
         ] {
             order(good).unwrap();
         }
@@ -82,6 +87,9 @@ mod tests {
             r#"{"site":"tv","path":"/a","prefix":"/a/"}"#,
             r#"{"site":"tv","path":"/a","everything":true}"#,
             r#"{"site":"tv","pattern":"/$a"}"#,
+            r#"{"site":"tv","prefix":"/a","pattern":"/a"}"#,
+            r#"{"site":"tv","tag":"a b"}"#,
+            r#"{"site":"tv","tag":"a","everything":true}"#,
             r#"{"site":"tv","path":"/a","hard":true}"#,
             r#"{"path":"/a"}"#,
         ] {

@@ -224,7 +224,7 @@ fn contents() -> Vec<Route> {
         ..see(
             "/v1/purge",
             "purge",
-            "Forgets an object, what begins or matches, or a whole site; or has it confirmed before \
+            "Forgets an object, what begins or matches or has a tag, or a whole site; or has it confirmed before \
              it is served again. In force, and durable, when it is answered.",
             json::<Purged>(StatusCode::OK),
             |api, call| Box::pin(purge::purge(api, call)),

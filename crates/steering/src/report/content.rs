@@ -23,7 +23,8 @@ pub struct Popular {
     pub bytes: u64,
 }
 
-/// What to forget, as it is asked for. One of `path`, `prefix`, `pattern` and `everything`.
+/// What to forget, as it is asked for. One of `path`, `prefix`, `pattern`, `tag` and
+/// `everything`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PurgeOrder {
@@ -38,6 +39,9 @@ pub struct PurgeOrder {
     /// All objects whose path matches: `*` any characters, `?` one, `$` before either for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
+    /// All objects that the origin has given this tag (`Cache-Tag`, `Surrogate-Key`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// The whole site.
     #[serde(default)]
     pub everything: bool,
@@ -46,9 +50,11 @@ pub struct PurgeOrder {
     pub soft: bool,
 }
 
-/// A purge is in force.
+/// A purge is in force on this node, whatever happens to it next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Purged {
+    /// The node that confirms it, for itself.
+    pub node: String,
     /// The site.
     pub site: String,
     /// Whether what is held was kept, to be confirmed.

@@ -82,6 +82,7 @@ async fn purges_reach_the_engine_as_they_were_meant() {
         order(|order| order.path = Some("/a".to_owned())),
         order(|order| order.prefix = Some("/a*".to_owned())),
         order(|order| order.pattern = Some("/a*".to_owned())),
+        order(|order| order.tag = Some("Film-7".to_owned())),
         order(|order| {
             order.everything = true;
             order.soft = true;
@@ -95,6 +96,7 @@ async fn purges_reach_the_engine_as_they_were_meant() {
             "Forget vod /a",
             "Forget vod ~/a$**",
             "Forget vod ~/a*",
+            "Forget vod #film-7",
             "Confirm vod everything"
         ]
     );

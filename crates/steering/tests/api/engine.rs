@@ -213,6 +213,7 @@ impl Engine for Player {
                 match purge.what {
                     steering::PurgeWhat::Object(path) => path.to_string(),
                     steering::PurgeWhat::Matching(pattern) => format!("~{pattern}"),
+                    steering::PurgeWhat::Tagged(tag) => format!("#{tag}"),
                     steering::PurgeWhat::Site => "everything".to_owned(),
                 }
             ));
