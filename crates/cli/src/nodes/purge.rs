@@ -14,6 +14,7 @@ Examples:
   millpond purge --site vod --url https://cdn.example/films/1/2.m4s --nodes nodes.toml
   millpond purge --site vod --prefix /films/1/ --nodes nodes.toml
   millpond purge --site vod --pattern '/films/*/poster.jpg' --soft --nodes nodes.toml
+  millpond purge --site vod --tag film-7 --nodes nodes.toml
   millpond purge --site vod --everything --node https://edge-1.internal:9443 \
       --ca ca.pem --certificate steering.pem --key steering.key
 A purge is in force, and on disk, where a node has answered. It exits with 1, and names the nodes, when
@@ -50,6 +51,9 @@ struct What {
     /// All objects whose path matches: `*` any characters, `?` one, `$` before either for itself
     #[arg(long)]
     pattern: Option<String>,
+    /// All objects that the origin has given this tag
+    #[arg(long)]
+    tag: Option<String>,
     /// The whole site
     #[arg(long)]
     everything: bool,
@@ -91,6 +95,7 @@ impl Arguments {
             url,
             prefix,
             pattern,
+            tag,
             everything,
         } = &self.what;
         let mut order = PurgeOrder {
@@ -101,6 +106,7 @@ impl Arguments {
         order.path = path.clone().or_else(|| url.clone());
         order.prefix.clone_from(prefix);
         order.pattern.clone_from(pattern);
+        order.tag.clone_from(tag);
         order.everything = *everything;
         order
     }
