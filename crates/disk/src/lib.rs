@@ -16,6 +16,7 @@ mod buffer;
 mod device;
 mod engine;
 mod error;
+mod extents;
 mod faults;
 mod file;
 mod gate;
