@@ -81,6 +81,7 @@ impl App {
         know_sites(&self.requests, &config);
         self.gate.replace_sites(&config);
         if let Some(fill) = &self.fill {
+            fill.reload(&message::now())?;
             fill.replace_sites(&config);
         }
         for key in node::changed(&self.effective, &config.effective, &["site"]) {
@@ -129,6 +130,11 @@ impl Edge {
     /// Where the steering API is, if the config has one.
     pub fn steering_address(&self) -> Option<SocketAddr> {
         self.app.node.steering_address()
+    }
+
+    /// Where the other edges of its cluster are served, if the config has that.
+    pub fn peers_address(&self) -> Option<SocketAddr> {
+        self.app.fill.as_ref().and_then(Plane::peers_address)
     }
 
     /// Its metrics.

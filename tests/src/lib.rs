@@ -31,6 +31,7 @@ pub mod node;
 pub mod oracle;
 pub mod origin;
 pub mod pki;
+pub mod planner;
 pub mod reports;
 pub mod world;
 

@@ -195,6 +195,11 @@ impl World {
         steering::client::Client::new(&url, &tls, message::now().wall).unwrap()
     }
 
+    /// A client of the open site at another edge.
+    pub fn client_of(&self, edge: &Node) -> Client {
+        Client::new(&self.pki, edge.address, "media.test")
+    }
+
     /// Drains the edge and starts it again over the same folder.
     pub async fn restart_edge(&mut self) {
         let apart = self.stop_edge().await;

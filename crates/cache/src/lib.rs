@@ -17,6 +17,7 @@ mod filling;
 mod flights;
 mod geometry;
 mod head;
+mod holding;
 mod id;
 mod learn;
 mod live;

@@ -18,10 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Status,
-    active::Active,
+    active::{Active, wanted},
     applied::{self, Unkept},
     config::{Config, Parts},
     engine::Engine,
+    entry::Entry,
     keeper::{self, ORDERS_MAX, Order, Pushed, Rejected},
     metrics::Metrics,
     pull::{self, Pull},
@@ -162,6 +163,22 @@ impl Preposition {
     /// place `from` on.
     pub fn inventory(&self, from: u32, count: usize) -> Page {
         self.shared.page(from, count)
+    }
+
+    /// What the plan wants of an object that is here, whole, and was compared with its digest: what
+    /// other nodes of the cluster may copy.
+    pub fn verified(&self, site: &str, path: &str) -> Option<cache::Wanted> {
+        let active = self.shared.active.load();
+        let place = active.in_force.state.plan.find(site, path)?;
+        let (object, entry) = active.at(u32::try_from(place).ok()?)?;
+        let is_whole = object.first_bytes.is_none_or(|first| first >= object.size);
+        let is_verified = entry == Entry::Held && object.digest.is_some() && is_whole;
+        is_verified.then(|| wanted(&object, self.now().unix_s()))
+    }
+
+    /// Whether viewers need the link or the disks for themselves just now.
+    pub fn is_yielding(&self) -> bool {
+        self.shared.pulse.lock().share.thousandths == 0
     }
 
     /// Stops filling: what is under way is cut, to be gone on with after [`Self::undrain`].

@@ -2,10 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use super::peers::Peers;
 use daemon::config::Section;
 use manifest::{KEYS_FILE_BYTES_MAX, Keys, Label, Limits};
 use message::ObjectName;
 use node::{Origin, Sections};
+
 use preposition::{Allowance, BYTES_PER_S_MIN, Escalation, WINDOWS_MAX, Window};
 
 const MIB: u64 = 1 << 20;
@@ -16,6 +18,7 @@ const TIB: u64 = 1 << 40;
 pub(crate) struct Fill {
     pub(crate) room: preposition::Config,
     pub(crate) pull: Option<Pull>,
+    pub(crate) peers: Option<Peers>,
 }
 
 /// `[fill.pull]`.
@@ -42,6 +45,7 @@ pub(crate) struct Wish {
     reconcile: Duration,
     limits: Limits,
     pull: Option<Pull>,
+    peers: Option<Peers>,
 }
 
 impl Wish {
@@ -86,6 +90,7 @@ impl Wish {
                 ..Limits::default()
             },
             pull: section.optional_section("pull", read_pull),
+            peers: section.optional_section("peers", Peers::read),
             keys: keys?,
         })
     }
@@ -109,8 +114,8 @@ impl Wish {
             reconcile: self.reconcile,
             rehearsal: None,
         };
-        let pull = self.pull;
-        Some(Fill { room, pull })
+        let (pull, peers) = (self.pull, self.peers);
+        Some(Fill { room, pull, peers })
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod config;
 mod load;
+mod peer_gate;
+mod peers;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use cache::{Cache, SiteRules};
@@ -11,6 +13,9 @@ use daemon::process::Daemon;
 use message::{Timestamp, Upstream};
 use preposition::{Parts, Preposition, Pull, Reach, Running, Source};
 use upstream::{BySite, Metrics};
+
+use peer_gate::Gate;
+use peers::{Peers, Serving};
 
 pub(crate) use config::{Fill, Wish};
 
@@ -24,6 +29,7 @@ pub(crate) struct Plane {
     pub(crate) room: Preposition,
     running: Running,
     sites: Sites,
+    peers: Option<Serving>,
 }
 
 impl Plane {
@@ -36,7 +42,7 @@ impl Plane {
         daemon: &Daemon,
         now: &Timestamp,
     ) -> Result<Option<Self>, node::Error> {
-        let Some(Fill { room, pull }) = config.fill.clone() else {
+        let Some(Fill { room, pull, peers }) = config.fill.clone() else {
             return Ok(None);
         };
         let sites: Sites = Arc::new(ArcSwap::from_pointee(rules(config)));
@@ -45,7 +51,7 @@ impl Plane {
         let known = Arc::clone(&sites);
         let parts = Parts {
             cache: cache.clone(),
-            sources: sources(config, shields, metrics, now)?,
+            sources: sources(config, peers.as_ref(), (shields, metrics), now)?,
             rules: Arc::new(move |site| known.load().get(site).cloned()),
             load: Arc::new(move || gauge.look()),
             clock: Arc::new(message::now),
@@ -62,10 +68,22 @@ impl Plane {
         });
         let started = Preposition::start(room, parts, pull.transpose()?, &daemon.registry);
         let (room, running) = started.map_err(|error| node::Error::Room("fill", error.into()))?;
+        let serving = peers.and_then(|peers| {
+            let gate = Gate {
+                node: Arc::clone(node),
+                via: semantics::fields::Via::new(node),
+                members: peers.names().collect(),
+                sites: Arc::clone(&sites),
+                room: room.clone(),
+                cache: cache.clone(),
+            };
+            peers.serve(gate, &daemon.registry, now)
+        });
         Ok(Some(Self {
             room,
             running,
             sites,
+            peers: serving.transpose()?,
         }))
     }
 
@@ -74,8 +92,23 @@ impl Plane {
         self.sites.store(Arc::new(rules(config)));
     }
 
+    /// Where it serves the other edges of its cluster, if it does.
+    pub(crate) fn peers_address(&self) -> Option<SocketAddr> {
+        self.peers.as_ref().map(Serving::address)
+    }
+
+    /// Reads the certificates again that it shows to its peers.
+    pub(crate) fn reload(&self, now: &Timestamp) -> Result<(), node::Error> {
+        self.peers
+            .as_ref()
+            .map_or(Ok(()), |serving| serving.reload(now))
+    }
+
     /// Ends it; what is under way is gone on with after the next start.
     pub(crate) async fn end(self) {
+        if let Some(peers) = self.peers {
+            peers.end().await;
+        }
         self.running.end().await;
     }
 }
@@ -87,11 +120,11 @@ fn rules(config: &Config) -> HashMap<Arc<str>, Arc<SiteRules>> {
         .collect()
 }
 
-/// The shields, and the object storage of the sites that name theirs.
+/// The peers, the shields, and the object storage of the sites that name theirs.
 fn sources(
     config: &Config,
-    shields: &Arc<dyn Upstream>,
-    metrics: &Metrics,
+    peers: Option<&Peers>,
+    (shields, metrics): (&Arc<dyn Upstream>, &Metrics),
     now: &Timestamp,
 ) -> Result<Vec<Source>, node::Error> {
     let node = &config.sections.common.name;
@@ -116,5 +149,10 @@ fn sources(
         sites: Some(names),
         upstream: Arc::new(storage),
     };
-    Ok(vec![shields, storage])
+    let mut sources = match peers {
+        Some(peers) => peers.sources(node, metrics, now)?,
+        None => Vec::new(),
+    };
+    sources.extend([shields, storage]);
+    Ok(sources)
 }

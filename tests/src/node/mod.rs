@@ -59,6 +59,8 @@ pub struct Node {
     pub admin: SocketAddr,
     /// Where the steering API is, if it has one and runs in this process.
     pub steering: Option<SocketAddr>,
+    /// Where other edges copy from it, if it has that and runs in this process.
+    pub peers: Option<SocketAddr>,
     life: Life,
 }
 
@@ -125,6 +127,7 @@ impl Home {
                     address,
                     admin,
                     steering: edge.steering_address(),
+                    peers: edge.peers_address(),
                     life: Life::Edge(edge),
                 })
             }
@@ -138,6 +141,7 @@ impl Home {
                     address,
                     admin,
                     steering: None,
+                    peers: None,
                     life: Life::Shield(shield),
                 })
             }
@@ -156,6 +160,7 @@ impl Home {
             address: child.address,
             admin: child.admin,
             steering: None,
+            peers: None,
             life: Life::Child(Box::new(child)),
         }
     }
@@ -208,6 +213,11 @@ impl Node {
             .unwrap()
     }
 
+    /// The same, of a counter.
+    pub async fn count(&self, sample: &str) -> u64 {
+        whole(self.metric(sample).await)
+    }
+
     /// A sample of `/metrics` by its name with labels, as it stands there; 0 if there is none.
     pub async fn metric(&self, sample: &str) -> f64 {
         let (_, text) = self.ask("/metrics").await;
@@ -216,6 +226,17 @@ impl Node {
             .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().unwrap())
     }
+}
+
+/// A sample that counts: whole, and not below 0.
+fn whole(sample: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts of tests are small"
+    )]
+    let whole = sample as u64;
+    whole
 }
 
 /// One GET in clear text.

@@ -18,6 +18,7 @@ use tests::{
     origin::write_objects,
     perhaps,
     pki::Pki,
+    planner::{Planner, planned},
     world::Plan,
 };
 use tokio::process::{Child, Command};
@@ -376,4 +377,50 @@ async fn an_s3_server_takes_an_edges_reports_once_it_is_there() {
     let (_, config) = edge.ask("/config").await;
     assert!(!config.contains(SECRET), "{config}");
     edge.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_s3_server_fills_an_edge_when_the_shields_have_nothing() {
+    let Some(weed) = Weed::ready().await else {
+        return;
+    };
+    let (objects, secrets) = (objects(), TempDir::new().unwrap());
+    weed.put_all(&objects).await;
+    let planner = Planner::new();
+    let wanted: Vec<_> = objects.iter().map(planned).collect();
+    planner.publish(1, &wanted);
+    let mut plan = planner.edge("00:00-00:00");
+    plan = plan.edge_key("fill.storage_after", "0s");
+    let keys: [(&str, toml::Value); 6] = [
+        ("site.0.origin.kind", "s3".into()),
+        ("site.0.origin.endpoint", weed.endpoint.clone().into()),
+        ("site.0.origin.bucket", "origin".into()),
+        ("site.0.origin.allow_http", true.into()),
+        (
+            "site.0.origin.access_key_file",
+            secret(secrets.path(), "access", ACCESS).into(),
+        ),
+        (
+            "site.0.origin.secret_key_file",
+            secret(secrets.path(), "secret", SECRET).into(),
+        ),
+    ];
+    for (key, value) in keys {
+        plan = plan.edge_key(key, value);
+    }
+    // The shield's origin has none of them.
+    let world = plan.start(&[]).await;
+    let sample = "millpond_fill_filled_total{source=\"storage\"}";
+    eventually(60, "all to be filled from S3", async || {
+        let filled = world.edge().count(sample).await;
+        (filled == objects.len() as u64).then_some(())
+    })
+    .await;
+    for object in &objects {
+        let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
+        reply.is_whole(object);
+        assert!(reply.cache_status().contains("hit"), "{reply:?}");
+    }
+    let (_, config) = world.edge().ask("/config").await;
+    assert!(!config.contains(SECRET), "{config}");
 }

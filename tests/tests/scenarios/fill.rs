@@ -1,110 +1,25 @@
 //! Prepositioning on the whole way: a signed manifest is pulled, filled from the shield, and served.
 
-use std::{fs, path::Path};
-
-use manifest::{
-    Digest, Encoding, Head, Hints, Keys, Kind, Manifest, Names, Objects, PlannerKey, Role, Signed,
-};
-use signing::{Algorithm, Label, SigningKey};
+use manifest::Digest;
 use steering::{
     client::ClientError,
     report::{ObjectState, Phase},
 };
-use tempfile::TempDir;
 use tests::{
     client::Protocol,
     eventually,
-    keys::key,
     oracle::Object,
-    world::{Plan, World},
+    planner::{Planner, planned},
+    world::World,
 };
 
-/// A planner: its key, and the folder from which nodes pull.
-struct Planner {
-    folder: TempDir,
-    key: SigningKey,
-}
-
-impl Planner {
-    fn new() -> Self {
-        let planner = Self {
-            folder: TempDir::with_prefix("millpond-planner-").unwrap(),
-            key: key(Algorithm::Ed25519, "planner1"),
-        };
-        let roles = vec![Role::Plan, Role::Evict];
-        let key = planner.key.verify_key();
-        let keys = Keys::new(vec![PlannerKey { key, roles }], []).unwrap();
-        fs::write(planner.keys(), keys.to_json()).unwrap();
-        fs::create_dir(planner.root()).unwrap();
-        planner
-    }
-
-    fn keys(&self) -> std::path::PathBuf {
-        self.folder.path().join("keys.json")
-    }
-
-    fn root(&self) -> std::path::PathBuf {
-        self.folder.path().join("manifests")
-    }
-
-    /// Puts a full manifest of these objects where the edge pulls it.
-    fn publish(&self, generation: u64, objects: &[manifest::Object<'_>]) {
-        // In one step, as object storage does.
-        let new = self.folder.path().join("new");
-        fs::write(&new, self.signed(generation, objects)).unwrap();
-        fs::rename(new, self.root().join("edge1")).unwrap();
-    }
-
-    /// A full manifest of these objects.
-    fn signed(&self, generation: u64, objects: &[manifest::Object<'_>]) -> Vec<u8> {
-        let now_s = message::now().unix_s();
-        let head = Head {
-            audience: Label::parse("edge1").unwrap(),
-            generation,
-            previous: None,
-            issued_s: now_s - 10,
-            expires_s: now_s + 3600,
-            kind: Kind::Full,
-            hints: Hints::default(),
-            allow_mass_eviction: true,
-        };
-        let objects = Objects::collect(objects.iter().copied()).unwrap();
-        let manifest = Manifest::new(head, objects, Names::default()).unwrap();
-        let payload = manifest.to_payload(Encoding::Plain);
-        let mut signed = Signed::draft(&payload);
-        signed.sign(&self.key).unwrap();
-        signed.to_bytes()
-    }
-
-    /// An edge that pulls from here, and may fill at these hours.
-    fn edge(&self, hours: &str) -> Plan {
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
-        Plan::default()
-            .edge_disk(256)
-            .edge_key("fill.keys", text(&self.keys()))
-            .edge_key("fill.window.0.hours", hours)
-            .edge_key("fill.pull.object", "/edge1")
-            .edge_key("fill.pull.interval", "10s")
-            .edge_key("fill.pull.origin.kind", "directory")
-            .edge_key("fill.pull.origin.path", text(&self.root()))
-    }
-}
-
-fn objects(count: u64) -> Vec<Object> {
+pub(crate) fn objects(count: u64) -> Vec<Object> {
     (0..count)
         .map(|n| Object::new(&format!("/v/{n}.m4s"), 300_000 + n * 900_007))
         .collect()
 }
 
-fn planned(object: &Object) -> manifest::Object<'_> {
-    let digest = Digest::of(&object.content());
-    manifest::Object {
-        expected: 2_000,
-        ..manifest::Object::fill("media", &object.name, object.bytes, digest)
-    }
-}
-
-async fn state(world: &World, state: &str, count: u32) {
+pub(crate) async fn state(world: &World, state: &str, count: u32) {
     let sample = format!("millpond_fill_objects{{state=\"{state}\"}}");
     eventually(30, &format!("{count} objects to be {state}"), async || {
         (world.edge().metric(&sample).await >= f64::from(count)).then_some(())
@@ -112,7 +27,7 @@ async fn state(world: &World, state: &str, count: u32) {
     .await;
 }
 
-async fn is_served_from_here(world: &World, objects: &[Object]) {
+pub(crate) async fn is_served_from_here(world: &World, objects: &[Object]) {
     let before = world.origin.reads().len();
     for object in objects {
         let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;

@@ -12,6 +12,8 @@ mod conditional;
 mod config;
 mod fields;
 mod fill;
+mod fill_night;
+mod fill_peers;
 mod hygiene;
 mod lies;
 mod live;
