@@ -42,11 +42,7 @@ impl Fixture {
     }
 
     fn bench(&self, criterion: &mut Criterion, label: &str) {
-        let facts = Facts {
-            path: &self.path,
-            client: [127, 0, 0, 1].into(),
-            now_s: self.now_s,
-        };
+        let facts = Facts::new(&self.path, [127, 0, 0, 1].into(), self.now_s);
         let mut tokens = self.tokens.iter().cycle();
         criterion.bench_function(label, |bencher| {
             bencher.iter(|| {

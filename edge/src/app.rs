@@ -41,7 +41,8 @@ impl App {
         let base = Base::open(&config.sections, &mut daemon, upstream, &now).await?;
         let counting = counting(&config, base.cache(), &daemon, &now).await?;
         let cache = base.cache().clone();
-        let gate = Arc::new(Gate::new(&config, base.cache().clone()));
+        let gate = Gate::new(&config, base.cache().clone(), &daemon.registry)?;
+        let gate = Arc::new(gate);
         know_sites(&daemon.requests, &config);
         let mut node = base.serve(&daemon, Arc::clone(&gate) as Arc<dyn Handler>)?;
         let sites = Arc::clone(&gate) as Arc<dyn Sites>;
@@ -84,7 +85,7 @@ impl App {
             fill.reload(&message::now())?;
             fill.replace_sites(&config);
         }
-        for key in node::changed(&self.effective, &config.effective, &["site"]) {
+        for key in node::changed(&self.effective, &config.effective, &["site", "regions"]) {
             tracing::warn!(key, "changed in the config file; a restart takes it over");
         }
         Ok(config.effective)

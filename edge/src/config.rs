@@ -4,7 +4,6 @@ use std::{
     net::Ipv6Addr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use cache::SiteRules;
@@ -18,12 +17,14 @@ use semantics::{
     key::{KeyRules, QueryRule},
     live::DIRECTIVES,
 };
-use signing::{Carriers, KEY_FILE_BYTES_MAX, KeySet, Label, Policy};
+use signing::{Carriers, Label, Regions};
 use tls::Identity;
 
 use crate::{
     App,
+    countries::Countries,
     fill::{Fill, Wish},
+    tokens::{self, Tokens},
 };
 
 /// A checked config: every part of it can work, as far as a file can tell.
@@ -33,6 +34,7 @@ pub struct Config {
     pub(crate) sections: Sections,
     pub(crate) shields: Shields,
     pub(crate) sites: Vec<Site>,
+    pub(crate) countries: Countries,
     pub(crate) fill: Option<Fill>,
     pub(crate) effective: serde_json::Value,
 }
@@ -50,7 +52,8 @@ pub(crate) struct Shields {
 pub(crate) struct Site {
     pub(crate) name: Label,
     pub(crate) hosts: Vec<String>,
-    pub(crate) signing: Option<Signing>,
+    pub(crate) tokens: Option<Tokens>,
+    pub(crate) regions: Regions,
     pub(crate) carriers: Carriers,
     pub(crate) key: KeyRules,
     pub(crate) cors: Cors,
@@ -61,19 +64,8 @@ pub(crate) struct Site {
     pub(crate) origin: Option<Origin>,
 }
 
-/// How a site's URLs are signed.
-#[derive(Debug, Clone)]
-pub(crate) struct Signing {
-    pub(crate) keys: KeySet,
-    pub(crate) policy: Policy,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tokens {
-    Required,
-    Optional,
-    None,
-}
+/// What a config file makes.
+type Parts = (Sections, Shields, Vec<Site>, Countries, Option<Fill>);
 
 impl Config {
     /// Reads a config file, and the key sets that it names.
@@ -82,26 +74,29 @@ impl Config {
     /// Everything that is wrong with it, at once.
     pub fn load(file: &Path) -> Result<Self, Report> {
         let Loaded { value, effective } = daemon::config::load(file, Self::read)?;
-        let (sections, shields, sites, fill) = value;
+        let (sections, shields, sites, countries, fill) = value;
         Ok(Self {
             file: file.to_owned(),
             sections,
             shields,
             sites,
+            countries,
             fill,
             effective,
         })
     }
 
-    fn read(top: &mut Section) -> Option<(Sections, Shields, Vec<Site>, Option<Fill>)> {
+    fn read(top: &mut Section) -> Option<Parts> {
         let sections = Sections::read(top, Clients::Anybody);
         let shields = top.section("shields", read_shields);
-        let sites = top.sections("site", 1..=10_000, read_site);
+        let countries = top.optional_section("regions", Countries::read);
+        let countries = countries.unwrap_or_default();
+        let sites = top.sections("site", 1..=10_000, |site| read_site(site, &countries));
         let fill = top.optional_section("fill", Wish::read);
         refuse_shared_hosts(top, &sites);
         let sections = sections?;
         let fill = fill.and_then(|wish| wish.with(&sections));
-        Some((sections, shields?, sites, fill))
+        Some((sections, shields?, sites, countries, fill))
     }
 }
 
@@ -163,7 +158,7 @@ fn read_shields(section: &mut Section) -> Option<Shields> {
     })
 }
 
-fn read_site(section: &mut Section) -> Option<Site> {
+fn read_site(section: &mut Section, countries: &Countries) -> Option<Site> {
     let label = "a name of up to 64 letters, digits, '.', '_' or '-'";
     let name = section
         .parsed("name", label, |text| Label::parse(text).ok())
@@ -175,20 +170,14 @@ fn read_site(section: &mut Section) -> Option<Site> {
         let hint = "a name or an address alone: no port, no path, no wildcard, no dot at the end";
         section.problem("hosts", &what, Some(hint));
     }
-    let signing = read_signing(section);
+    let tokens = tokens::read(section, countries.here.as_ref());
+    let carriers = tokens::read_carriers(section, tokens.as_ref().and_then(Option::as_ref));
+    let regions = tokens::read_regions(section, countries.are_known());
     let mut query = section.list("query", 0..=64).or(Vec::new());
     let origins = section.list("cors", 0..=256).or(vec!["*".to_owned()]);
     let server_timing = section.flag("server_timing").or(false);
     let rules = node::read_rules(section, Clients::Anybody);
     let origin = section.optional_section("origin", Origin::read);
-    let carriers = Carriers {
-        parameter: section
-            .parsed("token_parameter", label, |text| Label::parse(text).ok())
-            .or(Carriers::default().parameter),
-        cookie: section
-            .parsed("token_cookie", label, |text| Label::parse(text).ok())
-            .or(Carriers::default().cookie),
-    };
     if rules.live.is_some() && query.iter().all(|name| name != "*") {
         query.extend(DIRECTIVES.map(str::to_owned));
     }
@@ -207,7 +196,8 @@ fn read_site(section: &mut Section) -> Option<Site> {
             .iter()
             .map(|host| host.to_ascii_lowercase())
             .collect(),
-        signing: signing?,
+        tokens: tokens?,
+        regions,
         carriers,
         key: KeyRules { query },
         cors: Cors { allow_origins },
@@ -230,57 +220,6 @@ fn is_host(text: &str) -> bool {
         (1..=63).contains(&label.len()) && label.bytes().all(allowed)
     };
     text.len() <= 253 && text.split('.').all(label)
-}
-
-/// The outer `None` is a problem that was told; the inner one a site without signing.
-#[expect(
-    clippy::option_option,
-    reason = "the two mean different things to one caller"
-)]
-fn read_signing(section: &mut Section) -> Option<Option<Signing>> {
-    const TOKENS: &[(&str, Tokens)] = &[
-        ("required", Tokens::Required),
-        ("optional", Tokens::Optional),
-        ("none", Tokens::None),
-    ];
-    let tokens = section.choice("signing", TOKENS).or(Tokens::Required);
-    let lifetimes = Duration::from_secs(1)..=Duration::from_hours(24 * 366);
-    let default = Policy::default();
-    let max_lifetime = section
-        .duration("max_lifetime", lifetimes)
-        .or(Duration::from_secs(default.max_lifetime_s));
-    let key_file = section.path("keys").optional();
-    let policy = Policy {
-        required: tokens == Tokens::Required,
-        max_lifetime_s: max_lifetime.as_secs(),
-        ..default
-    };
-    match (tokens, key_file) {
-        (Tokens::None, None) => Some(None),
-        (Tokens::None, Some(_)) => {
-            let hint = "take it out, or set signing = \"required\" or \"optional\"";
-            section.problem("keys", "is given, but signing is \"none\"", Some(hint));
-            None
-        }
-        (Tokens::Required | Tokens::Optional, None) => {
-            let hint = "name the site's key set (millpond keys new makes one)";
-            section.problem("keys", "is missing, and signing needs it", Some(hint));
-            None
-        }
-        (Tokens::Required | Tokens::Optional, Some(key_file)) => match read_keys(&key_file) {
-            Ok(keys) => Some(Some(Signing { keys, policy })),
-            Err(what) => {
-                section.problem("keys", &what, None);
-                None
-            }
-        },
-    }
-}
-
-/// Reads a key set within its bound.
-fn read_keys(file: &Path) -> Result<KeySet, String> {
-    let bytes = daemon::config::read_file(file, KEY_FILE_BYTES_MAX as u64)?;
-    KeySet::parse(&bytes).map_err(|error| error.to_string())
 }
 
 fn refuse_shared_hosts(top: &mut Section, sites: &[Site]) {

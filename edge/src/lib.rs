@@ -1,13 +1,15 @@
 //! The edge node: signed URLs in front of the cache, shields behind it.
 //!
-//! `app.rs` is the list of rooms in request order; `gate.rs` decides who may have what.
+//! `app.rs` is the list of rooms in request order; `gate` decides who may have what.
 
 mod app;
 mod config;
+mod countries;
 mod fill;
 mod gate;
 mod popularity;
 mod timing;
+mod tokens;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -19,7 +19,7 @@ use tests::{keys::Keys, pki::Pki};
 
 /// Keys whose comment is an example and not a default: they are off unless set, or follow from the
 /// machine's memory.
-const EXAMPLES: [&str; 26] = [
+const EXAMPLES: [&str; 30] = [
     "budget",
     "memory",
     "in_flight",
@@ -46,6 +46,10 @@ const EXAMPLES: [&str; 26] = [
     "capacity",
     "heartbeat_url",
     "heartbeat_ca",
+    "uri_signing_audience",
+    "renewal_key",
+    "revoked",
+    "session_key",
 ];
 
 fn shipped(name: &str) -> String {

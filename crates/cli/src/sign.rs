@@ -75,7 +75,8 @@ impl Arguments {
             now_s,
             now_s.saturating_add(self.expires_in),
         );
-        claims.client_net = self.client.as_deref().map(ClientNet::parse).transpose()?;
+        let net = self.client.as_deref().map(ClientNet::parse).transpose()?;
+        claims.client_nets = net.into_iter().collect();
         claims.session = self.session.as_deref().map(Label::parse).transpose()?;
         Ok(claims)
     }

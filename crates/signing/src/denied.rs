@@ -2,7 +2,8 @@
 
 use crate::{Label, TOKEN_CHARS_MAX};
 
-/// Why a request is denied. The client sees one 403 with one body for all of these.
+/// Why a request is denied. The client sees one 403 with one body for all of these but the three
+/// of [`Denied::is_place`].
 ///
 /// Cheap checks run before the signature is looked at, so a reason other than
 /// [`Denied::BadSignature`] may come from a token that nobody signed.
@@ -73,18 +74,56 @@ pub enum Denied {
         /// Seconds until then.
         in_s: u64,
     },
+    /// No key of the scheme has the name that the token gives.
+    #[error("no key of the scheme has that name")]
+    NoKey,
+    /// The token says another algorithm than its key's.
+    #[error("the key does not sign so")]
+    WrongAlgorithm,
+    /// The token's issuer is not its key's.
+    #[error("issuer is not the key's")]
+    WrongIssuer,
+    /// The token is for somebody else.
+    #[error("audience is not this site's")]
+    WrongAudience,
+    /// The token has a critical claim that this node does not know.
+    #[error("a critical claim is unknown")]
+    CriticalClaim,
+    /// The token may be used once, and no node knows of all uses.
+    #[error("token has a jti, and there is no memory of nonces")]
+    Nonce,
+    /// The token wants to be renewed, and the site has no key for that.
+    #[error("token wants renewal, and the site has no renewal key")]
+    NoRenewal,
+    /// Its id or its session was revoked.
+    #[error("token or session is revoked")]
+    Revoked,
     /// The path is outside the token's scope.
     #[error("path is out of scope")]
     OutOfScope,
     /// The client is outside the token's network.
     #[error("client is outside the token's network")]
     WrongClient,
-    /// The node is in none of the token's regions, or in no region at all.
-    #[error("node is in none of the token's regions")]
+    /// Neither the viewer's country nor the node is in one of the token's regions.
+    #[error("neither viewer nor node is in the token's regions")]
     WrongRegion,
+    /// The site is not for the viewer's country.
+    #[error("site is not for country {0}")]
+    Country(Label),
+    /// The site is for some countries, and the viewer's is unknown.
+    #[error("viewer's country is unknown")]
+    CountryUnknown,
 }
 
 impl Denied {
+    /// Whether the place is what is wrong: 451 (RFC 7725), where all else is 403.
+    pub fn is_place(&self) -> bool {
+        matches!(
+            self,
+            Self::WrongRegion | Self::Country(_) | Self::CountryUnknown
+        )
+    }
+
     /// A word for a metric label, from a small fixed set.
     pub fn label(&self) -> &'static str {
         match self {
@@ -104,9 +143,19 @@ impl Denied {
             Self::LifetimeTooLong { .. } => "lifetime_too_long",
             Self::Expired { .. } => "expired",
             Self::NotYetValid { .. } => "not_yet_valid",
+            Self::NoKey => "no_key",
+            Self::WrongAlgorithm => "wrong_algorithm",
+            Self::WrongIssuer => "wrong_issuer",
+            Self::WrongAudience => "wrong_audience",
+            Self::CriticalClaim => "critical_claim",
+            Self::Nonce => "nonce",
+            Self::NoRenewal => "no_renewal",
+            Self::Revoked => "revoked",
             Self::OutOfScope => "out_of_scope",
             Self::WrongClient => "wrong_client",
             Self::WrongRegion => "wrong_region",
+            Self::Country(_) => "country",
+            Self::CountryUnknown => "country_unknown",
         }
     }
 }

@@ -68,6 +68,9 @@ pub enum Malformed {
     /// A token in the query and another one in the path.
     #[error("token is given in query and path")]
     TwoCarriers,
+    /// The parameters of one token do not stand together.
+    #[error("token's parameters do not stand together")]
+    ScatteredToken,
 }
 
 impl Malformed {
@@ -86,6 +89,7 @@ impl Malformed {
             Self::QueryParameter { .. } => "query_parameter",
             Self::TwoTokens => "two_tokens",
             Self::TwoCarriers => "two_carriers",
+            Self::ScatteredToken => "scattered_token",
         }
     }
 }

@@ -3,16 +3,27 @@
 //! A syntax error tells its place and the fields that belong there, but not the parser's own
 //! words: those quote values, and a value may be a secret in the wrong field.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use std::sync::Arc;
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
-use crate::{Algorithm, Error, KEY_FILE_BYTES_MAX, Label, SigningKey, error::cut};
+use crate::{
+    Algorithm, Error, KEY_FILE_BYTES_MAX, Label, Scheme, SigningKey, error::cut, key::pem_body,
+};
 
 /// The version of both files.
 pub(crate) const VERSION: u32 = 1;
 
-const SIGNING_KEY_FIELDS: &str = "a signing key has version, kid, alg and secret, each once";
+const SIGNING_KEY_FIELDS: &str = "a signing key has version, kid, alg and secret, and for another \
+     vendor's scheme also scheme and perhaps name, issuer and salt, each once";
+
+/// The longest name, issuer or salt.
+const TEXT_BYTES_MAX: usize = 255;
 
 /// A key set's file.
 #[derive(Deserialize, Serialize)]
@@ -27,6 +38,14 @@ pub(crate) struct RawKeySet {
 pub(crate) struct RawKey {
     pub(crate) kid: String,
     pub(crate) alg: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) scheme: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) issuer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) salt: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) public: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,12 +63,21 @@ struct RawSigningKey {
     version: u32,
     kid: String,
     alg: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheme: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    salt: Option<String>,
     secret: String,
 }
 
 impl SigningKey {
     /// Reads a signing key's file: `{"version": 1, "kid": .., "alg": .., "secret": ..}`, where
-    /// `secret` is the Ed25519 seed or the HMAC secret as base64url without padding.
+    /// `secret` is the Ed25519 seed or the HMAC secret as base64url without padding or as `hex:` and
+    /// digits, or an ECDSA key in PKCS #8 as base64url.
     pub fn parse(file: &[u8]) -> Result<Self, Error> {
         let raw: RawSigningKey = read(file, SIGNING_KEY_FIELDS)?;
         check_version(raw.version)?;
@@ -60,8 +88,13 @@ impl SigningKey {
         };
         let kid = Label::parse(&raw.kid)?;
         let algorithm = Algorithm::parse(&raw.alg)?;
-        let secret = decode_bytes("secret", &raw.secret).map_err(wrong)?;
-        Self::new(algorithm, kid, &secret).map_err(wrong)
+        let scheme = scheme(raw.scheme.as_deref())?;
+        let secret = decode_secret(&raw.secret).map_err(wrong)?;
+        let mut key = Self::new(scheme, algorithm, kid, &secret).map_err(wrong)?;
+        let [name, issuer, salt] =
+            texts(scheme, [&raw.name, &raw.issuer, &raw.salt]).map_err(wrong)?;
+        (key.name, key.issuer, key.salt) = (name, issuer, salt);
+        Ok(key)
     }
 
     /// The file for this key. It is a secret: write it with mode 0600.
@@ -70,6 +103,10 @@ impl SigningKey {
             version: VERSION,
             kid: self.kid().to_string(),
             alg: self.algorithm().name().to_owned(),
+            scheme: scheme_text(self.scheme()),
+            name: self.name.as_deref().map(str::to_owned),
+            issuer: self.issuer.as_deref().map(str::to_owned),
+            salt: self.salt.as_deref().map(str::to_owned),
             secret: encode_bytes(self.secret()),
         })
     }
@@ -77,11 +114,17 @@ impl SigningKey {
 
 /// Reads a file of bounded size.
 pub(crate) fn read<T: DeserializeOwned>(file: &[u8], fields: &'static str) -> Result<T, Error> {
-    if file.len() > KEY_FILE_BYTES_MAX {
-        let problem = format!(
-            "{} bytes, over the limit of {KEY_FILE_BYTES_MAX}",
-            file.len()
-        );
+    read_bounded(file, KEY_FILE_BYTES_MAX, fields)
+}
+
+/// Reads a file of at most so many bytes.
+pub(crate) fn read_bounded<T: DeserializeOwned>(
+    file: &[u8],
+    bytes_max: usize,
+    fields: &'static str,
+) -> Result<T, Error> {
+    if file.len() > bytes_max {
+        let problem = format!("{} bytes, over the limit of {bytes_max}", file.len());
         return Err(Error::KeyFile { problem });
     }
     serde_json::from_slice(file).map_err(|error| Error::Syntax {
@@ -103,6 +146,65 @@ pub(crate) fn check_version(version: u32) -> Result<(), Error> {
     }
     let problem = format!("version {version}; this program reads version {VERSION}");
     Err(Error::KeyFile { problem })
+}
+
+/// The scheme of a key; native where none is named.
+pub(crate) fn scheme(name: Option<&str>) -> Result<Scheme, Error> {
+    name.map_or(Ok(Scheme::Native), Scheme::parse)
+}
+
+pub(crate) fn scheme_text(scheme: Scheme) -> Option<String> {
+    (scheme != Scheme::Native).then(|| scheme.name().to_owned())
+}
+
+/// A key's name, issuer and salt, as far as its scheme has them.
+pub(crate) fn texts(
+    scheme: Scheme,
+    [name, issuer, salt]: [&Option<String>; 3],
+) -> Result<[Option<Arc<str>>; 3], String> {
+    let takes = [
+        (
+            "name",
+            name,
+            !matches!(scheme, Scheme::Native | Scheme::EdgeAuth),
+        ),
+        ("issuer", issuer, scheme == Scheme::UriSigning),
+        ("salt", salt, scheme == Scheme::EdgeAuth),
+    ];
+    for (field, text, taken) in takes {
+        let Some(text) = text else { continue };
+        if !taken {
+            return Err(format!(
+                "`{field}` means nothing for a key of {}",
+                scheme.name()
+            ));
+        }
+        if text.is_empty() || text.len() > TEXT_BYTES_MAX {
+            return Err(format!("`{field}` has 1 to {TEXT_BYTES_MAX} bytes"));
+        }
+    }
+    Ok([name, issuer, salt].map(|text| text.as_deref().map(Arc::from)))
+}
+
+/// A secret from base64url, or from `hex:` and hexadecimal digits, as other vendors show theirs.
+/// The error's text does not quote them.
+pub(crate) fn decode_secret(text: &str) -> Result<Vec<u8>, String> {
+    match text.strip_prefix("hex:") {
+        Some(digits) => crate::hex::decode(digits.to_ascii_lowercase().as_bytes())
+            .ok_or_else(|| "`secret` is not pairs of hexadecimal digits".to_owned()),
+        None => decode_bytes("secret", text),
+    }
+}
+
+/// A public key from base64url, or from PEM.
+pub(crate) fn decode_public(text: &str) -> Result<Vec<u8>, String> {
+    match pem_body(text) {
+        Some(body) => {
+            let decoded = STANDARD.decode(body).ok();
+            decoded.ok_or_else(|| "`public` is not a PEM text".to_owned())
+        }
+        None => decode_bytes("public", text),
+    }
 }
 
 /// Bytes of a key from canonical base64url. The error's text does not quote them.

@@ -1,12 +1,13 @@
 //! The keys of one site, read from a file and replaced as a whole.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
-    Algorithm, Denied, Error, Label, VerifyKey,
+    Algorithm, Denied, Error, Label, Scheme, VerifyKey,
     error::cut,
     key_file::{
-        RawKey, RawKeySet, VERSION, check_version, decode_bytes, encode_bytes, read, to_json,
+        RawKey, RawKeySet, VERSION, check_version, decode_public, decode_secret, encode_bytes,
+        read, scheme, scheme_text, texts, to_json,
     },
 };
 
@@ -17,7 +18,21 @@ pub const KEYS_MAX: usize = 16;
 pub const KEY_FILE_BYTES_MAX: usize = 64 * 1024;
 
 const KEY_SET_FIELDS: &str = "a key set has version and keys; a key has kid, alg, public \
-     (ed25519) or secret (hmac-sha-256), and perhaps not_before_s and not_after_s, each once";
+     or (for an HMAC) secret, and perhaps not_before_s, not_after_s and, for another vendor's \
+     scheme, scheme, name, issuer and salt, each once";
+
+/// Which key a token says that it was signed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A native token's: one key.
+    Kid(Label),
+    /// Another scheme's: the keys of that name, or all of them, that sign in one of these ways.
+    Named {
+        scheme: Scheme,
+        name: Option<String>,
+        algorithms: &'static [Algorithm],
+    },
+}
 
 /// The keys that may sign for one site. Two of them overlap while a rotation goes on.
 #[derive(Debug, Clone)]
@@ -91,31 +106,81 @@ impl KeySet {
     ) -> Result<&VerifyKey, Denied> {
         let key = self.keys.iter().find(|key| key.kid == *kid);
         let key = key.ok_or_else(|| Denied::UnknownKey(kid.clone()))?;
-        if key.not_before_s > now_s.saturating_add(skew_s) {
-            return Err(Denied::KeyNotYetValid(kid.clone()));
-        }
-        if key.not_after_s.is_some_and(|end| now_s >= end) {
-            return Err(Denied::KeyRetired(kid.clone()));
-        }
-        Ok(key)
+        in_use(key, now_s, skew_s)
     }
+
+    /// The keys that a token may have been signed with, in the file's order.
+    pub(crate) fn candidates(
+        &self,
+        wanted: &Wanted,
+        now_s: u64,
+        skew_s: u64,
+    ) -> Result<Vec<&VerifyKey>, Denied> {
+        match wanted {
+            Wanted::Kid(kid) => {
+                let key = self.usable(kid, now_s, skew_s)?;
+                if key.scheme == Scheme::Native {
+                    Ok(vec![key])
+                } else {
+                    Err(Denied::UnknownKey(kid.clone()))
+                }
+            }
+            Wanted::Named {
+                scheme,
+                name,
+                algorithms,
+            } => {
+                let mut why_not = Denied::NoKey;
+                let mut usable = Vec::new();
+                let called = |key: &&VerifyKey| key.is_called(*scheme, name.as_deref());
+                for key in self.keys.iter().filter(called) {
+                    match in_use(key, now_s, skew_s) {
+                        Ok(key) if algorithms.contains(&key.algorithm()) => usable.push(key),
+                        Ok(_) => why_not = Denied::WrongAlgorithm,
+                        Err(denied) => why_not = denied,
+                    }
+                }
+                if usable.is_empty() {
+                    Err(why_not)
+                } else {
+                    Ok(usable)
+                }
+            }
+        }
+    }
+}
+
+fn in_use(key: &VerifyKey, now_s: u64, skew_s: u64) -> Result<&VerifyKey, Denied> {
+    let kid = &key.kid;
+    if key.not_before_s > now_s.saturating_add(skew_s) {
+        return Err(Denied::KeyNotYetValid(kid.clone()));
+    }
+    if key.not_after_s.is_some_and(|end| now_s >= end) {
+        return Err(Denied::KeyRetired(kid.clone()));
+    }
+    Ok(key)
 }
 
 fn parse_key(raw: &RawKey) -> Result<VerifyKey, String> {
     let kid = Label::parse(&raw.kid).map_err(|error| error.to_string())?;
     let algorithm = Algorithm::parse(&raw.alg).map_err(|error| error.to_string())?;
-    let (field, bytes) = match (algorithm, &raw.public, &raw.secret) {
-        (Algorithm::Ed25519, Some(public), None) => ("public", public),
-        (Algorithm::HmacSha256, None, Some(secret)) => ("secret", secret),
-        (Algorithm::Ed25519, ..) => {
-            return Err("alg ed25519 takes `public` and no `secret`".to_owned());
+    let scheme = scheme(raw.scheme.as_deref()).map_err(|error| error.to_string())?;
+    let (field, bytes) = match (algorithm.is_symmetric(), &raw.public, &raw.secret) {
+        (false, Some(public), None) => ("public", decode_public(public)?),
+        (true, None, Some(secret)) => ("secret", decode_secret(secret)?),
+        (false, ..) => {
+            let name = algorithm.name();
+            return Err(format!("alg {name} takes `public` and no `secret`"));
         }
-        (Algorithm::HmacSha256, ..) => {
-            return Err("alg hmac-sha-256 takes `secret` and no `public`".to_owned());
+        (true, ..) => {
+            let name = algorithm.name();
+            return Err(format!("alg {name} takes `secret` and no `public`"));
         }
     };
-    let mut key = VerifyKey::new(algorithm, kid, &decode_bytes(field, bytes)?)
+    let mut key = VerifyKey::of_scheme(scheme, algorithm, kid, &bytes)
         .map_err(|problem| format!("`{field}` is {problem}"))?;
+    let [name, issuer, salt] = texts(scheme, [&raw.name, &raw.issuer, &raw.salt])?;
+    (key.name, key.issuer, key.salt) = (name, issuer, salt);
     key.not_before_s = raw.not_before_s;
     key.not_after_s = raw.not_after_s;
     Ok(key)
@@ -123,13 +188,19 @@ fn parse_key(raw: &RawKey) -> Result<VerifyKey, String> {
 
 fn raw_key(key: &VerifyKey) -> RawKey {
     let bytes = Some(encode_bytes(key.bytes()));
-    let (public, secret) = match key.algorithm() {
-        Algorithm::Ed25519 => (bytes, None),
-        Algorithm::HmacSha256 => (None, bytes),
+    let (public, secret) = if key.algorithm().is_symmetric() {
+        (None, bytes)
+    } else {
+        (bytes, None)
     };
+    let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
     RawKey {
         kid: key.kid.to_string(),
         alg: key.algorithm().name().to_owned(),
+        scheme: scheme_text(key.scheme),
+        name: text(&key.name),
+        issuer: text(&key.issuer),
+        salt: text(&key.salt),
         public,
         secret,
         not_before_s: key.not_before_s,

@@ -36,6 +36,16 @@ impl Label {
         str::from_utf8(bytes).ok().map(|text| Self(text.into()))
     }
 
+    /// A label that stands for any text: the text itself where it is one, else `sha256-` and half of
+    /// its digest. For the session and token ids of other vendors' tokens.
+    pub fn naming(text: &str) -> Self {
+        Self::from_bytes(text.as_bytes()).unwrap_or_else(|| {
+            let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+            let name = format!("sha256-{}", crate::hex::encode(&digest.as_ref()[..16]));
+            Self(name.into())
+        })
+    }
+
     /// For names of our own, which the tests hold to the alphabet.
     pub(crate) fn from_static(text: &'static str) -> Self {
         debug_assert!(Self::parse(text).is_ok(), "{text}");

@@ -55,6 +55,34 @@ impl ClientNet {
         })
     }
 
+    /// The network of an address and a prefix length as other vendors write them: bits after the
+    /// length are dropped, and mapped IPv6 is the IPv4 that it is.
+    pub(crate) fn loose(text: &str) -> Option<Self> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
+            None => (text, None),
+        };
+        match address.parse().ok()? {
+            IpAddr::V4(v4) => {
+                let bits = bits.unwrap_or(32);
+                Self::checked(
+                    IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask_v4(bits))),
+                    bits,
+                )
+            }
+            IpAddr::V6(v6) => {
+                let bits = bits.unwrap_or(128);
+                if let (Some(v4), 96..=128) = (v6.to_ipv4_mapped(), bits) {
+                    return Self::loose(&format!("{v4}/{}", bits - 96));
+                }
+                Self::checked(
+                    IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask_v6(bits))),
+                    bits,
+                )
+            }
+        }
+    }
+
     fn parsed(text: &str) -> Option<Self> {
         let Some((first, bits)) = text.split_once('/') else {
             let first: IpAddr = text.parse().ok()?;
@@ -117,11 +145,15 @@ impl fmt::Display for ClientNet {
 }
 
 fn mask_v4(bits: u8) -> u32 {
-    u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0)
+    u32::MAX
+        .checked_shl(32_u32.saturating_sub(u32::from(bits)))
+        .unwrap_or(0)
 }
 
 fn mask_v6(bits: u8) -> u128 {
-    u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0)
+    u128::MAX
+        .checked_shl(128_u32.saturating_sub(u32::from(bits)))
+        .unwrap_or(0)
 }
 
 #[cfg(test)]

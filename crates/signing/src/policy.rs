@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::Label;
+use crate::{Label, Scheme};
 
 /// What a site asks of its tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -18,6 +18,13 @@ pub struct Policy {
     pub clock_skew_s: u64,
     /// Where this node is. A token that names regions is denied on a node without one.
     pub region: Option<Label>,
+    /// Who a URI signing token's `aud` has to name. A token with an audience is denied without one.
+    pub audience: Option<String>,
+    /// Whether a URI signing token's `jti` is a mere id, for logs and revocation. Default false:
+    /// RFC 9246 makes it a nonce, and a node cannot know what others have seen.
+    pub jti_is_id: bool,
+    /// Whether tokens that want to be renewed are taken. Default false: the site needs a key for it.
+    pub renews: bool,
     /// How many verified tokens are remembered. Default 16,384, at about 0.5 KiB each.
     pub verified_tokens_max: usize,
     /// How many forged tokens are remembered. Default 4,096, at about 64 bytes each.
@@ -31,6 +38,9 @@ impl Default for Policy {
             max_lifetime_s: 86_400,
             clock_skew_s: 30,
             region: None,
+            audience: None,
+            jti_is_id: false,
+            renews: false,
             verified_tokens_max: 16_384,
             rejected_tokens_max: 4_096,
         }
@@ -38,6 +48,16 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// How far a signer's clock may be ahead. RFC 9246 section 2.1.5 gives no leeway.
+    pub(crate) fn skew_s(&self, scheme: Scheme) -> u64 {
+        match scheme {
+            Scheme::UriSigning => 0,
+            Scheme::Native | Scheme::MediaCdn | Scheme::CloudFront | Scheme::EdgeAuth => {
+                self.clock_skew_s
+            }
+        }
+    }
+
     /// All that is wrong with the values, each with its key and a hint; for a config check.
     pub fn problems(&self) -> Vec<String> {
         let ranges = [

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::{Error, GLOBS_MAX, Glob, ObjectPath};
+use crate::{
+    Error, Facts, GLOBS_MAX, Glob, ObjectPath, UrlScope, path::is_unreserved,
+    url_scope::PATTERNS_MAX,
+};
 
 /// Which objects a token is good for. It speaks of paths alone: query parameters are not signed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -14,6 +17,11 @@ pub enum Scope {
     Prefix(ObjectPath),
     /// Whatever one of the patterns covers. Made by [`Scope::globs`], which checks their number.
     Globs(Box<[Glob]>),
+    /// Whatever one of the wildcard patterns means, whose `*` runs over slashes. A session token
+    /// takes them over from another scheme's. Made by [`Scope::wildcards`].
+    Wildcards(UrlScope),
+    /// URLs, as another scheme says them. No native token has such a scope.
+    Url(UrlScope),
 }
 
 impl Scope {
@@ -39,21 +47,33 @@ impl Scope {
         Ok(Self::Globs(globs))
     }
 
-    /// Whether the token is good for `path`.
-    pub fn covers(&self, path: &ObjectPath) -> bool {
+    /// One to 16 wildcard patterns.
+    pub fn wildcards<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
+        let scope = wildcards(patterns.into_iter());
+        scope.ok_or(Error::Claims(
+            "a wildcard scope has 1 to 16 patterns of A-Z a-z 0-9 - . _ ~ / ? *",
+        ))
+    }
+
+    /// Whether the token is good for a request.
+    pub fn covers(&self, facts: &Facts<'_>) -> bool {
+        let path = facts.path;
         match self {
             Self::Path(only) => only == path,
             Self::Prefix(prefix) => is_below(prefix.as_str(), path.as_str()),
             Self::Globs(globs) => globs.iter().any(|glob| glob.covers(path.as_str())),
+            Self::Wildcards(scope) | Self::Url(scope) => scope.covers(facts),
         }
     }
 
-    /// The scope's kind in a token.
-    pub(crate) fn kind(&self) -> u8 {
+    /// The scope's kind in a native token, if it can be in one.
+    pub(crate) fn kind(&self) -> Option<u8> {
         match self {
-            Self::Path(_) => 1,
-            Self::Prefix(_) => 2,
-            Self::Globs(_) => 3,
+            Self::Path(_) => Some(1),
+            Self::Prefix(_) => Some(2),
+            Self::Globs(_) => Some(3),
+            Self::Wildcards(_) => Some(4),
+            Self::Url(_) => None,
         }
     }
 
@@ -73,9 +93,19 @@ impl Scope {
                     .collect::<Option<_>>()
                     .map(Self::Globs)
             }
+            4 => wildcards(text.split(',')),
             _ => None,
         }
     }
+}
+
+/// The bytes of a path and the two wildcards alone, so that a comma separates.
+fn wildcards<'a>(patterns: impl Iterator<Item = &'a str>) -> Option<Scope> {
+    let legal = |b: u8| is_unreserved(b) || matches!(b, b'/' | b'*' | b'?');
+    let patterns: Vec<_> = patterns.take(PATTERNS_MAX + 1).collect();
+    let all_legal = patterns.iter().all(|pattern| pattern.bytes().all(legal));
+    let scope = all_legal.then(|| UrlScope::path_patterns(patterns.into_iter()));
+    scope.flatten().map(Scope::Wildcards)
 }
 
 /// The scope's text as it stands in a token; patterns are joined by commas.
@@ -90,6 +120,8 @@ impl fmt::Display for Scope {
                 }
                 Ok(())
             }
+            Self::Wildcards(scope) => f.write_str(&scope.patterns().join(",")),
+            Self::Url(scope) => scope.fmt(f),
         }
     }
 }
@@ -109,14 +141,15 @@ mod tests {
 
     use super::*;
 
-    fn at(path: &str) -> ObjectPath {
-        ObjectPath::parse(path).unwrap()
+    fn covers(scope: &Scope, path: &str) -> bool {
+        let path = ObjectPath::parse(path).unwrap();
+        scope.covers(&Facts::new(&path, [192, 0, 2, 1].into(), 0))
     }
 
     #[test]
     fn a_prefix_ends_at_a_segment() {
         let scope = Scope::prefix("/films/1").unwrap();
-        assert!(scope.covers(&at("/films/1")) && scope.covers(&at("/films/1/a/b.m4s")));
+        assert!(covers(&scope, "/films/1") && covers(&scope, "/films/1/a/b.m4s"));
         for other in [
             "/films/10",
             "/films/1.m3u8",
@@ -125,18 +158,18 @@ mod tests {
             "/Films/1/a",
             "/",
         ] {
-            assert!(!scope.covers(&at(other)), "{other}");
+            assert!(!covers(&scope, other), "{other}");
         }
         let below = Scope::prefix("/films/1/").unwrap();
-        assert!(below.covers(&at("/films/1/a")) && !below.covers(&at("/films/1")));
-        assert!(Scope::prefix("/").unwrap().covers(&at("/any/thing")));
+        assert!(covers(&below, "/films/1/a") && !covers(&below, "/films/1"));
+        assert!(covers(&Scope::prefix("/").unwrap(), "/any/thing"));
     }
 
     #[test]
     fn one_path_is_that_path_byte_by_byte() {
         let scope = Scope::path("/a/B").unwrap();
-        assert!(scope.covers(&at("/a/B")));
-        assert!(!scope.covers(&at("/a/b")) && !scope.covers(&at("/a/B/")));
+        assert!(covers(&scope, "/a/B"));
+        assert!(!covers(&scope, "/a/b") && !covers(&scope, "/a/B/"));
     }
 
     #[test]
@@ -146,7 +179,7 @@ mod tests {
         assert!(Scope::globs([]).is_err());
         assert!(Scope::from_token(3, nine.join(",").as_bytes()).is_none());
         assert!(Scope::from_token(3, b"").is_none());
-        assert!(Scope::from_token(0, b"/a").is_none() && Scope::from_token(4, b"/a").is_none());
+        assert!(Scope::from_token(0, b"/a").is_none() && Scope::from_token(5, b"/a").is_none());
     }
 
     proptest! {
@@ -160,7 +193,7 @@ mod tests {
             let segments: Vec<_> = path.split('/').collect();
             let inside = segments.starts_with(&folder)
                 && (!prefix.ends_with('/') || segments.len() > folder.len());
-            prop_assert_eq!(Scope::prefix(&prefix).unwrap().covers(&at(&path)), inside);
+            prop_assert_eq!(covers(&Scope::prefix(&prefix).unwrap(), &path), inside);
         }
     }
 }

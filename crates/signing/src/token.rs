@@ -11,9 +11,9 @@
 //!  K      key id: a label
 //!  8      end: the first second that is no longer valid
 //!  8      beginning: the first second that is valid
-//!  1      scope kind: 1 one path, 2 prefix, 3 globs
+//!  1      scope kind: 1 one path, 2 prefix, 3 globs, 4 wildcards
 //!  2      S, length of the scope
-//!  S      scope: a path, or globs joined by commas
+//!  S      scope: a path, or patterns joined by commas
 //!  1      number of claims
 //!         for each claim, types strictly ascending:
 //!  1        type: 1 token id, 2 session, 3 client network, 4 regions
@@ -33,7 +33,10 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::digest::{SHA256, digest};
 
-use crate::{Claims, ClientNet, Denied, Error, Label, Scope, SigningKey};
+use crate::{
+    Claims, ClientNet, Denied, Error, Label, Scheme, Scope, SigningKey, key_set::Wanted,
+    presented::Decoded,
+};
 
 /// The longest token. With the longest object path it stays well under the limit of 8 KiB that a
 /// request target has.
@@ -53,6 +56,14 @@ pub fn sign(key: &SigningKey, claims: &Claims) -> Result<String, Error> {
     if claims.not_after_s <= claims.not_before_s {
         return Err(Error::Claims("not_after_s is not after not_before_s"));
     }
+    if key.scheme() != Scheme::Native {
+        return Err(Error::Claims("the key is of another scheme"));
+    }
+    if claims.client_nets.len() > 1 {
+        return Err(Error::Claims(
+            "a native token names at most one client network",
+        ));
+    }
     let mut token = body(key.kid(), claims)?;
     let signature = key.signature(&message(&claims.site, &token));
     token.extend(signature);
@@ -67,7 +78,7 @@ pub fn sign(key: &SigningKey, claims: &Claims) -> Result<String, Error> {
     }
 }
 
-/// SHA-256 of a token's text: its full digest, which names it without giving it away. `Display`
+/// SHA-256 of a token's text (of another scheme: and of what of the request it covers): its full digest, which names it without giving it away. `Display`
 /// shows the first 16 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenDigest([u8; 32]);
@@ -77,6 +88,12 @@ impl TokenDigest {
     pub fn of(token: &str) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        Self(bytes)
+    }
+
+    pub(crate) fn from_digest(digest: &ring::digest::Digest) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
         Self(bytes)
     }
 
@@ -92,14 +109,6 @@ impl fmt::Display for TokenDigest {
             .iter()
             .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
-}
-
-/// What a scheme yields before anything is believed.
-pub(crate) struct Decoded {
-    pub(crate) kid: Label,
-    pub(crate) claims: Claims,
-    pub(crate) message: Vec<u8>,
-    pub(crate) signature: Vec<u8>,
 }
 
 /// Takes a token apart. Bounded by [`TOKEN_CHARS_MAX`]; believes nothing.
@@ -127,12 +136,8 @@ pub(crate) fn decode(token: &str, site: &Label) -> Result<Decoded, Denied> {
     decode_optional(&mut rest, &mut claims)?;
     let signature = rest.0.to_vec();
     let body_bytes = bytes.len() - signature.len();
-    Ok(Decoded {
-        kid,
-        claims,
-        message: message(site, &bytes[..body_bytes]),
-        signature,
-    })
+    let message = message(site, &bytes[..body_bytes]);
+    Ok(Decoded::new(Wanted::Kid(kid), claims, message, signature))
 }
 
 fn scope(rest: &mut Rest<'_>) -> Result<Scope, Denied> {
@@ -159,7 +164,7 @@ fn decode_optional(rest: &mut Rest<'_>, claims: &mut Claims) -> Result<(), Denie
             SESSION => claims.session = Some(label(value, "session is not a label")?),
             CLIENT_NET => {
                 let net = ClientNet::from_bytes(value);
-                claims.client_net = Some(net.ok_or(Denied::Layout("client network"))?);
+                claims.client_nets = vec![net.ok_or(Denied::Layout("client network"))?];
             }
             REGIONS => {
                 let regions = value.split(|byte| *byte == b',');
@@ -214,7 +219,8 @@ fn body(kid: &Label, claims: &Claims) -> Result<Vec<u8>, Error> {
     push_short(&mut body, kid.as_str().as_bytes())?;
     body.extend(claims.not_after_s.to_be_bytes());
     body.extend(claims.not_before_s.to_be_bytes());
-    body.push(claims.scope.kind());
+    let kind = claims.scope.kind();
+    body.push(kind.ok_or(Error::Claims("a native token names paths, not URLs"))?);
     body.extend(scope_bytes.to_be_bytes());
     body.extend(scope.as_bytes());
 
@@ -223,7 +229,10 @@ fn body(kid: &Label, claims: &Claims) -> Result<Vec<u8>, Error> {
     let optional = [
         (TOKEN_ID, claims.token_id.as_ref().map(text)),
         (SESSION, claims.session.as_ref().map(text)),
-        (CLIENT_NET, claims.client_net.map(ClientNet::to_bytes)),
+        (
+            CLIENT_NET,
+            claims.client_nets.first().map(|net| net.to_bytes()),
+        ),
         (
             REGIONS,
             (!regions.is_empty()).then(|| regions.join(",").into_bytes()),

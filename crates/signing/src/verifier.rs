@@ -8,9 +8,12 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    Denied, Facts, Grant, KeySet, Label, Policy, TOKEN_CHARS_MAX, TokenDigest, recent::Recent,
-    token,
+    Claims, Denied, Facts, Grant, KeySet, Label, Policy, Revoked, Scope, TOKEN_CHARS_MAX, Token,
+    TokenDigest, UrlScope, VerifyKey, presented::Decoded, recent::Recent,
 };
+
+/// The most keys that one token is tried with: a signer's old, present and next ones.
+const KEYS_TRIED_MAX: usize = 6;
 
 /// Says who may have what on one site.
 ///
@@ -34,6 +37,7 @@ pub struct Verifier {
 #[derive(Debug)]
 struct Current {
     keys: KeySet,
+    revoked: Revoked,
     verified: Recent<Arc<Grant>>,
     rejected: Recent<()>,
 }
@@ -41,7 +45,12 @@ struct Current {
 impl Verifier {
     /// A verifier for `site`, which signers name in [`crate::Claims::site`].
     pub fn new(site: Label, keys: KeySet, policy: Policy) -> Self {
-        let current = ArcSwap::from_pointee(Current::new(keys, &policy));
+        Self::with_revoked(site, keys, Revoked::default(), policy)
+    }
+
+    /// The same, with what was revoked.
+    pub fn with_revoked(site: Label, keys: KeySet, revoked: Revoked, policy: Policy) -> Self {
+        let current = ArcSwap::from_pointee(Current::new(keys, revoked, &policy));
         Self {
             site,
             policy,
@@ -52,9 +61,9 @@ impl Verifier {
 
     /// Whether a request may go on: with its grant, or with none where the site's policy wants
     /// no token. A token that came is verified in any case.
-    pub fn admit(
+    pub fn admit<'t>(
         &self,
-        token: Option<&str>,
+        token: Option<impl Into<Token<'t>>>,
         facts: &Facts<'_>,
     ) -> Result<Option<Arc<Grant>>, Denied> {
         match token {
@@ -68,29 +77,40 @@ impl Verifier {
     ///
     /// Time never runs backwards here by more than the policy's skew: the latest `now_s` of any
     /// request is kept, so a clock that is set back does not revive what has expired.
-    pub fn verify(&self, token: &str, facts: &Facts<'_>) -> Result<Arc<Grant>, Denied> {
+    pub fn verify<'t>(
+        &self,
+        token: impl Into<Token<'t>>,
+        facts: &Facts<'_>,
+    ) -> Result<Arc<Grant>, Denied> {
+        let token = token.into();
         let now_s = self
             .floor
             .raise_and_read(facts.now_s, self.policy.clock_skew_s);
-        if token.len() > TOKEN_CHARS_MAX {
-            return Err(Denied::TooLong { chars: token.len() });
+        let chars = token.chars();
+        if chars > TOKEN_CHARS_MAX {
+            return Err(Denied::TooLong { chars });
         }
         let current = self.current.load();
-        let digest = TokenDigest::of(token);
+        let digest = token.digest(facts);
         let grant = match current.verified.recall(&digest) {
             Some(grant) => self.check_again(&current, grant, facts, now_s)?,
-            None => self.prove(&current, token, digest, facts, now_s)?,
+            None => self.prove(&current, &token, digest, facts, now_s)?,
         };
-        if !grant.claims.scope.covers(facts.path) {
+        if current.revoked.names(&grant.claims) {
+            return Err(Denied::Revoked);
+        }
+        if !grant.claims.scope.covers(facts) {
             return Err(Denied::OutOfScope);
         }
+        grant.claims.check_region(&self.policy, facts.country)?;
         Ok(grant)
     }
 
     /// Replaces all keys at once. Requests under way finish with the keys that they began with;
     /// what was remembered under the old keys is forgotten.
     pub fn replace_keys(&self, keys: KeySet) {
-        let next = Current::new(keys, &self.policy);
+        let revoked = self.current.load().revoked.clone();
+        let next = Current::new(keys, revoked, &self.policy);
         self.current.store(Arc::new(next));
     }
 
@@ -131,8 +151,11 @@ impl Verifier {
     ) -> Result<Arc<Grant>, Denied> {
         let checked = current
             .keys
-            .usable(&grant.kid, now_s, self.policy.clock_skew_s)
-            .and_then(|_| grant.claims.check(&self.policy, facts.client, now_s));
+            .usable(&grant.kid, now_s, self.policy.skew_s(grant.scheme))
+            .and_then(|_| {
+                let (scheme, client) = (grant.scheme, facts.client);
+                grant.claims.check(scheme, &self.policy, client, now_s)
+            });
         match checked {
             Ok(()) => Ok(grant),
             Err(over @ (Denied::Expired { .. } | Denied::KeyRetired(_))) => {
@@ -146,7 +169,7 @@ impl Verifier {
     fn prove(
         &self,
         current: &Current,
-        token: &str,
+        token: &Token<'_>,
         digest: TokenDigest,
         facts: &Facts<'_>,
         now_s: u64,
@@ -154,33 +177,89 @@ impl Verifier {
         if current.rejected.recall(&digest).is_some() {
             return Err(Denied::BadSignatureAgain);
         }
-        let decoded = token::decode(token, &self.site)?;
-        let key = current
-            .keys
-            .usable(&decoded.kid, now_s, self.policy.clock_skew_s)?;
-        let (found, expected) = (decoded.signature.len(), key.algorithm().signature_bytes());
-        if found != expected {
-            return Err(Denied::SignatureLength { found, expected });
+        let scheme = token.scheme();
+        let decoded = token.decode(&self.site, facts, &self.policy)?;
+        let skew_s = self.policy.skew_s(scheme);
+        let keys = current.keys.candidates(&decoded.wanted, now_s, skew_s)?;
+        let keys = fitting(&decoded, &keys)?;
+        decoded
+            .claims
+            .check(scheme, &self.policy, facts.client, now_s)?;
+        if decoded.renewal.is_some() && !self.policy.renews {
+            return Err(Denied::NoRenewal);
         }
-        decoded.claims.check(&self.policy, facts.client, now_s)?;
-        if !key.verifies(&decoded.message, &decoded.signature) {
+        let Some(key) = keys.iter().find(|key| signed_by(&decoded, key)) else {
             current.rejected.remember(digest, ());
-            return Err(Denied::BadSignature(decoded.kid));
-        }
+            return Err(bad_signature(&keys));
+        };
         let grant = Arc::new(Grant {
-            kid: decoded.kid,
+            scheme,
+            kid: key.kid.clone(),
             digest,
-            claims: decoded.claims,
+            claims: proven_claims(decoded.claims, decoded.regex.as_deref())?,
+            renewal: decoded.renewal.map(Arc::new),
         });
         current.verified.remember(digest, Arc::clone(&grant));
         Ok(grant)
     }
 }
 
+/// The keys whose signatures look like this one, and whose issuer is the token's.
+fn fitting<'k>(decoded: &Decoded, keys: &[&'k VerifyKey]) -> Result<Vec<&'k VerifyKey>, Denied> {
+    let found = decoded.signature.len();
+    let mut why_not = Denied::WrongIssuer;
+    let mut fitting = Vec::new();
+    for key in keys {
+        let lengths = key.signature_bytes(decoded.form);
+        let expected = *lengths.end();
+        let issuer = decoded.issuer.as_deref();
+        if !lengths.contains(&found) {
+            why_not = Denied::SignatureLength { found, expected };
+        } else if issuer.is_none() || issuer == key.issuer.as_deref() {
+            fitting.push(*key);
+        }
+    }
+    fitting.truncate(KEYS_TRIED_MAX);
+    if fitting.is_empty() {
+        Err(why_not)
+    } else {
+        Ok(fitting)
+    }
+}
+
+fn signed_by(decoded: &Decoded, key: &VerifyKey) -> bool {
+    decoded.messages.iter().any(|message| match &key.salt {
+        None => key.verifies_as(decoded.form, message, &decoded.signature),
+        Some(salt) => {
+            let salted = [message, b"~salt=".as_slice(), salt.as_bytes()].concat();
+            key.verifies_as(decoded.form, &salted, &decoded.signature)
+        }
+    })
+}
+
+fn bad_signature(keys: &[&VerifyKey]) -> Denied {
+    // `fitting` yields at least one.
+    keys.first()
+        .map_or(Denied::NoKey, |key| Denied::BadSignature(key.kid.clone()))
+}
+
+/// A regular expression is compiled once its signature has been verified.
+fn proven_claims(claims: Claims, regex: Option<&str>) -> Result<Claims, Denied> {
+    let Some(regex) = regex else {
+        return Ok(claims);
+    };
+    let scope = UrlScope::regex(regex).ok_or(Denied::Layout("regular expression"))?;
+    Ok(Claims {
+        scope: Scope::Url(scope),
+        ..claims
+    })
+}
+
 impl Current {
-    fn new(keys: KeySet, policy: &Policy) -> Self {
+    fn new(keys: KeySet, revoked: Revoked, policy: &Policy) -> Self {
         Self {
             keys,
+            revoked,
             verified: Recent::new(policy.verified_tokens_max),
             rejected: Recent::new(policy.rejected_tokens_max),
         }

@@ -139,7 +139,7 @@ fn refused(keys: &Keys, path: &str) -> Vec<(&'static str, String)> {
         (
             "another client",
             signed(&|claims| {
-                claims.client_net = Some(signing::ClientNet::parse("192.0.2.0/24").unwrap());
+                claims.client_nets = vec![signing::ClientNet::parse("192.0.2.0/24").unwrap()];
             }),
         ),
     ]

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn find<'a>(path: &'a str, query: Option<&'a str>) -> Result<Found<'a>, Malformed> {
-    Carriers::default().find(path, query, std::iter::empty())
+    Carriers::default().find(path, query, None, std::iter::empty())
 }
 
 fn query_of(query: &str) -> Result<Option<String>, Malformed> {
@@ -29,7 +29,7 @@ fn a_query_token_leaves_the_other_parameters_in_their_order() {
         let found = find("/a", Some(query)).unwrap();
         assert_eq!(
             (found.token, found.carrier),
-            (Some("T"), Some(Carrier::Query)),
+            (Some(Token::Native("T")), Some(Carrier::Query)),
             "{query}"
         );
         assert_eq!(found.query.as_deref(), rest, "{query}");
@@ -41,16 +41,16 @@ fn a_path_token_leaves_the_object_path() {
     let found = find("/~T/films/1/a.m4s", Some("CMCD=bl%3D1")).unwrap();
     assert_eq!(
         (found.token, found.carrier),
-        (Some("T"), Some(Carrier::Path))
+        (Some(Token::Native("T")), Some(Carrier::Path))
     );
     assert_eq!(
-        (found.path, found.query.as_deref()),
+        (&*found.path, found.query.as_deref()),
         ("/films/1/a.m4s", Some("CMCD=bl%3D1"))
     );
     assert_eq!(find("/~T/", None).unwrap().path, "/");
     assert_eq!(
         find("/~/a", None).unwrap().token,
-        Some(""),
+        Some(Token::Native("")),
         "denied later, not overlooked"
     );
     assert_eq!(find("/~T", None), Err(Malformed::TokenWithoutPath));
@@ -66,29 +66,29 @@ fn a_path_token_leaves_the_object_path() {
 fn a_cookie_counts_only_when_the_url_has_no_token() {
     let carriers = Carriers::default();
     let fields = ["theme=dark; xmp=1", "a=\"b;c\"; mp=T; flag"];
-    let found = carriers.find("/a", None, fields.into_iter()).unwrap();
+    let found = carriers.find("/a", None, None, fields.into_iter()).unwrap();
     assert_eq!(
         (found.token, found.carrier),
-        (Some("T"), Some(Carrier::Cookie))
+        (Some(Token::Native("T")), Some(Carrier::Cookie))
     );
     let found = carriers
-        .find("/a", Some("mp=Q"), fields.into_iter())
+        .find("/a", Some("mp=Q"), None, fields.into_iter())
         .unwrap();
     assert_eq!(
         (found.token, found.carrier),
-        (Some("Q"), Some(Carrier::Query))
+        (Some(Token::Native("Q")), Some(Carrier::Query))
     );
     let found = carriers
-        .find("/~P/a", None, ["mp=T; mp=U"].into_iter())
+        .find("/~P/a", None, None, ["mp=T; mp=U"].into_iter())
         .unwrap();
     assert_eq!(
         (found.token, found.carrier),
-        (Some("P"), Some(Carrier::Path))
+        (Some(Token::Native("P")), Some(Carrier::Path))
     );
-    let twice = carriers.find("/a", None, ["mp=T", "mp=U"].into_iter());
+    let twice = carriers.find("/a", None, None, ["mp=T", "mp=U"].into_iter());
     assert_eq!(twice, Err(Malformed::TwoTokens));
     let absent = carriers
-        .find("/a", None, ["Mp=T; ;=;"].into_iter())
+        .find("/a", None, None, ["Mp=T; ;=;"].into_iter())
         .unwrap();
     assert_eq!((absent.token, absent.carrier), (None, None));
 }
@@ -159,11 +159,11 @@ fn names_are_configurable_and_checked() {
     let carriers: Carriers =
         serde_json::from_str(r#"{"parameter": "token", "cookie": "films"}"#).unwrap();
     let found = carriers
-        .find("/a", Some("mp=1&token=T"), std::iter::empty())
+        .find("/a", Some("mp=1&token=T"), None, std::iter::empty())
         .unwrap();
     assert_eq!(
         (found.token, found.query.as_deref()),
-        (Some("T"), Some("mp=1"))
+        (Some(Token::Native("T")), Some("mp=1"))
     );
     assert!(serde_json::from_str::<Carriers>(r#"{"parameter": "a=b"}"#).is_err());
     assert!(serde_json::from_str::<Carriers>(r#"{"header": "x"}"#).is_err());
@@ -244,7 +244,7 @@ proptest! {
         query in prop::option::of("(&?(mp|a|b|mpx)=[T%3D;]{0,3}){0,4}"),
     ) {
         let carriers = Carriers::default();
-        if let Ok(found) = carriers.find(&path, query.as_deref(), std::iter::empty()) {
+        if let Ok(found) = carriers.find(&path, query.as_deref(), None, std::iter::empty()) {
             prop_assert!(!found.path.starts_with("/~"));
             let rest = found.query.as_deref().unwrap_or("a=1");
             prop_assert!(rest.split('&').all(|p| !p.starts_with("mp=") && p.contains('=')));
@@ -259,7 +259,7 @@ proptest! {
         cookie in any::<String>(),
     ) {
         let carriers = Carriers::default();
-        let _ = carriers.find(&path, query.as_deref(), [cookie.as_str()].into_iter());
+        let _ = carriers.find(&path, query.as_deref(), None, [cookie.as_str()].into_iter());
         let _ = carriers.redacted(&path);
         let _ = carriers.signed_url(&path, Carrier::Path, "T");
     }

@@ -1,0 +1,154 @@
+//! The gate: whose site it is, whether the viewer may have the object, and what its name is.
+//!
+//! The token is taken out here. What goes on is the object's name; of the request itself, the
+//! cache reads ranges and preconditions and nothing else.
+
+mod after;
+mod metrics;
+mod site;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use cache::{Cache, SiteRules};
+use http::{Method, StatusCode};
+use message::{Answer, Error, Handler, ObjectName, Request, Response, Trail};
+use node::Sites;
+use prometheus::Registry;
+use semantics::{cors, fields};
+
+use crate::config::Config;
+use after::{After, give_cookie, redirect};
+use metrics::Metrics;
+use site::{Admitted, Site};
+
+/// The handler that stands before the cache.
+pub(crate) struct Gate {
+    node: Arc<str>,
+    via: fields::Via,
+    /// By host; replaced as a whole.
+    sites: ArcSwap<HashMap<String, Arc<Site>>>,
+    cache: Cache,
+    metrics: Metrics,
+}
+
+impl Gate {
+    pub(crate) fn new(
+        config: &Config,
+        cache: Cache,
+        registry: &Registry,
+    ) -> Result<Self, prometheus::Error> {
+        let metrics = Metrics::new(registry)?;
+        let sites = ArcSwap::from_pointee(by_host(config, &metrics));
+        Ok(Self {
+            node: config.sections.common.name.clone(),
+            via: fields::Via::new(&config.sections.common.name),
+            sites,
+            cache,
+            metrics,
+        })
+    }
+
+    /// Takes over the sites and key sets of another config. Requests that are under way go on
+    /// with what they began with.
+    pub(crate) fn replace_sites(&self, config: &Config) {
+        self.sites.store(Arc::new(by_host(config, &self.metrics)));
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        let Some(site) = self.sites.load().get(request.host()).cloned() else {
+            let error = Error::request(StatusCode::MISDIRECTED_REQUEST, "no site has this host");
+            return error.into_response(&self.node);
+        };
+        if request.head.method == Method::OPTIONS {
+            return site.preflight(&request);
+        }
+        let (answer, session, cookie) = match site.admit(&request, &self.node) {
+            Ok(Admitted {
+                after: After::Redirect(target),
+                session,
+                ..
+            }) => (Ok(redirect(&target)), session, None),
+            Ok(Admitted {
+                name,
+                session,
+                after,
+            }) => {
+                let viewer = self.cache.viewer(&request, session.as_deref());
+                let answer = self.cache.answer_for(viewer, &request, name, &site.rules);
+                let cookie = match after {
+                    After::Cookie(cookie) => Some(cookie),
+                    After::Nothing | After::Redirect(_) => None,
+                };
+                (answer.await, session, cookie)
+            }
+            Err(error) => (Err(error), None, None),
+        };
+        let mut response = answer.unwrap_or_else(|error| error.into_response(&self.node));
+        if let Some(cookie) = cookie {
+            give_cookie(&cookie, &mut response);
+        }
+        cors::decorate(&request.head.headers, &site.cors, response.headers_mut());
+        self.via
+            .append(response.headers_mut(), request.head.version);
+        let trail = response.extensions_mut().get_or_insert_default::<Trail>();
+        trail.site = Some(Arc::clone(&site.name));
+        trail.session = session;
+        site.tell_timing(&request, &mut response);
+        response
+    }
+}
+
+impl Handler for Gate {
+    fn handle(&self, request: Request) -> Answer<'_> {
+        Box::pin(self.answer(request))
+    }
+}
+
+impl Sites for Gate {
+    fn all(&self) -> Vec<(Arc<str>, Vec<String>)> {
+        let sites = self.sites.load();
+        let mut all: BTreeMap<Arc<str>, Vec<String>> = BTreeMap::new();
+        for (host, site) in sites.iter() {
+            all.entry(Arc::clone(&site.name))
+                .or_default()
+                .push(host.clone());
+        }
+        all.into_iter().collect()
+    }
+
+    fn of_host(&self, host: &str) -> Option<Arc<str>> {
+        let sites = self.sites.load();
+        sites.get(host).map(|site| Arc::clone(&site.name))
+    }
+
+    fn object(
+        &self,
+        site: &str,
+        path: &str,
+        query: Option<&str>,
+    ) -> Option<Result<(ObjectName, Arc<SiteRules>), String>> {
+        let sites = self.sites.load();
+        let site = sites.values().find(|own| *own.name == *site)?;
+        Some(
+            site.object(path, query)
+                .map(|name| (name, Arc::clone(&site.rules))),
+        )
+    }
+}
+
+fn by_host(config: &Config, metrics: &Metrics) -> HashMap<String, Arc<Site>> {
+    let mut hosts = HashMap::new();
+    for site in &config.sites {
+        let built = Arc::new(Site::new(site, &config.countries, metrics));
+        hosts.extend(
+            site.hosts
+                .iter()
+                .map(|host| (host.clone(), Arc::clone(&built))),
+        );
+    }
+    hosts
+}
