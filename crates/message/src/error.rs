@@ -196,6 +196,7 @@ fn plain_text(status: StatusCode) -> &'static [u8] {
         421 => b"misdirected request\n",
         429 => b"too many requests\n",
         431 => b"request header fields too large\n",
+        451 => b"unavailable for legal reasons\n",
         501 => b"not implemented\n",
         502 => b"bad gateway\n",
         503 => b"service unavailable\n",
