@@ -32,7 +32,7 @@ impl Cache {
         rules: &Arc<SiteRules>,
     ) -> Result<Response, Error> {
         let target = Target::new(&self.inner, &name, wanted);
-        let Some(head) = self.verified(&target, rules).await else {
+        let Some(head) = self.verified(&target, rules.of(&name.path)).await else {
             let status = StatusCode::NOT_FOUND;
             return Err(Error::request(status, "not here, or not verified"));
         };

@@ -61,7 +61,13 @@ impl Cache {
     /// plan; otherwise its head is read.
     ///
     /// Cancel safe.
-    pub async fn holding(&self, name: &ObjectName, wanted: &Wanted, rules: &SiteRules) -> Holding {
+    pub async fn holding(
+        &self,
+        name: &ObjectName,
+        wanted: &Wanted,
+        rules: &Arc<SiteRules>,
+    ) -> Holding {
+        let rules = rules.of(&name.path);
         let target = Target::new(&self.inner, name, wanted);
         match self.inner.version_held(&target, rules).await {
             None => Holding::Lacking,
@@ -75,7 +81,8 @@ impl Cache {
     /// of its pin: after a restart, and with every plan.
     ///
     /// Cancel safe.
-    pub async fn tell_expected(&self, name: &ObjectName, wanted: &Wanted, rules: &SiteRules) {
+    pub async fn tell_expected(&self, name: &ObjectName, wanted: &Wanted, rules: &Arc<SiteRules>) {
+        let rules = rules.of(&name.path);
         let target = Target::new(&self.inner, name, wanted);
         let Some(version) = self.inner.version_held(&target, rules).await else {
             return;
@@ -97,7 +104,8 @@ impl Cache {
     /// place.
     ///
     /// Cancel safe.
-    pub async fn unpin(&self, name: &ObjectName, wanted: &Wanted, rules: &SiteRules) {
+    pub async fn unpin(&self, name: &ObjectName, wanted: &Wanted, rules: &Arc<SiteRules>) {
+        let rules = rules.of(&name.path);
         let target = Target::new(&self.inner, name, wanted);
         let held = match self.inner.find(target.id, name, rules).await {
             Some(Entry::Object(head)) if head.geometry == target.geometry => Some(head.version),
@@ -112,7 +120,8 @@ impl Cache {
 
     /// Lets go of an object that a plan no longer wants: its slices and its head. Viewers who read
     /// it go on; who comes next has it filled anew.
-    pub async fn release(&self, name: &ObjectName, wanted: &Wanted, rules: &SiteRules) {
+    pub async fn release(&self, name: &ObjectName, wanted: &Wanted, rules: &Arc<SiteRules>) {
+        let rules = rules.of(&name.path);
         let target = Target::new(&self.inner, name, wanted);
         if let Some(Entry::Object(head)) = self.inner.find(target.id, name, rules).await {
             self.inner.forget(&head);

@@ -67,7 +67,7 @@ impl Cache {
             inner: &self.inner,
             target,
             source,
-            rules,
+            rules: rules.of(&name.path),
             at,
         };
         prefill.go().await

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cache::{Expected, Held, Holding, ObjectId, Plan, Reach, Unfilled, Wanted};
+use cache::{Ending, Expected, Held, Holding, ObjectId, Plan, Reach, SiteRules, Unfilled, Wanted};
 use message::Upstream;
 use ring::digest::{SHA256, digest};
 
@@ -294,4 +294,39 @@ async fn what_is_expected_is_written_at_its_first_miss_on_a_disk_with_a_choice_t
     assert_eq!(bench.origin.fetches().len(), asked);
     bench.get("/other.m4s").await.body.unwrap();
     assert!(bench.origin.fetches().len() > asked, "nobody expected it");
+}
+
+#[tokio::test]
+async fn what_is_filled_by_plan_lives_as_long_as_the_rules_for_its_path_say() {
+    let mut bench = Bench::new().await;
+    let long = semantics::freshness::TtlRules {
+        default: std::time::Duration::from_hours(48),
+        ..crate::support::rules()
+    };
+    let mut rules = SiteRules::clone(&bench.rules);
+    rules.endings = vec![Ending {
+        ending: ".m4s".to_owned(),
+        rules: Arc::new(SiteRules::new(long)),
+    }];
+    bench.rules = Arc::new(rules);
+    let bytes = bench.origin.put("/segment.m4s", 1, MIB);
+    bench
+        .prefill("/segment.m4s", &wanted(&bytes))
+        .await
+        .unwrap();
+    let ttl_s = async |bench: &Bench| -> u64 {
+        let got = bench.get("/segment.m4s").await;
+        let (_, ttl) = got.cache_status().split_once("ttl=").unwrap();
+        ttl.split(';').next().unwrap().trim().parse().unwrap()
+    };
+    assert!(ttl_s(&bench).await > 47 * 3600);
+    // After a restart it is whoever repairs that reads the head first.
+    let rules = Arc::clone(&bench.rules);
+    let mut bench = bench.restarted().await;
+    bench.rules = rules;
+    let held = bench.holding("/segment.m4s", &wanted(&bytes)).await;
+    assert_eq!(held, Holding::Whole);
+    let (name, wanted) = (name("/segment.m4s"), wanted(&bytes));
+    bench.cache.unpin(&name, &wanted, &bench.rules).await;
+    assert!(ttl_s(&bench).await > 47 * 3600);
 }

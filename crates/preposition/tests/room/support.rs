@@ -272,7 +272,7 @@ impl Bench {
             first_bytes: bytes.len() as u64,
             expected: cache::Expected::default(),
         };
-        let rules = SiteRules::new(ttl());
+        let rules = Arc::new(SiteRules::new(ttl()));
         self.cache.holding(name, &wanted, &rules).await != cache::Holding::Lacking
     }
 
