@@ -44,6 +44,10 @@ manifest:
 million:
     cargo test --release -p preposition --lib million -- --ignored --nocapture
 
+# the rate of a fill on the wire, and what it costs viewers: two minutes
+fill:
+    cargo run --release -p benches -- fill
+
 # the process that applies manifests killed a thousand times, at any step
 kills:
     cargo test -p preposition --lib a_thousand_times -- --ignored --nocapture

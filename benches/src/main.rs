@@ -26,6 +26,8 @@ enum Action {
     Compare(compare::Compare),
     /// Measure the same on one core, on two and on all.
     Scaling(compare::Scaling),
+    /// Measure the rate of a fill by plan, and what it costs viewers.
+    Fill(compare::Night),
     /// Run an edge: `compare` starts this program again, so that the edge is its own process.
     #[command(hide = true)]
     Edge {
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     match Command::parse().action {
         Action::Compare(arguments) => exit(compare::run(&arguments)),
         Action::Scaling(arguments) => exit(compare::run_scaling(&arguments)),
+        Action::Fill(arguments) => exit(compare::run_night(&arguments)),
         Action::Http3Load(arguments) => exit(compare::load_http3(&arguments)),
         Action::Floor(arguments) => exit(compare::floor::run(&arguments)),
         Action::Edge { config } => {

@@ -117,7 +117,7 @@ impl NodeConfig for Config {
 
     async fn build(mut self, daemon: Daemon) -> Result<App, BoxError> {
         if let Some(fill) = &mut self.fill {
-            fill.room.rehearsal = Some(node::rehearsal());
+            fill.room.rehearsal = node::rehearsal();
         }
         Ok(Box::pin(App::build(self, daemon)).await?)
     }

@@ -10,6 +10,7 @@ mod http3;
 mod load;
 mod machine;
 mod measure;
+mod night;
 mod origin;
 mod page_cache;
 mod pki;
@@ -38,6 +39,7 @@ use error::Error;
 use floor::Sink;
 pub(crate) use http3::load::{Arguments as Http3Load, run as load_http3};
 use load::Generator;
+pub(crate) use night::Night;
 use report::Report;
 use select::Peer;
 use stage::Tools;
@@ -58,6 +60,16 @@ pub(crate) fn run_scaling(arguments: &Scaling) -> Result<(), Error> {
     let runtime = Runtime::new().map_err(Error::io("starting a runtime"))?;
     let (text, json) = runtime.block_on(unless_ended(scaling::measure(arguments, cores)))?;
     print(&text, &json, &arguments.common)
+}
+
+/// The same for `fill`.
+pub(crate) fn run_night(arguments: &Night) -> Result<(), Error> {
+    stay_on(&arguments.client_core.to_string())?;
+    let runtime = Runtime::new().map_err(Error::io("starting a runtime"))?;
+    let report = runtime.block_on(unless_ended(night::measure(arguments)))?;
+    let mut out = std::io::stdout().lock();
+    let _gone = write!(out, "{}\n{:#}\n", report.markdown(), report.json());
+    Ok(())
 }
 
 /// Work that a signal ends as an error would: with no server and no folder left behind.

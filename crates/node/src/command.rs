@@ -51,16 +51,19 @@ enum Action {
     },
 }
 
-/// What starts this very program, as it runs, to rehearse a manifest.
-pub fn rehearsal() -> Rehearsal {
+/// What starts this very program, as it runs, to rehearse a manifest; nothing if it was not started
+/// by [`command`]'s words.
+pub fn rehearsal() -> Option<Rehearsal> {
+    let mut arguments: Vec<_> = std::env::args_os().skip(1).collect();
     // Whatever came before the subcommand belongs to a program of several.
-    let arguments = std::env::args_os().skip(1);
-    let arguments = arguments.take_while(|argument| argument != "run");
-    Rehearsal {
+    let run = arguments.iter().position(|argument| argument == "run")?;
+    arguments.truncate(run);
+    arguments.push("rehearse".into());
+    Some(Rehearsal {
         // Also when the file was replaced by a newer one since.
         program: "/proc/self/exe".into(),
-        arguments: arguments.chain(["rehearse".into()]).collect(),
-    }
+        arguments,
+    })
 }
 
 /// A config of one kind of node.

@@ -1,0 +1,282 @@
+//! A fill by plan: its rate on the wire, and what it costs viewers while it runs.
+
+mod relay;
+
+use std::time::Duration;
+
+use benches::bodies;
+use manifest::{
+    Digest, Encoding, Head, Hints, Keys, Kind, Manifest, Names, Object, Objects, PlannerKey, Role,
+    Signed,
+};
+use serde_json::{Value, json};
+use signing::{Algorithm, Label, SigningKey};
+use steering::client::Client;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Error,
+    load::{Generator, Load},
+    measure::{Spread, as_f64},
+    say,
+    select::{Protocol, Shape, Size},
+    servers::{Server, Setup, Tier},
+    world::{OPEN, World, free_port, write},
+};
+use relay::{Relay, WINDOW};
+
+/// Objects of plans, which no other load asks for.
+const FROM: u32 = 400_000;
+/// How long the edge has for what steering tells it.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// What viewers ask for in one run, as a multiple of what a run of `compare` does: some seconds.
+const LONGER: u64 = 4;
+/// How long the rate is watched without viewers.
+const WATCHED: Duration = Duration::from_secs(30);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Night {
+    /// The rate of the fill, in MB (10^6 bytes) a second.
+    #[arg(long, value_name = "MB", default_value_t = 20)]
+    rate: u32,
+    /// Runs with the fill and without, in turns; the median counts.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    rounds: usize,
+    /// The core of the edge.
+    #[arg(long, default_value_t = 0)]
+    server_core: usize,
+    /// The core of viewers, shield and origin.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) client_core: usize,
+}
+
+/// What was measured.
+pub(crate) struct Report {
+    rate_bytes_per_s: u64,
+    /// The busiest ten seconds, without viewers and in all of the run, in bytes.
+    alone: u64,
+    most: u64,
+    /// Bytes on the wire of the quiet phase, by the second.
+    mean: f64,
+    /// Throughput with the fill by that without, run by run.
+    ratios: Vec<f64>,
+    /// And CPU time of the edge a GB served.
+    cpu: Vec<f64>,
+}
+
+/// Whoever makes plans, and gives them to the edge.
+struct Planner {
+    key: SigningKey,
+    steering: Client,
+    generation: u64,
+    next: u32,
+}
+
+pub(crate) async fn measure(arguments: &Night) -> Result<Report, Error> {
+    let generator = Generator::find(&arguments.client_core.to_string()).await?;
+    let world = World::make().await?;
+    let relay = Relay::start(world.shield().to_owned()).await?;
+    let port = free_port()?;
+    let rate_bytes_per_s = u64::from(arguments.rate) * 1_000_000;
+    let mut planner = Planner::new(&world, port)?;
+    let setup = Setup {
+        cores: arguments.server_core.to_string(),
+        workers: 1,
+        tier: Tier::Ram,
+        edge: settings(&relay, port, rate_bytes_per_s),
+    };
+    let server = Server::ours(&world, &setup).await?;
+    let target = server.targets()[1].clone();
+    let mut load = Load::ram(Shape {
+        protocol: Protocol::Http2,
+        size: Size::Mib1,
+    });
+    load.requests *= LONGER;
+    let run = async || {
+        generator
+            .measure(&world, &load, &target, &server.pids())
+            .await
+    };
+    run().await?;
+
+    let (mut ratios, mut cpu) = (Vec::new(), Vec::new());
+    for round in 1..=arguments.rounds.max(1) {
+        say(&format!("round {round} of {}", arguments.rounds));
+        let plan = planner.plan(rate_bytes_per_s * 40)?;
+        let without = run().await?;
+        planner.begin(plan).await?;
+        let with = run().await?;
+        planner.withdraw().await?;
+        ratios.push(with.gb_per_s() / without.gb_per_s());
+        cpu.push(with.cpu_s_per_gb() / without.cpu_s_per_gb());
+    }
+    say("the rate, without viewers");
+    let plan = planner.plan(rate_bytes_per_s * (WATCHED.as_secs() + 10))?;
+    let from = relay.now();
+    planner.begin(plan).await?;
+    sleep(WATCHED).await;
+    planner.withdraw().await?;
+    let (alone, bytes) = relay.since(from);
+    let mean = as_f64(bytes) / relay.now().saturating_sub(from).as_secs_f64();
+    let (most, _) = relay.since(Duration::ZERO);
+    drop(server);
+    world.close().await;
+    Ok(Report {
+        rate_bytes_per_s,
+        alone,
+        most,
+        mean,
+        ratios,
+        cpu,
+    })
+}
+
+/// The edge's config beside that of every measurement.
+fn settings(relay: &Relay, steering: u16, rate_bytes_per_s: u64) -> Vec<(String, String)> {
+    let member = format!(
+        "[{{ name = \"shield1\", addresses = [\"{}\"], server_name = \"{}\" }}]",
+        relay.address,
+        super::pki::SHIELD
+    );
+    let quoted = |text: &str| format!("\"{text}\"");
+    [
+        ("shields.member", member),
+        ("fill.keys", quoted("planners.json")),
+        ("fill.rate", quoted(&format!("{rate_bytes_per_s}B"))),
+        ("fill.window", "[{ hours = \"00:00-00:00\" }]".to_owned()),
+        ("steering.listen", quoted(&format!("127.0.0.1:{steering}"))),
+        ("steering.certificate", quoted("server.pem")),
+        ("steering.key", quoted("server.key")),
+        ("steering.client_ca", quoted("ca.pem")),
+        ("steering.steering", "[\"edge.bench.internal\"]".to_owned()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .to_vec()
+}
+
+impl Planner {
+    fn new(world: &World, port: u16) -> Result<Self, Error> {
+        let key = SigningKey::generate(Algorithm::Ed25519, Label::parse("planner-1")?)?;
+        let planner = PlannerKey {
+            key: key.verify_key(),
+            roles: vec![Role::Plan],
+        };
+        let keys = Keys::new(vec![planner], []).map_err(broken)?;
+        let root = world.root();
+        write(&root.join("planners.json"), keys.to_json().as_bytes())?;
+        let tls = tls::ClientConfig {
+            ca: vec![world.ca()],
+            identity: Some(tls::Identity {
+                cert: root.join("client.pem"),
+                key: root.join("client.key"),
+            }),
+            alpn: Vec::new(),
+        };
+        let url = format!("https://localhost:{port}");
+        let steering = Client::new(&url, &tls, message::now().wall).map_err(broken)?;
+        Ok(Self {
+            key,
+            steering,
+            generation: 0,
+            next: FROM,
+        })
+    }
+
+    /// A plan of so many bytes that nobody has.
+    fn plan(&mut self, bytes: u64) -> Result<Vec<u8>, Error> {
+        const LENGTH: u64 = bodies::LARGE_BYTES as u64;
+        let count = u32::try_from(bytes.div_ceil(LENGTH)).unwrap_or(u32::MAX);
+        let numbers = self.next..self.next + count;
+        self.next = numbers.end;
+        self.generation += 1;
+        let named = numbers.map(|number| {
+            let path = bodies::path(number, bodies::LARGE_BYTES);
+            (path, Digest::of(&bodies::body(number, bodies::LARGE_BYTES)))
+        });
+        let named: Vec<_> = named.collect();
+        let objects = named.iter().map(|(path, digest)| Object {
+            expected: 1000,
+            ..Object::fill(OPEN, path, LENGTH, *digest)
+        });
+        let now_s = message::now().unix_s();
+        let head = Head {
+            audience: Label::parse("edge1")?,
+            generation: self.generation,
+            previous: None,
+            issued_s: now_s,
+            expires_s: now_s + 3600,
+            kind: Kind::Full,
+            hints: Hints::default(),
+            allow_mass_eviction: false,
+        };
+        let objects = Objects::collect(objects).map_err(broken)?;
+        let manifest = Manifest::new(head, objects, Names::default()).map_err(broken)?;
+        let payload = manifest.to_payload(Encoding::Plain);
+        let mut signed = Signed::draft(&payload);
+        signed.sign(&self.key).map_err(broken)?;
+        Ok(signed.to_bytes())
+    }
+
+    /// Has a plan filled; returns once bytes come in.
+    async fn begin(&self, plan: Vec<u8>) -> Result<(), Error> {
+        self.steering.push(plan.into()).await.map_err(broken)?;
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            let progress = self.steering.progress().await.map_err(broken)?;
+            if progress.bytes_held > 0 {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Err(Error::Broken("nothing was filled".to_owned()))
+    }
+
+    /// Has filling end; it must have gone on until now.
+    async fn withdraw(&self) -> Result<(), Error> {
+        let progress = self.steering.progress().await.map_err(broken)?;
+        let withdrawn = self.steering.withdraw(self.generation).await;
+        withdrawn.map_err(broken)?;
+        if progress.bytes_held < progress.bytes {
+            return Ok(());
+        }
+        Err(Error::Broken("the fill was over before its run".to_owned()))
+    }
+}
+
+fn broken(error: impl std::fmt::Display) -> Error {
+    Error::Broken(error.to_string())
+}
+
+impl Report {
+    pub(crate) fn markdown(&self) -> String {
+        let most = |bytes: u64| {
+            let limit = as_f64(self.rate_bytes_per_s) * WINDOW.as_secs_f64();
+            as_f64(bytes) / limit
+        };
+        let (alone, all) = (most(self.alone), most(self.most));
+        let mean = self.mean / as_f64(self.rate_bytes_per_s);
+        let spread = |ratios: &[f64]| Spread::of(ratios.iter().copied()).text(3);
+        format!(
+            "| fill | figure |\n|---|---|\n\
+             | rate, MB/s | {} |\n\
+             | busiest 10 s on the wire, of the rate, without viewers | {alone:.3} |\n\
+             | the same in all of the run | {all:.3} |\n\
+             | mean on the wire, of the rate | {mean:.3} |\n\
+             | viewers' throughput, with the fill by without | {} |\n\
+             | CPU time of the edge for a GB served, with by without | {} |\n",
+            self.rate_bytes_per_s / 1_000_000,
+            spread(&self.ratios),
+            spread(&self.cpu),
+        )
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "rate_bytes_per_s": self.rate_bytes_per_s,
+            "busiest_10_s_bytes": { "alone": self.alone, "all": self.most },
+            "mean_bytes_per_s": self.mean,
+            "throughput_ratios": self.ratios,
+            "cpu_ratios": self.cpu,
+        })
+    }
+}
