@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use message::{Client, ObjectName, Protocol, Request, Timestamp};
 use popularity::Popularity as Counts;
-use preposition::Preposition;
+use preposition::{Errand, Preposition, Undone};
 use steering::{
     Doing, Engine, Life, Prefill, Purge, PurgeWhat, Reason, Refused, Vitals,
     report::{
@@ -154,13 +154,41 @@ impl Rooms {
         Ok(plan::inventory(&now, fill.inventory(from, limit)))
     }
 
-    /// Asks the cache as a viewer would, to the end of the body: what is missing is filled.
+    /// By the fill plane where there is one; what it cannot fetch for want of a length or of disks is
+    /// read as a viewer would.
     async fn prefill(&self, wanted: Prefill) -> Result<(), Refused> {
         let (path, query) = split(&wanted.object.path);
         let (name, rules) = self.find(&wanted.object.site, path, query)?;
+        let Some(fill) = self.planes.fill.as_ref().filter(|_| self.has_disks()) else {
+            return self.read(name, &rules, wanted.size).await;
+        };
+        let errand = Errand {
+            name: name.clone(),
+            size: wanted.size,
+            is_urgent: wanted.is_urgent,
+            priority: wanted.priority,
+        };
+        match fill.run(errand).await {
+            Err(Undone::Unsized) => self.read(name, &rules, wanted.size).await,
+            done => done.map_err(plan::undone),
+        }
+    }
+
+    fn has_disks(&self) -> bool {
+        let memory = (self.memory_use)();
+        memory.is_some_and(|memory| !memory.store.disks.is_empty())
+    }
+
+    /// Asks the cache as a viewer would, to the end of the body: what is missing is filled.
+    async fn read(
+        &self,
+        name: ObjectName,
+        rules: &Arc<SiteRules>,
+        size: Option<u64>,
+    ) -> Result<(), Refused> {
         let content = |what: String| Refused::new(Reason::Content, what);
         let request = Self::request(&name)?;
-        let response = self.cache.answer(&request, name, &rules).await;
+        let response = self.cache.answer(&request, name, rules).await;
         let response = response.map_err(|error| content(error.detail().to_owned()))?;
         if response.status() != StatusCode::OK {
             return Err(content(format!("upstream answered {}", response.status())));
@@ -170,7 +198,7 @@ impl Rooms {
             let frame = frame.map_err(|error| content(error.detail().to_owned()))?;
             bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
         }
-        match wanted.size {
+        match size {
             Some(size) if size != bytes => Err(content(format!(
                 "it has {bytes} bytes, and {size} were named"
             ))),

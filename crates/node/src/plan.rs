@@ -1,6 +1,6 @@
 //! The fill plane as steering tells of it: pure translations from one room's words to the other's.
 
-use preposition::{Counted, Entry, FillState, Hours, Item, Page, Rejected, Status, Why};
+use preposition::{Counted, Entry, FillState, Hours, Item, Page, Rejected, Status, Undone, Why};
 use steering::{
     Reason, Refused,
     report::{
@@ -41,6 +41,20 @@ fn reason(refused: &preposition::Refused) -> Reason {
         | Is::LivesTooLong { .. }
         | Is::Wrong { .. } => Reason::ManifestUnsupported,
     }
+}
+
+/// Why an object that was wanted by name is not here.
+pub(crate) fn undone(undone: Undone) -> Refused {
+    let reason = match undone {
+        Undone::Absent
+        | Undone::Mismatch
+        | Undone::Refused
+        | Undone::Unsized
+        | Undone::SourceFailed => Reason::Content,
+        Undone::Unwritten => Reason::NoRoom,
+        Undone::Busy | Undone::Ending => Reason::Busy,
+    };
+    Refused::new(reason, undone.to_string())
 }
 
 /// The manifest in force, after it was pushed.

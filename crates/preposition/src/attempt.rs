@@ -2,14 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cache::{Held, SiteRules, Unfilled, Wanted};
-use message::{ObjectName, Timestamp, Upstream};
+use cache::{Expected, Held, SiteRules, Unfilled, Wanted};
+use http::StatusCode;
+use message::{ByteRange, Fetch, ObjectName, Response, Timestamp, Upstream};
 use parking_lot::Mutex;
+use semantics::content_range::{self, ContentRange};
 
 use crate::{
     active::{Active, name, wanted},
     config::Parts,
     entry::Entry,
+    errands::{Errand, Met, Undone},
     pace::{Pace, Paced},
     source::{Escalation, Health, Reach, ranked},
 };
@@ -31,6 +34,12 @@ const BUSY_PAUSE: Duration = Duration::from_secs(3);
 const PEER_PAUSE: Duration = Duration::from_secs(20);
 /// The write budget comes back over the day.
 const BUDGET_PAUSE: Duration = Duration::from_mins(5);
+
+/// What is expected of an errand: somebody will ask.
+const ERRAND: Expected = Expected {
+    requests_per_day: 1,
+    is_pinned: false,
+};
 
 /// What an attempt is to bring.
 struct Goal {
@@ -79,19 +88,78 @@ impl Attempts {
             at: now,
             place,
         };
-        let (near, later) = self.order(&goal, &self.escalation, waited);
+        self.bring(&goal, waited).await
+    }
+
+    /// Tries an object that is in no plan.
+    pub(crate) async fn errand(&self, errand: &Errand) -> Met {
+        let now = (self.parts.clock)();
+        let Some(rules) = (self.parts.rules)(&errand.name.site) else {
+            return Met::Undone(Undone::Refused);
+        };
+        let mut goal = Goal {
+            name: errand.name.clone(),
+            wanted: Wanted {
+                size: errand.size.unwrap_or(0),
+                sha256: None,
+                first_bytes: u64::MAX,
+                expected: ERRAND,
+            },
+            rules,
+            at: now,
+            place: 0,
+        };
+        if errand.size.is_none() {
+            match self.size_of(&goal).await {
+                Ok(0) => return Met::Done,
+                Ok(size) => goal.wanted.size = size,
+                Err(met) => return met,
+            }
+        }
+        goal.wanted.first_bytes = goal.wanted.size;
+        // Who asks for it by name does not wait for nearer sources to get it first.
+        self.bring(&goal, Duration::MAX).await.into()
+    }
+
+    /// Asks the sources for a first byte, and so how many there are.
+    async fn size_of(&self, goal: &Goal) -> Result<u64, Met> {
+        let (order, _) = self.order(goal, &Escalation::NONE, Duration::MAX);
+        let mut met = Met::Later(BUSY_PAUSE);
+        for index in order {
+            let fetch = Fetch {
+                object: goal.name.clone(),
+                range: Some(ByteRange { first: 0, last: 0 }),
+                condition: None,
+                at: goal.at,
+            };
+            met = match self.parts.sources[index].upstream.fetch(fetch).await {
+                Ok(response) => match total(&response) {
+                    Ok(total) => return Ok(total),
+                    Err(undone) => Met::Undone(undone),
+                },
+                Err(_failed) => {
+                    self.health.lock()[index].failed(goal.at.wall);
+                    Met::Undone(Undone::SourceFailed)
+                }
+            };
+        }
+        Err(met)
+    }
+
+    async fn bring(&self, goal: &Goal, waited: Duration) -> Outcome {
+        let (near, later) = self.order(goal, &self.escalation, waited);
         let mut liars = Vec::new();
-        let outcome = match self.try_each(&goal, &near, &mut liars).await {
+        let outcome = match self.try_each(goal, &near, &mut liars).await {
             // Who gave other bytes than planned has had his time: nobody waits for him.
             Some(Outcome::Failed(Entry::Mismatch)) if later.is_some() => {
-                let (mut far, _) = self.order(&goal, &Escalation::NONE, waited);
+                let (mut far, _) = self.order(goal, &Escalation::NONE, waited);
                 far.retain(|source| !near.contains(source));
-                let outcome = self.try_each(&goal, &far, &mut liars).await;
+                let outcome = self.try_each(goal, &far, &mut liars).await;
                 return outcome.unwrap_or(Outcome::Failed(Entry::Mismatch));
             }
             outcome => outcome,
         };
-        self.or_later(&goal, outcome, later, waited)
+        self.or_later(goal, outcome, later, waited)
     }
 
     /// Asks one source after the other, until one has the object or there is no room for it. Nothing
@@ -234,5 +302,23 @@ impl Attempts {
             }
             Unfilled::Unwritten(_) => Outcome::Failed(Entry::Unwritten),
         }
+    }
+}
+
+/// How long an object is, by the answer to a question for its first byte.
+fn total(response: &Response) -> Result<u64, Undone> {
+    let told = content_range::parse(response.headers());
+    match response.status() {
+        StatusCode::PARTIAL_CONTENT => match told {
+            Ok(Some(ContentRange::Part {
+                total: Some(total), ..
+            })) => Ok(total),
+            Ok(_) | Err(_) => Err(Undone::Unsized),
+        },
+        StatusCode::OK => response.body().length().ok_or(Undone::Unsized),
+        // No range of nothing can be satisfied.
+        StatusCode::RANGE_NOT_SATISFIABLE => Ok(0),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Err(Undone::Absent),
+        _ => Err(Undone::SourceFailed),
     }
 }

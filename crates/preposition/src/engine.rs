@@ -20,6 +20,7 @@ use crate::{
     active::Active,
     attempt::{Attempts, Outcome},
     entry::Entry,
+    errands::{Asked, Errands},
     keeper::Order,
     lanes::Lanes,
     ledger::{Allowance, Ledger},
@@ -48,6 +49,7 @@ pub(crate) struct Engine {
     active: Arc<Active>,
     lanes: Lanes,
     underway: Underway,
+    errands: Errands,
     repairs: JoinSet<Repaired>,
     /// What is done once and of which nobody waits for the outcome.
     chores: JoinSet<()>,
@@ -64,13 +66,22 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(shared: Arc<Shared>, orders: mpsc::Sender<Order>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        orders: mpsc::Sender<Order>,
+        errands: mpsc::Receiver<Asked>,
+    ) -> Self {
         let pace = Arc::new(Pace::new(shared.config.bytes_per_s));
         let attempts = Attempts::new(shared.parts.clone(), pace, shared.config.escalation);
         let attempts = Arc::new(attempts);
         Self {
             active: shared.active.load_full(),
             underway: Underway::new(Arc::clone(&attempts)),
+            errands: Errands::new(
+                Arc::clone(&attempts),
+                errands,
+                !shared.config.windows.is_empty(),
+            ),
             attempts,
             lanes: Lanes::default(),
             repairs: JoinSet::new(),
@@ -100,6 +111,10 @@ impl Engine {
                 biased;
                 () = stop.cancelled() => {}
                 Some(ended) = self.underway.next() => self.ended(ended),
+                Some(event) = self.errands.next() => {
+                    let attempts = self.shared.config.attempts;
+                    self.errands.take_in(event, now.wall, attempts);
+                }
                 Some(repaired) = self.repairs.join_next() => {
                     self.repaired(repaired.unwrap_or_default());
                 }
@@ -109,6 +124,7 @@ impl Engine {
             }
         }
         self.underway.end().await;
+        self.errands.end().await;
         self.repairs.shutdown().await;
         // A ledger that is being written is not written over.
         while self.chores.join_next().await.is_some() {}
@@ -182,11 +198,14 @@ impl Engine {
             let (shared, active) = (Arc::clone(&self.shared), Arc::clone(&self.active));
             self.chores.spawn(repair::unpin_at(shared, active, ended));
         }
+        self.errands.forget_abandoned();
         if matches!(at, At::Closed(_)) {
             self.stop_all(|lane| lane == Lane::Window);
+            self.errands.cut(|lane| lane == Lane::Window);
         }
         if self.shared.is_draining.load(Ordering::Relaxed) {
             self.stop_all(|_| true);
+            self.errands.cut(|_| true);
         }
         self.lanes.due(&self.active, now.wall);
         self.active.note_put_off(self.lanes.put_off_count());
@@ -241,19 +260,30 @@ impl Engine {
             is_draining: self.shared.is_draining.load(Ordering::Relaxed),
             ledger: &self.ledger,
             allowance: &allowance,
-            reserved_bytes: self.underway.reserved_bytes(),
-            running: self.underway.len(),
+            reserved_bytes: self.underway.reserved_bytes() + self.errands.reserved_bytes(),
+            running: self.underway.len() + self.errands.len(),
             concurrency: usize::try_from(clamped.concurrency).unwrap_or(1),
             share: self.share,
             is_reachable: self.attempts.is_any_usable(now.wall),
-            next_fast: self.lanes.next_bytes(&self.active, Lane::Fast),
-            next_window: self.lanes.next_bytes(&self.active, Lane::Window),
+            next_fast: self.next_bytes(Lane::Fast, now.wall),
+            next_window: self.next_bytes(Lane::Window, now.wall),
         };
         facts.step()
     }
 
+    /// What the next of a lane would bring in: an errand, an object of the plan, a late errand.
+    fn next_bytes(&self, lane: Lane, now: Duration) -> Option<u64> {
+        let errand = |before| self.errands.next_bytes(lane, before, now);
+        let planned = || self.lanes.next_bytes(&self.active, lane);
+        errand(true).or_else(planned).or_else(|| errand(false))
+    }
+
     fn begin(&mut self, lane: Lane, now: &Timestamp) {
+        if self.errands.begin(lane, true, now.wall) {
+            return;
+        }
         let Some(place) = self.lanes.take(lane) else {
+            self.errands.begin(lane, false, now.wall);
             return;
         };
         if self.active.entry(place) == Entry::Waiting {
@@ -318,7 +348,7 @@ impl Engine {
             rate_bytes_per_s: rate,
             measured_bytes_per_s: self.seen.bytes_per_s,
             window_bytes: opened(at).map_or(0, |start| self.ledger.window_bytes(start)),
-            running: self.underway.len(),
+            running: self.underway.len() + self.errands.len(),
             told_at: now.wall,
         };
     }

@@ -23,6 +23,7 @@ use crate::{
     config::{Config, Parts},
     engine::Engine,
     entry::Entry,
+    errands::{self, Errand, Undone},
     keeper::{self, ORDERS_MAX, Order, Pushed, Rejected},
     metrics::Metrics,
     pull::{self, Pull},
@@ -39,6 +40,7 @@ use crate::{
 pub struct Preposition {
     shared: Arc<Shared>,
     orders: mpsc::Sender<Order>,
+    errands: mpsc::Sender<errands::Asked>,
 }
 
 /// Its tasks. Dropped, they end at once, as in a crash.
@@ -96,9 +98,14 @@ impl Preposition {
         let (orders, received) = mpsc::channel(ORDERS_MAX);
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         tasks.spawn(keeper::keep(Arc::clone(&shared), received, stop.clone()));
-        let engine = Engine::new(Arc::clone(&shared), orders.clone());
+        let (errands, asked) = mpsc::channel(errands::WAITING_MAX);
+        let engine = Engine::new(Arc::clone(&shared), orders.clone(), asked);
         tasks.spawn(engine.run(stop.clone()));
-        let fill = Self { shared, orders };
+        let fill = Self {
+            shared,
+            orders,
+            errands,
+        };
         if let Some(pull) = pull {
             tasks.spawn(pull::run(pull, fill.clone(), node.into(), stop.clone()));
         }
@@ -117,6 +124,23 @@ impl Preposition {
 
     pub(crate) async fn push_by(&self, way: Way, file: Bytes) -> Result<Pushed, Rejected> {
         self.ask(|answer| Order::Push(file, way, answer)).await
+    }
+
+    /// Has an object here that is in no manifest: in the window, at the rate and from the sources of
+    /// manifests. Resolves when it is here.
+    ///
+    /// Cancel safe: dropped, it is given up; what has come of it stays.
+    ///
+    /// # Errors
+    /// Why it is not here.
+    pub async fn run(&self, errand: Errand) -> Result<(), Undone> {
+        let (reply, told) = oneshot::channel();
+        let asked = errands::Asked { errand, reply };
+        match self.errands.try_send(asked) {
+            Ok(()) => told.await.unwrap_or(Err(Undone::Ending)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Undone::Busy),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Undone::Ending),
+        }
     }
 
     /// Whether this very manifest is the one in force. Hashes all of it, blocking.

@@ -49,8 +49,8 @@ pub trait Engine: Send + Sync + 'static {
     /// What is held of the active manifest: up to `limit` objects behind the name `after`.
     fn inventory(&self, after: Option<String>, limit: usize) -> Doing<'_, Inventory>;
 
-    /// Fills one object now, whatever the window says, and resolves when it is held. Dropped, it
-    /// gives up unless somebody else wants the same.
+    /// Has one object here: in the window and at the rate of fills, unless it is urgent; resolves when
+    /// it is held. Dropped, it gives up unless somebody else wants the same.
     fn prefill(&self, wanted: Prefill) -> Doing<'_, ()>;
 
     /// Forgets, durably when it returns.
@@ -110,6 +110,8 @@ pub struct Prefill {
     pub size: Option<u64>,
     /// Highest first, -100 to 100.
     pub priority: i8,
+    /// At any time, not only in the window.
+    pub is_urgent: bool,
 }
 
 /// What is to be forgotten.

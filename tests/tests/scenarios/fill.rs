@@ -1,6 +1,8 @@
 //! Prepositioning on the whole way: a signed manifest is pulled, filled from the shield, and served.
 
+use http::Method;
 use manifest::Digest;
+use serde_json::{Value as Json, json};
 use steering::{
     client::ClientError,
     report::{ObjectState, Phase},
@@ -146,4 +148,43 @@ fn code(error: &ClientError) -> &str {
         ClientError::Refused(problem) => &problem.code,
         other => panic!("{other}"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_waits_for_the_window_unless_its_sender_says_that_it_is_urgent() {
+    let (objects, planner) = (objects(2), Planner::new());
+    // Half a day from now, whatever the day.
+    let hour = (message::now().unix_s() / 3600 + 12) % 24;
+    let plan = planner.edge(&format!("{hour:02}:00-{hour:02}:30"));
+    let world = plan.edge_steered().start(&objects).await;
+    let steering = world.steering("steering.test");
+    let trigger = async |object: &Object, priority: i8| {
+        let body = json!({
+            "action": "preposition",
+            "specs": [{
+                "trigger-subject": "content",
+                "cit-spec-type": "urls",
+                "cit-spec-value": { "urls": [format!("https://media.test{}", object.name)] },
+            }],
+            "extensions": [{
+                "cit-extension-type": "execution-policy",
+                "cit-extension-value": { "priority": priority },
+            }],
+        });
+        let media = "application/cdni; ptype=ci-trigger.v2";
+        let body = body.to_string().into();
+        let sent = steering.raw(Method::POST, "/cdni/triggers", media, body);
+        assert_eq!(sent.await.unwrap().0, 201);
+    };
+    trigger(&objects[0], 0).await;
+    trigger(&objects[1], 1).await;
+    eventually(20, "the urgent one to be complete", async || {
+        let path = "/cdni/v2/states/complete";
+        let seen = steering.raw(Method::GET, path, "", "".into()).await;
+        let seen: Json = serde_json::from_slice(&seen.unwrap().1).unwrap();
+        (seen["trigger-urls"].as_array().unwrap().len() == 1).then_some(())
+    })
+    .await;
+    is_served_from_here(&world, &objects[1..]).await;
+    assert_eq!(world.origin.reads_of(&objects[0]).len(), 0);
 }

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod errands;
 mod support;
 
 use std::time::Duration;

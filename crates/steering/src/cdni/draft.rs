@@ -60,6 +60,12 @@ impl Draft {
         }
     }
 
+    /// Whether what it wants here may come at any time: its sender has said when, or that it comes
+    /// before others. Everything else waits for the node's own window.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.window.is_some() || self.priority > 0
+    }
+
     pub(super) fn add(&mut self, subject: Subject, found: Found) {
         match found {
             Found::Targets(targets) => self.items.push(Item { subject, targets }),

@@ -2,10 +2,37 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::model::{State, Trigger};
+use super::model::{Action, State, Trigger};
 
-/// Triggers that are worked on at one time.
-pub(crate) const ACTIVE_MAX: usize = 4;
+/// What is worked on together: what waits in one of them keeps nobody in another from starting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Pool {
+    /// Purges and invalidations: over in a moment.
+    Purge,
+    /// Prepositions that may be done at any time.
+    Urgent,
+    /// Prepositions that wait for the node's window, for hours as a rule.
+    Window,
+}
+
+impl Pool {
+    fn of(trigger: &Trigger) -> Self {
+        match trigger.draft.action {
+            Some(Action::Preposition) if trigger.draft.is_urgent() => Self::Urgent,
+            Some(Action::Preposition) => Self::Window,
+            Some(Action::Invalidate | Action::Purge) | None => Self::Purge,
+        }
+    }
+
+    /// Triggers that are worked on at one time.
+    fn places(self) -> usize {
+        match self {
+            Self::Purge => 4,
+            Self::Urgent => 16,
+            Self::Window => 64,
+        }
+    }
+}
 
 /// How long a trigger that has ended can be asked about (RFC 8007 section 4.4 wants 24 hours).
 pub(crate) const KEPT_S: u64 = 24 * 3600;
@@ -25,7 +52,7 @@ pub(crate) struct Plan {
 pub(crate) fn plan(triggers: &HashMap<String, Arc<Trigger>>, now_unix_s: u64) -> Plan {
     let mut plan = Plan::default();
     let mut ready: Vec<&Trigger> = Vec::new();
-    let mut active = 0;
+    let mut active: HashMap<Pool, usize> = HashMap::new();
     for trigger in triggers.values() {
         match trigger.state {
             State::Pending => match readiness(trigger, triggers, now_unix_s) {
@@ -38,7 +65,7 @@ pub(crate) fn plan(triggers: &HashMap<String, Arc<Trigger>>, now_unix_s: u64) ->
                 }
                 Readiness::Never(why) => plan.fail.push((trigger.id.clone(), why)),
             },
-            State::Active | State::Cancelling => active += 1,
+            State::Active | State::Cancelling => *active.entry(Pool::of(trigger)).or_default() += 1,
             State::Complete | State::Failed | State::Cancelled => {
                 let until = trigger.changed_unix_s.saturating_add(KEPT_S);
                 if now_unix_s >= until {
@@ -56,12 +83,14 @@ pub(crate) fn plan(triggers: &HashMap<String, Arc<Trigger>>, now_unix_s: u64) ->
             &trigger.id,
         )
     });
-    let room = ACTIVE_MAX.saturating_sub(active);
-    plan.start = ready
-        .iter()
-        .take(room)
-        .map(|trigger| trigger.id.clone())
-        .collect();
+    for trigger in ready {
+        let pool = Pool::of(trigger);
+        let taken = active.entry(pool).or_default();
+        if *taken < pool.places() {
+            *taken += 1;
+            plan.start.push(trigger.id.clone());
+        }
+    }
     plan
 }
 
@@ -116,14 +145,39 @@ mod tests {
 
     #[test]
     fn the_highest_priority_comes_first_and_then_the_oldest() {
+        let purge = |trigger: &mut Trigger| trigger.draft.action = Some(Action::Purge);
+        let purging = |id, change: fn(&mut Trigger)| {
+            trigger(id, |made| {
+                purge(made);
+                change(made);
+            })
+        };
         let all = HashMap::from([
-            trigger("a", |a| a.created_unix_s = 3),
-            trigger("b", |b| b.created_unix_s = 2),
-            trigger("c", |c| c.draft.priority = 50),
-            trigger("d", |d| d.draft.priority = -50),
-            trigger("e", |e| e.state = State::Active),
+            purging("a", |a| a.created_unix_s = 3),
+            purging("b", |b| b.created_unix_s = 2),
+            purging("c", |c| c.draft.priority = 50),
+            purging("d", |d| d.draft.priority = -50),
+            purging("e", |e| e.state = State::Active),
         ]);
         assert_eq!(plan(&all, 200).start, ["c", "b", "a"], "one place is taken");
+    }
+
+    #[test]
+    fn what_waits_for_the_night_keeps_neither_purges_nor_the_urgent_from_starting() {
+        let waiting = (0..100).map(|n| {
+            trigger(&format!("night-{n}"), |night| {
+                night.state = State::Active;
+            })
+        });
+        let mut all: HashMap<_, _> = waiting.collect();
+        let purge = |purge: &mut Trigger| purge.draft.action = Some(Action::Purge);
+        let urgent = |urgent: &mut Trigger| urgent.draft.priority = 1;
+        all.extend([
+            trigger("purge", purge),
+            trigger("urgent", urgent),
+            trigger("late", |_| {}),
+        ]);
+        assert_eq!(plan(&all, 200).start, ["urgent", "purge"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     book::Book,
-    model::{Action, FaultKind, State, Subject, Target, Trigger},
+    model::{Action, Draft, FaultKind, State, Subject, Target, Trigger},
 };
 use crate::{Engine, Prefill, Purge, PurgeWhat, Reason, Refused};
 
@@ -119,12 +119,12 @@ async fn work(book: &Book, engine: &dyn Engine, trigger: &Trigger) {
         // In order, each durable before the next.
         Action::Invalidate | Action::Purge => 1,
     };
-    let priority = trigger.draft.priority;
+    let draft = &trigger.draft;
     let mut done = stream::iter(places)
         .map(|(item, target)| async move {
             let target = items.get(item).and_then(|item| item.targets.get(target));
             let result = match target {
-                Some(target) => one(engine, action, target, priority).await,
+                Some(target) => one(engine, action, target, draft).await,
                 None => Ok(()),
             };
             (item, result)
@@ -145,10 +145,10 @@ async fn one(
     engine: &dyn Engine,
     action: Action,
     target: &Target,
-    priority: i8,
+    draft: &Draft,
 ) -> Result<(), Refused> {
     let reach = match action {
-        Action::Preposition => return prefill(engine, target, priority).await,
+        Action::Preposition => return prefill(engine, target, draft).await,
         Action::Invalidate => Reach::Confirm,
         Action::Purge => Reach::Forget,
     };
@@ -173,7 +173,7 @@ async fn one(
     engine.purge(purge).await
 }
 
-async fn prefill(engine: &dyn Engine, target: &Target, priority: i8) -> Result<(), Refused> {
+async fn prefill(engine: &dyn Engine, target: &Target, draft: &Draft) -> Result<(), Refused> {
     match target {
         Target::Object { site, path, size } => {
             let object = ObjectName {
@@ -183,7 +183,8 @@ async fn prefill(engine: &dyn Engine, target: &Target, priority: i8) -> Result<(
             let wanted = Prefill {
                 object,
                 size: *size,
-                priority,
+                priority: draft.priority,
+                is_urgent: draft.is_urgent(),
             };
             engine.prefill(wanted).await
         }

@@ -171,20 +171,20 @@ async fn a_trigger_is_cancelled_while_it_waits_and_while_it_works() {
     let world = World::new().await;
     let slow = |at: usize| json!({ "type": "preposition", "content.urls": [format!("https://cdn.example/slow/{at}")] });
     let mut paths = Vec::new();
-    for at in 0..5 {
+    for at in 0..65 {
         paths.push(create(&world, slow(at)).await);
     }
-    let states = eventually("four at work", async || {
+    let states = eventually("64 at work", async || {
         let mut states = Vec::new();
         for path in &paths {
             let got = world.get(OWNER, path).await.json();
             states.push(got["status"].as_str().unwrap().to_owned());
         }
-        (states.iter().filter(|state| *state == "active").count() == 4).then_some(states)
+        (states.iter().filter(|state| *state == "active").count() == 64).then_some(states)
     })
     .await;
     let waiting = states.iter().position(|state| state == "pending").unwrap();
-    let working = (waiting + 1) % 5;
+    let working = (waiting + 1) % 65;
     let url = |at: usize| format!("https://localhost{}", paths[at]);
     command(&world, OWNER, json!({ "cancel": [url(waiting)] }))
         .await

@@ -113,15 +113,16 @@ async fn the_highest_priority_goes_first_and_prerequisites_before_it() {
             "extensions": [extension("execution-policy", &policy)],
         })
     };
-    // Four that take all places, then those whose order is to be seen.
+    // Sixteen that take all places of what is urgent, then those whose order is to be seen.
     let mut busy = Vec::new();
-    for at in 0..4 {
-        busy.push(create(&world, trigger(&format!("slow/{at}"), json!({}))).await);
+    for at in 0..16 {
+        let policy = json!({ "priority": 1 });
+        busy.push(create(&world, trigger(&format!("slow/{at}"), policy)).await);
     }
     for path in &busy {
         becomes(&world, path, "active").await;
     }
-    let low = create(&world, trigger("low", json!({ "priority": -5 }))).await;
+    let low = create(&world, trigger("low", json!({ "priority": 2 }))).await;
     let needed = format!("https://localhost{low}");
     let after = create(
         &world,
