@@ -88,6 +88,12 @@ impl Attempts {
             at: now,
             place,
         };
+        // What is urgent waits for nobody, but still asks the nearest first.
+        let waited = if object.fast_track {
+            Duration::MAX
+        } else {
+            waited
+        };
         self.bring(&goal, waited).await
     }
 

@@ -19,6 +19,7 @@ pub(crate) struct Gauge {
     last: Mutex<Seen>,
 }
 
+#[derive(Clone)]
 struct Seen {
     at: Instant,
     body_bytes: u64,
@@ -41,7 +42,7 @@ impl Gauge {
         let now = Seen::now(&self.requests);
         let queued = self.cache.write_queue_bytes();
         let queue = queued * 1000 / self.write_queue_bytes.max(1);
-        let before = std::mem::replace(&mut *self.last.lock(), Seen::now(&self.requests));
+        let before = std::mem::replace(&mut *self.last.lock(), now.clone());
         let elapsed = now.at.saturating_duration_since(before.at).as_millis();
         let bytes = u128::from(now.body_bytes.saturating_sub(before.body_bytes));
         Load {

@@ -312,6 +312,23 @@ async fn a_dead_peer_costs_no_attempts_and_the_shield_is_asked_in_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_urgent_waits_for_no_window_and_for_no_peer() {
+    let (peer, shield) = (Origin::with(1, 100_000), Origin::with(3, 100_000));
+    let sources = [(Reach::Peer, &peer), (Reach::Shield, &shield)];
+    let bench = Bench::start(NOON, &sources).await;
+    let wishes = Wishes {
+        fast_track: true,
+        ..Wishes::default()
+    };
+    bench.push_as(1, &shield, wishes).await.unwrap();
+    bench
+        .until(|status| status.state == FillState::Complete)
+        .await;
+    assert_eq!((peer.reads(), shield.reads()), (1, 2));
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_peer_with_wrong_bytes_is_passed_over_at_once_and_left_alone() {
     let (peer, shield) = (Origin::with(6, 100_000), Origin::with(6, 100_000));
     (0..6).for_each(|n| peer.flip(n));

@@ -302,6 +302,7 @@ impl Bench {
 pub(crate) struct Wishes<'a> {
     pub(crate) hints: Hints,
     pub(crate) pin: Option<Pin>,
+    pub(crate) fast_track: bool,
     pub(crate) removed: Vec<(&'a str, &'a str)>,
 }
 
@@ -325,6 +326,7 @@ fn manifest_as(key: &SigningKey, generation: u64, origin: &Origin, wishes: Wishe
     let objects = held.iter().map(|(path, bytes)| Object {
         expected: 3_000,
         pin: wishes.pin.unwrap_or(Pin::Unpinned),
+        fast_track: wishes.fast_track,
         ..Object::fill("vod", path, bytes.len() as u64, Digest::of(bytes))
     });
     let objects = Objects::collect(objects).unwrap();
