@@ -1,6 +1,6 @@
 //! A cache in this process that holds a few objects in RAM, without listeners and TLS.
 
-use std::{net::SocketAddr, pin::Pin, sync::Arc};
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use cache::{Cache, SiteRules};
 use http::{Method, StatusCode, header};
@@ -38,7 +38,10 @@ impl Warm {
         let store = Store::open(store::Config::default(), &registry).await?;
         let config = cache::Config::named(SITE);
         let cache = Cache::new(config, store.clone(), Arc::new(Bodies), &registry)?;
-        let ttl = TtlRules::default();
+        let ttl = TtlRules {
+            default: Duration::from_hours(1),
+            ..TtlRules::default()
+        };
         let rules = Arc::new(SiteRules::new(ttl));
         let warm = Self {
             cache,

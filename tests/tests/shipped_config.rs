@@ -19,7 +19,7 @@ use tests::{keys::Keys, pki::Pki};
 
 /// Keys whose comment is an example and not a default: they are off unless set, or follow from the
 /// machine's memory.
-const EXAMPLES: [&str; 30] = [
+const EXAMPLES: [&str; 31] = [
     "budget",
     "memory",
     "in_flight",
@@ -29,6 +29,7 @@ const EXAMPLES: [&str; 30] = [
     "connections",
     "record_buffers",
     "workers",
+    "ttl_default",
     "ttl_force",
     "prefix",
     "virtual_hosted",

@@ -2,22 +2,26 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use message::{Body, Error, Kind, ObjectName, Request, Response};
+use http::{HeaderMap, Method, StatusCode};
+use message::{Body, Carried, Error, Kind, ObjectName, Request, Response};
 use semantics::{
-    freshness,
+    cache_status::Reason,
+    forward,
+    freshness::{self, Freshness, State},
     range::{self, Wanted},
+    wish::{Use, Wish},
 };
 
 use crate::{
     Cache, Inner, SiteRules, Viewer,
     filling::Failure,
     head::{Entry, Head},
-    id::ObjectId,
-    learn::{Lesson, Question},
+    id::{Identity, ObjectId},
+    kept::{Kept, forbid_keeping},
+    learn::{Handed, Lesson, Own, Question, Taught},
     live::Growing,
     lookup::Found,
-    present::Way,
+    present::{Told, Way},
 };
 
 /// One request on its way.
@@ -26,7 +30,13 @@ pub(crate) struct Visit<'a> {
     pub(crate) viewer: Viewer,
     pub(crate) request: &'a Request,
     pub(crate) name: ObjectName,
+    /// Of the name alone.
     pub(crate) id: ObjectId,
+    /// Of the name and the request fields that the site has in its keys.
+    pub(crate) base: ObjectId,
+    /// What of the request goes upstream.
+    pub(crate) carried: Carried,
+    pub(crate) wish: Wish,
     /// The site's.
     pub(crate) site: &'a Arc<SiteRules>,
     /// Those for this object.
@@ -36,12 +46,16 @@ pub(crate) struct Visit<'a> {
 
 /// What the lookup, and upstream where it was asked, came to.
 enum Verdict {
-    Serve(Arc<Head>, Way),
-    /// For how long that is believed comes with it.
-    Absent(StatusCode, Duration, Way),
+    Serve(Arc<Head>, Option<HeaderMap>, Way),
+    Retell(Arc<Kept>, Option<HeaderMap>, Way),
     /// It is coming, and nobody knows how long it will be.
     Growing(Arc<Growing>, Way),
-    Pass,
+    /// The answer may not be stored, and is this viewer's.
+    HandOver(Box<Handed>, Reason),
+    /// To be asked for alone.
+    Pass(Identity, Reason),
+    /// What the leader of the question learned is for other request fields.
+    Again,
 }
 
 impl Cache {
@@ -82,12 +96,18 @@ impl Cache {
     ) -> Result<Response, Error> {
         let wanted = range::wanted(&request.head.method, &request.head.headers)
             .map_err(|bad| Error::request(StatusCode::BAD_REQUEST, bad.to_string()))?;
+        let carried = forward::carried(&request.head.headers, &rules.forward)
+            .map_err(|bad| Error::request(StatusCode::BAD_REQUEST, bad.to_string()))?;
+        let carried = Carried::new(carried);
         let id = ObjectId::of(&name);
         let visit = Visit {
             inner: &self.inner,
             viewer,
             request,
             id,
+            base: rules.base(id, &carried),
+            carried,
+            wish: Wish::of(&request.head.headers),
             site: rules,
             rules: rules.of(&name.path),
             name,
@@ -108,59 +128,195 @@ impl Visit<'_> {
     }
 
     async fn attempt(&self) -> Result<Response, Failure> {
-        match self.verdict().await.map_err(Failure::Upstream)? {
-            Verdict::Serve(head, way) => self.present(head, way).await,
-            Verdict::Absent(status, left, way) => Ok(self.absent(status, left, way)),
-            Verdict::Growing(growing, way) => self.present_growing(growing, way).await,
-            Verdict::Pass => self.pass().await.map_err(Failure::Upstream),
+        let verdict = match self.verdict().await.map_err(Failure::Upstream)? {
+            // By now it is noted how the responses vary.
+            Verdict::Again => self.verdict().await.map_err(Failure::Upstream)?,
+            verdict => verdict,
+        };
+        match verdict {
+            Verdict::Pass(id, reason) => self.alone(id, reason).await,
+            Verdict::Again => self.alone(self.base.into(), Reason::VaryMiss).await,
+            verdict => self.obey(verdict).await,
         }
     }
 
     async fn verdict(&self) -> Result<Verdict, Error> {
-        let entry = self.inner.find(self.id, &self.name, self.rules).await;
+        let (id, entry, missing) = self.find().await;
         let pause = self.inner.config.revalidation_pause;
-        match Found::judge(entry, &self.request.at, pause) {
-            Found::Fresh(head) => Ok(Verdict::Serve(head, Way::Hit)),
+        let found = Found::judge(entry, &self.request.at, pause);
+        let is_to_be_asked = matches!(found, Found::Stale(_) | Found::Pass | Found::Nothing);
+        if is_to_be_asked && self.rules.heeds_requests && self.wish.forbids_storing() {
+            // RFC 9111 section 5.2.1.5: what is held may be served, what comes is not stored.
+            self.may_go_upstream()?;
+            return Ok(Verdict::Pass(id, Reason::Request));
+        }
+        match found {
+            Found::Fresh(head) if self.wants_news(&head.freshness, head.received) => {
+                self.ask(id, Some(head), Reason::Request).await
+            }
+            Found::Fresh(head) => Ok(Verdict::Serve(head, None, Way::Hit)),
+            Found::StaleUsable { head, .. } if self.wants_news(&head.freshness, head.received) => {
+                self.ask(id, Some(head), Reason::Stale).await
+            }
             Found::StaleUsable { head, refresh } => {
                 if refresh {
-                    self.inner.refresh(self.question(Some(Arc::clone(&head))));
+                    let prior = Some(Arc::clone(&head));
+                    self.inner.refresh(self.question(id, prior, Reason::Stale));
                 }
-                Ok(Verdict::Serve(head, Way::Stale))
+                Ok(Verdict::Serve(head, None, Way::Stale))
             }
-            Found::Stale(head) => self.ask(Some(head)).await,
-            Found::Absent(status, left) => Ok(Verdict::Absent(status, left, Way::Hit)),
-            Found::Pass => self.may_go_upstream().map(|()| Verdict::Pass),
-            Found::Nothing => self.ask(None).await,
+            Found::Stale(head) if self.wants_old(&head) => {
+                Ok(Verdict::Serve(head, None, Way::Stale))
+            }
+            Found::Stale(head) => self.ask(id, Some(head), Reason::Stale).await,
+            Found::Kept(kept) if self.wants_news(&kept.freshness, kept.received) => {
+                self.ask(id, None, Reason::Request).await
+            }
+            Found::Kept(kept) => Ok(Verdict::Retell(kept, None, Way::Hit)),
+            Found::Pass => self
+                .may_go_upstream()
+                .map(|()| Verdict::Pass(id, Reason::Bypass)),
+            Found::Nothing => self.ask(id, None, missing).await,
         }
     }
 
-    async fn ask(&self, prior: Option<Arc<Head>>) -> Result<Verdict, Error> {
+    /// Where what has one response is.
+    pub(crate) fn at(&self) -> Identity {
+        let (object, key) = (self.id, self.base);
+        Identity { object, key }
+    }
+
+    /// What is held for this request, where it is or would be, and why it may be missing.
+    async fn find(&self) -> (Identity, Option<Entry>, Reason) {
+        let base = self.at();
+        match self.inner.find(base, &self.name, self.rules).await {
+            Some(Entry::Varies(note)) => {
+                let key = note.key(self.base, &self.carried);
+                let id = Identity { key, ..base };
+                let entry = self.inner.find(id, &self.name, self.rules).await;
+                (
+                    id,
+                    entry.filter(|entry| self.is_for_me(entry)),
+                    Reason::VaryMiss,
+                )
+            }
+            entry => (
+                base,
+                entry.filter(|entry| self.is_for_me(entry)),
+                Reason::UriMiss,
+            ),
+        }
+    }
+
+    fn is_for_me(&self, entry: &Entry) -> bool {
+        match entry {
+            Entry::Object(head) => head.selection.matches(&self.carried),
+            Entry::Kept(kept) => kept.selection.matches(&self.carried),
+            Entry::Varies(_) => false,
+            Entry::Pass { .. } => true,
+        }
+    }
+
+    /// Whether the request's directives want what is fresh, or may be served, confirmed first.
+    fn wants_news(&self, freshness: &Freshness, received: Duration) -> bool {
+        let now = self.request.at.wall;
+        let ttl = match freshness::state(freshness, received, now) {
+            State::Fresh { ttl } => ttl,
+            State::StaleUsable { .. } | State::Stale { .. } => Duration::ZERO,
+        };
+        let age = freshness::age(freshness, received, now);
+        self.rules.heeds_requests && self.wish.of_fresh(freshness, age, ttl) == Use::Confirm
+    }
+
+    /// Whether the request's directives take what is stale as it is.
+    fn wants_old(&self, head: &Head) -> bool {
+        let (freshness, now) = (&head.freshness, self.request.at.wall);
+        let since = match freshness::state(freshness, head.received, now) {
+            State::Stale { since } => since,
+            State::Fresh { .. } | State::StaleUsable { .. } => Duration::ZERO,
+        };
+        let age = freshness::age(freshness, head.received, now);
+        self.rules.heeds_requests && self.wish.of_stale(freshness, age, since) == Use::Serve
+    }
+
+    async fn ask(
+        &self,
+        id: Identity,
+        prior: Option<Arc<Head>>,
+        reason: Reason,
+    ) -> Result<Verdict, Error> {
         self.may_go_upstream()?;
-        let stale = prior.is_some();
-        let (lesson, led) = self.inner.learn(self.question(prior)).await;
+        let taught = self.inner.learn(self.question(id, prior, reason)).await;
+        self.conclude(id, taught, reason)
+    }
+
+    /// Asks for this viewer alone. A closed range is asked for as such, and not stored.
+    async fn alone(&self, id: Identity, reason: Reason) -> Result<Response, Failure> {
+        let is_range = matches!(self.wanted, Wanted::FromTo { .. }) && !self.is_head();
+        let stores_nothing = reason == Reason::Request;
+        if is_range || stores_nothing {
+            return self.pass(reason).await.map_err(Failure::Upstream);
+        }
+        let question = Question {
+            alone: true,
+            ..self.question(id, None, reason)
+        };
+        let taught = self.inner.learn_alone(&question).await;
+        let verdict = self.conclude(id, taught, reason);
+        self.obey(verdict.map_err(Failure::Upstream)?).await
+    }
+
+    /// Answers as was decided; what is still to be asked for is passed.
+    async fn obey(&self, verdict: Verdict) -> Result<Response, Failure> {
+        match verdict {
+            Verdict::Serve(head, own, way) => self.present(head, own, way).await,
+            Verdict::Retell(kept, own, way) => Ok(self.retell(&kept, own, way)),
+            Verdict::Growing(growing, way) => self.present_growing(growing, way).await,
+            Verdict::HandOver(handed, reason) => Ok(self.hand_on(*handed, reason)),
+            Verdict::Pass(_, reason) => self.pass(reason).await.map_err(Failure::Upstream),
+            Verdict::Again => self.pass(Reason::VaryMiss).await.map_err(Failure::Upstream),
+        }
+    }
+
+    fn conclude(&self, id: Identity, taught: Taught, reason: Reason) -> Result<Verdict, Error> {
+        let Taught { lesson, led, own } = taught;
+        let way = |status| Way::Miss {
+            status,
+            led,
+            reason,
+        };
+        let (fields, handed) = match own {
+            Some(Own::Fields(fields)) => (Some(fields), None),
+            Some(Own::Answer(handed)) => (None, Some(handed)),
+            None => (None, None),
+        };
         match lesson {
+            Lesson::Learned(entry, _) if !led && !self.is_for_me(&entry) => Ok(Verdict::Again),
             Lesson::Learned(Entry::Object(head), status) => {
-                Ok(Verdict::Serve(head, Way::Miss { status, led, stale }))
+                Ok(Verdict::Serve(head, fields, way(status)))
             }
-            Lesson::Learned(Entry::Absent { status, until, .. }, _) => {
-                let left = until.saturating_duration_since(self.request.at.mono);
-                let way = Way::Miss { status, led, stale };
-                Ok(Verdict::Absent(status, left, way))
+            Lesson::Learned(Entry::Kept(kept), status) => {
+                Ok(Verdict::Retell(kept, fields, way(status)))
             }
-            Lesson::Learned(Entry::Pass { .. }, _) => Ok(Verdict::Pass),
-            Lesson::Growing(growing, status) => {
-                let way = Way::Miss { status, led, stale };
-                Ok(Verdict::Growing(growing, way))
+            Lesson::Learned(Entry::Pass { .. } | Entry::Varies(_), _) => Ok(match handed {
+                Some(handed) => Verdict::HandOver(handed, reason),
+                None => Verdict::Pass(id, Reason::Bypass),
+            }),
+            Lesson::Growing(growing, _) if !growing.head.selection.matches(&self.carried) => {
+                Ok(Verdict::Again)
             }
-            Lesson::Confirmed(head) => Ok(Verdict::Serve(head, Way::Revalidated { led })),
-            Lesson::Stale(head) => Ok(Verdict::Serve(head, Way::Stale)),
+            Lesson::Growing(growing, status) => Ok(Verdict::Growing(growing, way(status))),
+            Lesson::Confirmed(head) => {
+                Ok(Verdict::Serve(head, None, Way::Revalidated { led, reason }))
+            }
+            Lesson::Stale(head) => Ok(Verdict::Serve(head, None, Way::Stale)),
             Lesson::Failed(error) => Err(error),
         }
     }
 
     /// RFC 9111 section 5.2.1.7: who asks for what is cached alone gets that, or 504.
     pub(crate) fn may_go_upstream(&self) -> Result<(), Error> {
-        if freshness::only_if_cached(&self.request.head.headers) {
+        if self.only_if_cached() {
             return Err(Error::new(
                 Kind::HttpResponseTimeout,
                 "only-if-cached, and it is not",
@@ -169,17 +325,25 @@ impl Visit<'_> {
         Ok(())
     }
 
-    fn question(&self, prior: Option<Arc<Head>>) -> Question {
+    pub(crate) fn only_if_cached(&self) -> bool {
+        self.wish.only_if_cached()
+    }
+
+    fn question(&self, id: Identity, prior: Option<Arc<Head>>, reason: Reason) -> Question {
         let offset = match self.wanted {
             Wanted::FromTo { first, .. } | Wanted::From { first } => first,
             Wanted::Whole | Wanted::Suffix { .. } | Wanted::Empty => 0,
         };
         Question {
             name: self.name.clone(),
-            id: self.id,
+            id,
+            base: self.base,
+            carried: self.carried.clone(),
             rules: Arc::clone(self.rules),
             prior,
             offset,
+            end_to_end: reason == Reason::Request,
+            alone: false,
             at: self.request.at,
         }
     }
@@ -188,17 +352,11 @@ impl Visit<'_> {
         self.request.head.method == Method::HEAD
     }
 
+    /// That it is not there, as this node knows for itself for so long.
     pub(crate) fn absent(&self, status: StatusCode, left: Duration, way: Way) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
-        let headers = response.headers_mut();
-        // This cache remembers an absence for a moment; no browser should, because a segment that
-        // is not there yet may be there a second later. A tier of ours may, for as long as we do
-        // (RFC 9213 section 2.2), so that two tiers do not add up to twice the time.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Ok(value) = format!("max-age={}", left.as_secs()).parse() {
-            headers.insert(HeaderName::from_static("cdn-cache-control"), value);
-        }
-        self.sign_off(response, way, None)
+        forbid_keeping(response.headers_mut(), Some(left));
+        self.sign_off(response, Told::of_answer(way, None))
     }
 }

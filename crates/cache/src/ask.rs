@@ -5,11 +5,10 @@
 
 use std::{ops::Range, sync::Arc};
 
-use bytes::BytesMut;
-use futures_util::StreamExt;
-use http::{HeaderMap, StatusCode, header};
-use message::{Body, ByteRange, Condition, Error, Fetch, Kind, Response};
-use semantics::{cache_status, fields, freshness, media};
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, StatusCode, header, response::Parts};
+use message::{Body, ByteRange, Condition, Demand, Error, Fetch, Kind, Response};
 use store::{Epoch, Reservation};
 use tokio::time::timeout;
 
@@ -20,10 +19,11 @@ use crate::{
     flights::Joined,
     geometry::{Geometry, SLICE_BYTES, WHOLE_BYTES_MAX, first_question},
     head::{Checked, Entry, Head, version_of},
-    learn::{Lesson, Question},
+    id::Identity,
+    learn::{Lesson, Own, Question},
     live::Growth,
     reply::{self, Reply},
-    tags::Tags,
+    terms::{Terms, own_fields},
 };
 
 /// What each of the slices of a first answer takes besides its bytes, and rounding: see
@@ -35,6 +35,8 @@ pub(crate) struct Answered {
     pub(crate) lesson: Lesson,
     /// What the answer's body is to fill.
     pub(crate) fill: Option<Feed>,
+    /// What of it is for who asked alone.
+    pub(crate) own: Option<Own>,
 }
 
 /// What an upstream body goes into.
@@ -47,7 +49,11 @@ pub(crate) enum Feed {
 
 impl From<Lesson> for Answered {
     fn from(lesson: Lesson) -> Self {
-        Self { lesson, fill: None }
+        Self {
+            lesson,
+            fill: None,
+            own: None,
+        }
     }
 }
 
@@ -55,6 +61,10 @@ impl Inner {
     /// Asks. An error leaves all that is held as it is.
     pub(crate) async fn ask(self: &Arc<Self>, question: &Question) -> Result<Answered, Error> {
         let stamp = self.store.epoch();
+        if question.alone {
+            let answered = self.attempt(question, None, stamp).await?;
+            return answered.ok_or_else(unsatisfied);
+        }
         // A question beyond the end, or in the middle of what upstream can only send whole, is
         // asked again from the start; and an empty object's without a range, because no range of
         // it can be satisfied.
@@ -69,8 +79,7 @@ impl Inner {
                 Err(error) => return Err(error),
             }
         }
-        let detail = "upstream answered 416 to a plain request";
-        Err(Error::new(Kind::HttpProtocolError, detail))
+        Err(unsatisfied())
     }
 
     /// Asks for one range; `None` when the object has no such bytes.
@@ -86,33 +95,27 @@ impl Inner {
         let answered = match reply {
             Reply::PastEnd => return Ok(None),
             Reply::Unchanged => self.confirm(question, &parts.headers, stamp)?.into(),
-            Reply::Absent(status) => self.absent(question, status, &parts.headers, stamp).into(),
+            Reply::Absent(_) | Reply::Other(_) => self.answer(question, parts, body, stamp).await?,
             Reply::Unsized if question.rules.streams(&question.name.path) => {
                 match self.head(question, &parts.headers, 0, &(0..0), stamp) {
                     Some(head) => {
                         let received = (parts.status, parts.headers);
                         self.grow(question, head, received, body, stamp)
                     }
-                    None => self.pass_for_now(question, parts.status, stamp).into(),
+                    None => self.hand_over(question, parts, body, stamp),
                 }
             }
-            Reply::Unsized => match self.gather(body).await? {
-                Some((whole, room)) => {
-                    let carried = 0..whole.length().unwrap_or(0);
-                    match self.head(question, &parts.headers, carried.end, &carried, stamp) {
-                        Some(head) => self.publish(question, head, parts.status, 0, (whole, room)),
-                        None => self.pass_for_now(question, parts.status, stamp).into(),
-                    }
-                }
-                None => self.pass_for_now(question, parts.status, stamp).into(),
-            },
+            Reply::Unsized => self.unsized_object(question, parts, body, stamp).await?,
             Reply::Object {
                 total_bytes,
                 carried,
             } => match self.head(question, &parts.headers, total_bytes, &carried, stamp) {
                 Some(head) => {
                     let room = self.room_for(&head, carried.start).await?;
-                    self.publish(question, head, parts.status, carried.start, (body, room))
+                    self.publish(question, head, &parts, carried.start, (body, room))
+                }
+                None if carried == (0..total_bytes) => {
+                    self.hand_over(question, whole(parts), body, stamp)
                 }
                 None => self.pass_for_now(question, parts.status, stamp).into(),
             },
@@ -134,15 +137,27 @@ impl Inner {
             })
         });
         self.metrics.fills.inc();
-        let object = question.name.clone();
-        self.upstream
-            .fetch(Fetch {
-                object,
-                range,
-                condition,
-                at: question.at,
-            })
-            .await
+        let fetch = Fetch {
+            object: question.name.clone(),
+            range,
+            condition,
+            carried: question.carried.clone(),
+            demand: if question.end_to_end {
+                Demand::EndToEnd
+            } else {
+                Demand::Any
+            },
+            at: question.at,
+        };
+        match self.upstream.fetch(fetch.clone()).await {
+            // RFC 9111 section 4.3.4: a 304 about another version updates nothing. It is asked
+            // again as if nothing were held.
+            Err(error) if is_odd(&error) && fetch.condition.is_some() => {
+                let condition = None;
+                self.upstream.fetch(Fetch { condition, ..fetch }).await
+            }
+            response => response,
+        }
     }
 
     fn confirm(
@@ -154,38 +169,40 @@ impl Inner {
         let unasked = || Error::new(Kind::HttpProtocolError, "a 304 to a plain request");
         let prior = question.prior.as_ref().ok_or_else(unasked)?;
         let head = Arc::new(prior.confirmed(update, &question.rules, &question.at, stamp));
-        self.keep(question.id, &head);
+        self.keep(&head);
         Ok(Lesson::Confirmed(head))
     }
 
-    fn absent(
-        &self,
+    /// A body of unknown length (a chunked playlist, mostly) is read to its end before anybody
+    /// sees it: only then is it known to be complete, and how long it is. What may not be stored,
+    /// or is too long to be held, goes on as it comes.
+    async fn unsized_object(
+        self: &Arc<Self>,
         question: &Question,
-        status: StatusCode,
-        headers: &HeaderMap,
+        parts: Parts,
+        body: Body,
         stamp: Epoch,
-    ) -> Lesson {
-        let (at, rules) = (&question.at, &question.rules.ttl);
-        let allowed = freshness::assess(status, headers, at.wall, rules);
-        // A tier behind this one that has believed it for a while leaves less to this one.
-        let until = at.mono + allowed.lifetime.saturating_sub(allowed.initial_age);
-        let entry = Entry::Absent {
-            status,
-            until,
-            stamp,
+    ) -> Result<Answered, Error> {
+        if self.terms(question, parts.status, &parts.headers).is_none() {
+            return Ok(self.hand_over(question, parts, body, stamp));
+        }
+        // Twice, for what grows is copied. What turns out not to be needed is given back soon.
+        let room = 2 * WHOLE_BYTES_MAX + FIRST_OVERHEAD_BYTES;
+        let room = self.room(room).await?;
+        let bytes = match self.gather(body, WHOLE_BYTES_MAX).await? {
+            Gathered::Whole(bytes) => bytes,
+            Gathered::Part(body) => return Ok(self.hand_over(question, parts, body, stamp)),
         };
-        self.keep_none(question.id, &question.name, entry.clone());
-        Lesson::Learned(entry, status)
+        let total = bytes.len() as u64;
+        let head = self.head(question, &parts.headers, total, &(0..total), stamp);
+        let whole = Body::from(bytes);
+        Ok(match head {
+            Some(head) => self.publish(question, head, &parts, 0, (whole, room)),
+            None => self.hand_over(question, parts, whole, stamp),
+        })
     }
 
-    /// A body of unknown length (a chunked playlist, mostly) is read to its end before anybody
-    /// sees it: only then is it known to be complete, and how long it is. `None` if it is too long
-    /// to be held.
-    async fn gather(&self, mut body: Body) -> Result<Option<(Body, Reservation)>, Error> {
-        // Twice, for what grows is copied. What turns out not to be needed is given back soon.
-        let room = self
-            .room(2 * WHOLE_BYTES_MAX + FIRST_OVERHEAD_BYTES)
-            .await?;
+    pub(crate) async fn gather(&self, mut body: Body, most: u64) -> Result<Gathered, Error> {
         let mut whole = BytesMut::new();
         loop {
             let Ok(item) = timeout(self.config.stall, body.next()).await else {
@@ -193,25 +210,13 @@ impl Inner {
                 return Err(Error::new(Kind::ConnectionReadTimeout, detail));
             };
             let Some(bytes) = item else {
-                return Ok(Some((Body::from(whole.freeze()), room)));
+                return Ok(Gathered::Whole(whole.freeze()));
             };
             whole.extend_from_slice(&bytes?);
-            if whole.len() as u64 > WHOLE_BYTES_MAX {
-                return Ok(None);
+            if whole.len() as u64 > most {
+                return Ok(Gathered::Part(continued(whole.freeze(), body)));
             }
         }
-    }
-
-    pub(crate) fn pass_for_now(
-        &self,
-        question: &Question,
-        status: StatusCode,
-        stamp: Epoch,
-    ) -> Lesson {
-        let until = question.at.mono + self.config.pass_ttl;
-        let entry = Entry::Pass { until, stamp };
-        self.keep_none(question.id, &question.name, entry.clone());
-        Lesson::Learned(entry, status)
     }
 
     /// The version that an answer describes, if it can be kept.
@@ -223,30 +228,31 @@ impl Inner {
         carried: &Range<u64>,
         stamp: Epoch,
     ) -> Option<Arc<Head>> {
-        let mut fields = fields::stored(headers);
-        cache_status::settle(&mut fields);
-        fields.remove(header::CONTENT_RANGE);
-        fields.remove(header::CONTENT_LENGTH);
-        media::correct(&mut fields, &question.name.path);
-        let tags = Tags::take(&question.name.site, &question.rules.tags, &mut fields);
-        let tags = tags.unwrap_or_default();
-        // Counted from when it was asked for, so that the response's delay counts as age.
-        let received = question.at.wall;
-        // All fields as they came: the age that the next hop tells is no stored field, and counts.
-        let freshness = freshness::assess(StatusCode::OK, headers, received, &question.rules.ttl);
+        let Terms {
+            freshness,
+            fields,
+            selection,
+            tags,
+        } = self.terms(question, StatusCode::OK, headers)?;
         let geometry = Geometry::of(total_bytes);
+        let id = Identity {
+            key: selection.key(),
+            ..question.id
+        };
         // A purge since the fill began makes this head dead on arrival; its slices must not be
         // taken for those of the fill that follows.
-        let purged = self.purged(question.id, &question.name, &tags);
+        let purged = self.purged(id.object, &question.name, &tags);
         let generation = purged.forgotten.min(stamp);
-        let version = version_of(question.id, &fields, geometry, generation, &self.unique);
+        let version = version_of(id.key, &fields, geometry, generation, &self.unique);
         let head = Head {
             name: question.name.clone(),
+            id,
+            selection,
             version,
             geometry,
             fields,
             freshness,
-            received,
+            received: question.at.wall,
             stamp,
             confirmed: stamp,
             tags,
@@ -257,26 +263,28 @@ impl Inner {
         // that sends a large object whole does not do ranges: both are passed through.
         let whole = carried.start == 0 && carried.end == total_bytes;
         let sliceable = total_bytes <= WHOLE_BYTES_MAX || (head.strong_etag().is_some() && !whole);
-        (freshness.storable && sliceable).then(|| Arc::new(head))
+        sliceable.then(|| Arc::new(head))
     }
 
     fn publish(
         self: &Arc<Self>,
         question: &Question,
         head: Arc<Head>,
-        status: StatusCode,
+        parts: &Parts,
         start: u64,
         (body, room): (Body, Reservation),
     ) -> Answered {
         let legs = self.legs(&head, start, room);
-        self.keep(question.id, &head);
+        self.keep(&head);
+        let own = own_fields(question, &parts.headers, &head.fields);
         let fill = legs.iter().any(|leg| leg.claim.is_some()).then(|| {
             let run = Run::new(Arc::clone(self), Arc::clone(&head), question.at, legs);
             Feed::Slices(run, body)
         });
         Answered {
-            lesson: Lesson::Learned(Entry::Object(head), status),
+            lesson: Lesson::Learned(Entry::Object(head), parts.status),
             fill,
+            own,
         }
     }
 
@@ -314,6 +322,35 @@ impl Inner {
 /// What the first answer carries: from `start` to the question's end.
 fn carried(head: &Head, start: u64) -> Range<u64> {
     start..(first_question(start).last + 1).min(head.geometry.total_bytes())
+}
+
+/// How much of a body came within a bound.
+pub(crate) enum Gathered {
+    Whole(Bytes),
+    /// The bound, and what comes after it.
+    Part(Body),
+}
+
+/// What was read of a body, and the rest as it comes.
+fn continued(read: Bytes, rest: Body) -> Body {
+    let length = rest.length().map(|rest| rest + read.len() as u64);
+    let stream = stream::iter([Ok(read)]).chain(rest).boxed();
+    match length {
+        Some(length) => Body::sized(stream, length),
+        None => Body::of_unknown_length(stream),
+    }
+}
+
+/// RFC 9110 section 15.3.7: a part that is everything is the whole.
+fn whole(mut parts: Parts) -> Parts {
+    parts.status = StatusCode::OK;
+    parts.headers.remove(header::CONTENT_RANGE);
+    parts
+}
+
+fn unsatisfied() -> Error {
+    let detail = "upstream answered 416 to a plain request";
+    Error::new(Kind::HttpProtocolError, detail)
 }
 
 /// Whether upstream made no sense of the question, or we none of its answer.

@@ -8,7 +8,9 @@ use std::{collections::VecDeque, ops::Range, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{StatusCode, header};
-use message::{Body, ByteRange, Condition, Error, Fetch, Kind, Response, Timestamp, Upstream};
+use message::{
+    Body, ByteRange, Condition, Demand, Error, Fetch, Kind, Response, Timestamp, Upstream,
+};
 use parking_lot::Mutex;
 use semantics::content_range::{self, ContentRange};
 use store::{Key, Reservation};
@@ -166,6 +168,8 @@ impl Run {
             object: self.head.name.clone(),
             range: Some(range),
             condition: Some(Condition::IfMatch(etag.into())),
+            carried: self.head.selection.carried.clone(),
+            demand: Demand::Any,
             at: self.at,
         };
         self.inner.metrics.fills.inc();

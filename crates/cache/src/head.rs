@@ -11,7 +11,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use message::{ObjectName, Timestamp};
+use message::{Carried, ObjectName, Timestamp};
 use semantics::{
     cache_status, fields,
     freshness::{self, Freshness, TtlRules},
@@ -23,8 +23,10 @@ use tokio::time::Instant;
 use crate::{
     SiteRules,
     geometry::Geometry,
-    id::{ObjectId, Unique, VersionId},
+    id::{Identity, ObjectId, Unique, VersionId},
+    kept::Kept,
     tags::Tags,
+    variants::{Note, Selection},
 };
 
 /// Bumped when [`Stored`] changes; a head of another format is a miss.
@@ -43,6 +45,9 @@ const CLOCK_SLACK: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
     pub(crate) name: ObjectName,
+    pub(crate) id: Identity,
+    /// Which request fields chose it.
+    pub(crate) selection: Selection,
     pub(crate) version: VersionId,
     pub(crate) geometry: Geometry,
     /// The fields that every answer carries; hop-by-hop and upstream's own are gone, and
@@ -88,12 +93,10 @@ impl Clone for Checked {
 pub(crate) enum Entry {
     /// A version that can be served.
     Object(Arc<Head>),
-    /// Upstream said that there is none; believed until then.
-    Absent {
-        status: StatusCode,
-        until: Instant,
-        stamp: Epoch,
-    },
+    /// An answer that is no object: that there is none, or where else it is.
+    Kept(Arc<Kept>),
+    /// It has several responses, each at a key of its own.
+    Varies(Arc<Note>),
     /// Upstream's answers may not be stored; requests are not collapsed until then (the field
     /// calls it hit-for-miss).
     Pass { until: Instant, stamp: Epoch },
@@ -112,6 +115,9 @@ struct Stored<'a> {
     confirmed: u64,
     tags: Tags,
     fields: Vec<(&'a str, &'a [u8])>,
+    base: [u8; 16],
+    varies: Vec<&'a str>,
+    carried: Vec<(&'a str, &'a [u8])>,
 }
 
 impl Head {
@@ -160,9 +166,13 @@ impl Head {
 
     /// Roughly what it occupies in memory, for the budget of parsed heads.
     pub(crate) fn weight(&self) -> usize {
-        let fields: usize = self
-            .fields
+        let carried = self
+            .selection
+            .carried
             .iter()
+            .map(|(name, value)| (name, value));
+        let fields = self.fields.iter().chain(carried);
+        let fields: usize = fields
             .map(|(name, value)| name.as_str().len() + value.len() + 64)
             .sum();
         ENTRY_BYTES + size_of::<Self>() + self.name.path.len() + fields + self.tags.weight()
@@ -173,6 +183,8 @@ impl Head {
             .fields
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let carried = self.selection.carried.iter();
+        let carried = carried.map(|(name, value)| (name.as_str(), value.as_bytes()));
         let stored = Stored {
             site: &self.name.site,
             path: &self.name.path,
@@ -184,6 +196,14 @@ impl Head {
             confirmed: self.confirmed.as_u64(),
             tags: self.tags.clone(),
             fields: fields.collect(),
+            base: self.selection.base.0,
+            varies: self
+                .selection
+                .varies
+                .iter()
+                .map(HeaderName::as_str)
+                .collect(),
+            carried: carried.collect(),
         };
         // Encoding into a growing buffer cannot fail; an empty head would decode to a miss.
         postcard::to_extend(&stored, vec![FORMAT]).unwrap_or_default()
@@ -192,7 +212,7 @@ impl Head {
     /// The head that `bytes` hold, unless they are another object's or another format's.
     pub(crate) fn decode(
         bytes: &[u8],
-        name: &ObjectName,
+        (id, name): (Identity, &ObjectName),
         rules: &TtlRules,
         stamp: Epoch,
     ) -> Option<Self> {
@@ -203,17 +223,27 @@ impl Head {
         if stored.site != &*name.site || stored.path != &*name.path {
             return None;
         }
+        let field = |&(name, value): &(&str, &[u8])| {
+            let name = name.parse::<HeaderName>().ok()?;
+            Some((name, HeaderValue::from_bytes(value).ok()?))
+        };
         let mut fields = HeaderMap::with_capacity(stored.fields.len());
-        for (name, value) in &stored.fields {
-            fields.append(
-                name.parse::<HeaderName>().ok()?,
-                HeaderValue::from_bytes(value).ok()?,
-            );
+        for stored in &stored.fields {
+            let (name, value) = field(stored)?;
+            fields.append(name, value);
         }
+        let varies = stored.varies.iter().map(|name| name.parse().ok());
+        let selection = Selection {
+            base: ObjectId(stored.base),
+            varies: varies.collect::<Option<_>>()?,
+            carried: Carried::new(stored.carried.iter().map(field).collect::<Option<_>>()?),
+        };
         cache_status::settle(&mut fields);
         let received = Duration::from_millis(stored.received_ms);
         Some(Self {
             name: name.clone(),
+            id,
+            selection,
             version: VersionId(stored.version),
             geometry: Geometry::stored(stored.total_bytes, stored.slice_bytes)?,
             freshness: Freshness {
@@ -254,7 +284,8 @@ impl Head {
         asked: Epoch,
     ) -> Self {
         let mut fields = self.fields.clone();
-        fields::refresh(&mut fields, update);
+        fields::refresh(&mut fields, update, rules.cookies);
+        fields::add_date(&mut fields, now.wall);
         let tags = Tags::take(&self.name.site, &rules.tags, &mut fields);
         cache_status::settle(&mut fields);
         let freshness =
@@ -276,17 +307,30 @@ impl Head {
 }
 
 impl Entry {
+    /// What purges by tag know it by, beside its name.
+    pub(crate) fn tags(&self) -> Tags {
+        match self {
+            Self::Object(head) => head.tags.clone(),
+            Self::Kept(kept) => kept.tags.clone(),
+            Self::Varies(_) | Self::Pass { .. } => Tags::default(),
+        }
+    }
+
     pub(crate) fn stamp(&self) -> Epoch {
         match self {
             Self::Object(head) => head.stamp,
-            Self::Absent { stamp, .. } | Self::Pass { stamp, .. } => *stamp,
+            Self::Kept(kept) => kept.stamp,
+            Self::Varies(note) => note.stamp,
+            Self::Pass { stamp, .. } => *stamp,
         }
     }
 
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Object(head) => head.weight(),
-            Self::Absent { .. } | Self::Pass { .. } => ENTRY_BYTES + size_of::<Self>(),
+            Self::Kept(kept) => ENTRY_BYTES + kept.weight(),
+            Self::Varies(note) => ENTRY_BYTES + note.weight(),
+            Self::Pass { .. } => ENTRY_BYTES + size_of::<Self>(),
         }
     }
 }

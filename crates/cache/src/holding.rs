@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use message::{Error, ObjectName, Request, Response};
-use semantics::range;
+use message::{Carried, Error, ObjectName, Request, Response};
+use semantics::{range, wish::Wish};
 
 use crate::{
     Cache, SiteRules, Viewer, Wanted,
@@ -43,12 +43,15 @@ impl Cache {
             viewer: Viewer::NODE,
             request,
             id: target.id,
+            base: target.id,
+            carried: Carried::default(),
+            wish: Wish::default(),
             site: rules,
             rules: rules.of(&name.path),
             name,
             wanted,
         };
-        Ok(visit.present(head, Way::Hit).await?)
+        Ok(visit.present(head, None, Way::Hit).await?)
     }
 
     async fn verified(&self, target: &Target, rules: &SiteRules) -> Option<Arc<Head>> {
@@ -56,7 +59,7 @@ impl Cache {
         let entry = self.inner.find(target.id, &target.name, rules).await?;
         match entry {
             Entry::Object(head) if head.version == held && target.is_proven(held) => Some(head),
-            Entry::Object(_) | Entry::Absent { .. } | Entry::Pass { .. } => None,
+            Entry::Object(_) | Entry::Kept(_) | Entry::Varies(_) | Entry::Pass { .. } => None,
         }
     }
 }

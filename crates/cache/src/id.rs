@@ -9,6 +9,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use http::{HeaderName, HeaderValue};
 use message::ObjectName;
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,22 @@ pub struct ObjectId(pub(crate) [u8; 16]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct VersionId(pub(crate) [u8; 16]);
 
+/// What a request asks for, as purges and as the store know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// Of its name: what purges, plans and audiences go by.
+    pub(crate) object: ObjectId,
+    /// Where its head is: the same, unless request fields chose among several.
+    pub(crate) key: ObjectId,
+}
+
+impl From<ObjectId> for Identity {
+    fn from(object: ObjectId) -> Self {
+        let key = object;
+        Self { object, key }
+    }
+}
+
 impl ObjectId {
     /// The identity of what has this name. It costs one SHA-256.
     pub fn of(name: &ObjectName) -> Self {
@@ -33,6 +50,25 @@ impl ObjectId {
     /// The same of a name in parts: a plan has a million of them.
     pub fn named(site: &str, path: &str) -> Self {
         Self(digest(b"object", &[site.as_bytes(), path.as_bytes()]))
+    }
+
+    /// The identity of what these request fields choose here; a field that is absent has no value.
+    /// Without any it is this one.
+    pub(crate) fn chosen_by<'f>(
+        self,
+        fields: impl Iterator<Item = (&'f HeaderName, Option<&'f HeaderValue>)>,
+    ) -> Self {
+        let mut parts: Vec<&[u8]> = vec![&self.0];
+        for (name, value) in fields {
+            parts.push(name.as_str().as_bytes());
+            // An empty value is not an absent one.
+            let is_there: &[u8] = if value.is_some() { b"=" } else { b"" };
+            parts.extend([is_there, value.map_or(b"", HeaderValue::as_bytes)]);
+        }
+        if parts.len() == 1 {
+            return self;
+        }
+        Self(digest(b"variant", &parts))
     }
 
     /// Half of it: as good as any hash of it.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
-use message::{Error, Kind, ObjectName, Timestamp};
+use http::{HeaderMap, StatusCode};
+use message::{Carried, Error, Kind, ObjectName, Response, Timestamp};
+use parking_lot::Mutex;
 use semantics::freshness::{self, State};
 use store::Epoch;
 use tokio::{sync::watch, time::Instant};
@@ -13,7 +14,7 @@ use crate::{
     ask::{Answered, Feed},
     flights::{Flight, Joined, Lease},
     head::{Entry, Head},
-    id::ObjectId,
+    id::{Identity, ObjectId},
     live::Growing,
     lookup::stands_in,
     place::Place,
@@ -39,15 +40,42 @@ pub(crate) enum Lesson {
     Failed(Error),
 }
 
+/// What of an answer is for the one who asked, and for nobody who waits along.
+#[derive(Debug)]
+pub(crate) enum Own {
+    /// Fields that are not stored with the rest.
+    Fields(HeaderMap),
+    /// All of it, because it may not be stored.
+    Answer(Box<Handed>),
+}
+
+/// An answer on its way to one viewer, with its place among those.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    pub(crate) response: Response,
+    pub(crate) place: Place,
+}
+
+/// What came of a question, for one of those who wait.
+pub(crate) struct Taught {
+    pub(crate) lesson: Lesson,
+    /// Whether this one asked.
+    pub(crate) led: bool,
+    pub(crate) own: Option<Own>,
+}
+
 /// A question in flight.
 pub(crate) struct Learning {
     lesson: watch::Sender<Option<Lesson>>,
+    /// For its leader.
+    own: Mutex<Option<Own>>,
 }
 
 impl Learning {
     fn new() -> Self {
         Self {
             lesson: watch::Sender::new(None),
+            own: Mutex::default(),
         }
     }
 
@@ -82,20 +110,51 @@ impl Flight for Learning {
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
     pub(crate) name: ObjectName,
-    pub(crate) id: ObjectId,
+    pub(crate) id: Identity,
+    /// Where what has one response is, or the note of those of what has several.
+    pub(crate) base: ObjectId,
+    /// What goes upstream of the viewer's request.
+    pub(crate) carried: Carried,
     pub(crate) rules: Arc<SiteRules>,
     /// The stale version that is held, to be confirmed.
     pub(crate) prior: Option<Arc<Head>>,
     /// The byte that the first viewer wants first.
     pub(crate) offset: u64,
+    /// The viewer wants it confirmed by the origin itself, fresh or not.
+    pub(crate) end_to_end: bool,
+    /// It is asked for one viewer alone, and for the whole.
+    pub(crate) alone: bool,
     pub(crate) at: Timestamp,
+}
+
+impl Question {
+    /// The question of no viewer: nothing is carried, nothing held.
+    pub(crate) fn of_nobody(
+        name: ObjectName,
+        id: ObjectId,
+        rules: Arc<SiteRules>,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            name,
+            id: id.into(),
+            base: id,
+            carried: Carried::default(),
+            rules,
+            prior: None,
+            offset: 0,
+            end_to_end: false,
+            alone: false,
+            at,
+        }
+    }
 }
 
 impl Inner {
     /// Learns about an object; whether this caller led the question comes beside the lesson.
     ///
     /// Cancel safe: the question goes on in a task of its own.
-    pub(crate) async fn learn(self: &Arc<Self>, question: Question) -> (Lesson, bool) {
+    pub(crate) async fn learn(self: &Arc<Self>, question: Question) -> Taught {
         let joined = self.learning.join(self.subject(&question), Learning::new);
         let (learning, led) = match joined {
             Joined::Follower(learning) => {
@@ -108,13 +167,49 @@ impl Inner {
                 (learning, true)
             }
         };
-        match learning.lesson().await {
+        let lesson = match learning.lesson().await {
             // The leader is gone without a word, or its stale version was older than ours.
-            Lesson::Failed(error) => (self.in_spite_of(error, &question), led),
+            Lesson::Failed(error) => self.in_spite_of(error, &question),
             lesson @ (Lesson::Learned(..)
             | Lesson::Confirmed(_)
             | Lesson::Growing(..)
-            | Lesson::Stale(_)) => (lesson, led),
+            | Lesson::Stale(_)) => lesson,
+        };
+        let own = if led {
+            learning.own.lock().take()
+        } else {
+            None
+        };
+        Taught { lesson, led, own }
+    }
+
+    /// Asks for one viewer alone, because the last answer might not be shared. What may be stored
+    /// after all is.
+    ///
+    /// Cancel safe: what is filled goes on, and what is passed ends with its viewer.
+    pub(crate) async fn learn_alone(self: &Arc<Self>, question: &Question) -> Taught {
+        let place = self.places.fill().await;
+        let answered = match &place {
+            Ok(_place) => self.ask(question).await,
+            Err(error) => Err(error.clone()),
+        };
+        let (lesson, own) = match answered {
+            Ok(Answered { lesson, fill, own }) => {
+                match fill {
+                    Some(Feed::Slices(run, body)) => {
+                        drop(self.tasks.spawn(run.drive(Some(body), place)));
+                    }
+                    Some(Feed::Growth(growth)) => drop(self.tasks.spawn(growth.drive(place))),
+                    None => {}
+                }
+                (lesson, own)
+            }
+            Err(error) => (self.in_spite_of(error, question), None),
+        };
+        Taught {
+            lesson,
+            led: true,
+            own,
         }
     }
 
@@ -146,9 +241,10 @@ impl Inner {
 
     pub(crate) fn subject(&self, question: &Question) -> Subject {
         let (id, name) = (question.id, &question.name);
-        let purged = self.purged(id, name, &Tags::default()).last();
+        let purged = self.purged(id.object, name, &Tags::default()).last();
         // Which tags the answer will have is not known: a purge by any tag may reach it.
-        (id, purged.max(tags::purged_by_any(&self.store, &name.site)))
+        let by_any = tags::purged_by_any(&self.store, &name.site);
+        (id.key, purged.max(by_any))
     }
 
     fn spawn_lead(
@@ -180,11 +276,20 @@ impl Inner {
             Err(error) => Err(error.clone()),
         };
         match answered {
-            Ok(Answered { lesson, fill: None }) => lease.flight().teach(lesson),
+            Ok(Answered {
+                lesson,
+                fill: None,
+                own,
+            }) => {
+                *lease.flight().own.lock() = own;
+                lease.flight().teach(lesson);
+            }
             Ok(Answered {
                 lesson,
                 fill: Some(feed),
+                own,
             }) => {
+                *lease.flight().own.lock() = own;
                 lease.flight().teach(lesson);
                 // Until the bytes are here, whoever asks is told the same.
                 match feed {
@@ -197,6 +302,9 @@ impl Inner {
     }
 
     fn learned_meanwhile(&self, question: &Question) -> Option<Lesson> {
+        if question.end_to_end {
+            return None;
+        }
         let entry = self.remembered(question.id, &question.name)?;
         let now = &question.at;
         match &entry {
@@ -213,10 +321,15 @@ impl Inner {
                 }
             }
             // Who polls does not believe in absence.
-            Entry::Absent { .. } if question.rules.ttl.negative.is_zero() => None,
-            Entry::Absent { until, .. } | Entry::Pass { until, .. } => {
+            Entry::Kept(_) if question.rules.ttl.negative.is_zero() => None,
+            Entry::Kept(kept) => {
+                let status = kept.status;
+                kept.ttl(now).map(|_ttl| Lesson::Learned(entry, status))
+            }
+            Entry::Pass { until, .. } => {
                 (*until > now.mono).then_some(Lesson::Learned(entry, StatusCode::OK))
             }
+            Entry::Varies(_) => None,
         }
     }
 
@@ -226,7 +339,7 @@ impl Inner {
             Some(prior) if stands_in(prior, &question.at) => {
                 tracing::debug!(object = %question.name, %error, "stale stands in");
                 // From now, not from when it was asked: a timeout may be longer than the pause.
-                self.keep_failed(question.id, prior, Instant::now());
+                self.keep_failed(prior, Instant::now());
                 Lesson::Stale(Arc::clone(prior))
             }
             Some(_) | None => Lesson::Failed(error),

@@ -4,8 +4,8 @@
 //! that is needed, then deliver the slices of the wanted range from RAM, disk or fills in flight.
 //!
 //! Absent here: sockets, TLS, signatures, the format of what is on disk. A viewer's header fields
-//! are read for ranges and preconditions and go no further: what reaches upstream is a
-//! [`message::Fetch`], which has no room for them.
+//! are read for ranges, preconditions and cache directives and go no further: what reaches upstream
+//! is a [`message::Fetch`], which has room only for those that the site's own rule names.
 
 mod answer;
 mod ask;
@@ -19,10 +19,13 @@ mod geometry;
 mod head;
 mod holding;
 mod id;
+mod kept;
 mod learn;
 mod live;
 mod lookup;
 mod metrics;
+mod multipart;
+mod other;
 mod pass;
 mod pattern;
 mod place;
@@ -33,7 +36,9 @@ mod purges;
 mod reply;
 mod site;
 mod tags;
+mod terms;
 mod unfilled;
+mod variants;
 mod viewer;
 
 use std::{

@@ -3,17 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::StatusCode;
 use message::{ObjectName, Timestamp};
 use semantics::freshness::{self, State};
+use store::Epoch;
 use tokio::time::Instant;
 
 use crate::{
     Inner, SiteRules,
     head::{Entry, Head},
-    id::ObjectId,
+    id::{Identity, ObjectId},
+    kept::Kept,
     purges::Purged,
     tags::Tags,
+    variants::{NOTE, Note},
 };
 
 /// What a lookup came to: pure in what was found and the time.
@@ -25,8 +27,8 @@ pub(crate) enum Found {
     StaleUsable { head: Arc<Head>, refresh: bool },
     /// It must be confirmed first.
     Stale(Arc<Head>),
-    /// Upstream said a moment ago that there is none, and is believed for what is left.
-    Absent(StatusCode, Duration),
+    /// An answer that is no object, and is still believed.
+    Kept(Arc<Kept>),
     /// Its answers may not be stored.
     Pass,
     /// Nothing is known.
@@ -38,11 +40,9 @@ impl Found {
     pub(crate) fn judge(entry: Option<Entry>, now: &Timestamp, pause: Duration) -> Self {
         match entry {
             Some(Entry::Object(head)) => Self::judge_head(head, now, pause),
-            Some(Entry::Absent { status, until, .. }) if now.mono < until => {
-                Self::Absent(status, until - now.mono)
-            }
+            Some(Entry::Kept(kept)) if kept.ttl(now).is_some() => Self::Kept(kept),
             Some(Entry::Pass { until, .. }) if now.mono < until => Self::Pass,
-            Some(Entry::Absent { .. } | Entry::Pass { .. }) | None => Self::Nothing,
+            Some(Entry::Kept(_) | Entry::Varies(_) | Entry::Pass { .. }) | None => Self::Nothing,
         }
     }
 
@@ -73,34 +73,41 @@ impl Inner {
     /// What is held of an object, from memory or the store's disks.
     pub(crate) async fn find(
         &self,
-        id: ObjectId,
+        id: impl Into<Identity>,
         name: &ObjectName,
         rules: &SiteRules,
     ) -> Option<Entry> {
+        let id = id.into();
         if let Some(entry) = self.remembered(id, name) {
             return Some(entry);
         }
-        let (record, _) = self.store.get(&id.head_key()).await?;
-        let head = Head::decode(&record.bytes, name, &rules.ttl, record.stamp)?;
-        let head = self.unpurged(id, Arc::new(head))?;
+        let (record, _) = self.store.get(&id.key.head_key()).await?;
+        let entry = if let Some((&NOTE, body)) = record.bytes.split_first() {
+            let note = Note::decode(body, name, record.stamp)?;
+            let purged = self.purged(id.object, name, &Tags::default());
+            (note.stamp >= purged.forgotten).then(|| Entry::Varies(Arc::new(note)))?
+        } else {
+            let head = Head::decode(&record.bytes, (id, name), &rules.ttl, record.stamp)?;
+            Entry::Object(self.unpurged(Arc::new(head))?)
+        };
         // What was learned meanwhile is newer than what lay on the disk.
         if let Some(entry) = self.remembered(id, name) {
             return Some(entry);
         }
-        let entry = Entry::Object(head);
-        self.heads.insert(id, entry.clone());
+        self.heads.insert(id.key, entry.clone());
         Some(entry)
     }
 
     /// What memory holds of an object, unless it was purged since.
-    pub(crate) fn remembered(&self, id: ObjectId, name: &ObjectName) -> Option<Entry> {
-        match self.heads.get(&id)? {
+    pub(crate) fn remembered(&self, id: Identity, name: &ObjectName) -> Option<Entry> {
+        match self.heads.get(&id.key)? {
             Entry::Object(head) if head.name != *name => None,
-            Entry::Object(head) => self.unpurged(id, head).map(Entry::Object),
-            entry @ (Entry::Absent { .. } | Entry::Pass { .. }) => {
+            Entry::Object(head) => self.unpurged(head).map(Entry::Object),
+            Entry::Kept(kept) if kept.name != *name => None,
+            entry @ (Entry::Kept(_) | Entry::Varies(_) | Entry::Pass { .. }) => {
                 let stamp = entry.stamp();
-                let alive = stamp >= self.store.epoch()
-                    || stamp >= self.purged(id, name, &Tags::default()).last();
+                let purged = || self.purged(id.object, name, &entry.tags()).last();
+                let alive = stamp >= self.store.epoch() || stamp >= purged();
                 alive.then_some(entry)
             }
         }
@@ -109,7 +116,8 @@ impl Inner {
     /// A head, unless it was purged; stale, if it is to be confirmed since. No scope was purged
     /// later than the last purge of all, so that mostly one number tells; and patterns and tags are
     /// tried once.
-    fn unpurged(&self, id: ObjectId, head: Arc<Head>) -> Option<Arc<Head>> {
+    fn unpurged(&self, head: Arc<Head>) -> Option<Arc<Head>> {
+        let id = head.id.object;
         if head.stamp >= self.store.epoch() {
             return Some(head);
         }
@@ -128,7 +136,8 @@ impl Inner {
                 return Some(head);
             }
             let revoked = Arc::new(head.to_be_confirmed());
-            self.heads.insert(id, Entry::Object(Arc::clone(&revoked)));
+            self.heads
+                .insert(head.id.key, Entry::Object(Arc::clone(&revoked)));
             return Some(revoked);
         }
         head.checked.raise(version);
@@ -148,44 +157,51 @@ impl Inner {
 
     /// Keeps a head in memory and in the store, unless a purge since its fill began made it dead:
     /// the head of a fill after the purge may be there already.
-    pub(crate) fn keep(&self, id: ObjectId, head: &Arc<Head>) {
-        if head.stamp < self.purged(id, &head.name, &head.tags).forgotten {
+    pub(crate) fn keep(&self, head: &Arc<Head>) {
+        let id = head.id;
+        let purged = self.purged(id.object, &head.name, &head.tags);
+        if head.stamp < purged.forgotten {
             return;
         }
-        self.heads.insert(id, Entry::Object(Arc::clone(head)));
-        let bytes = Bytes::from(head.encode());
+        self.note(id, &head.name, &head.selection, head.stamp);
+        self.heads.insert(id.key, Entry::Object(Arc::clone(head)));
+        self.put_head(id.key, head.stamp, Bytes::from(head.encode()));
+    }
+
+    pub(crate) fn put_head(&self, key: ObjectId, stamp: Epoch, bytes: Bytes) {
         match self.store.budget().try_reserve(bytes.len() as u64) {
-            Some(room) => self.store.put(id.head_key(), head.stamp, room.hold(bytes)),
+            Some(room) => self.store.put(key.head_key(), stamp, room.hold(bytes)),
             // Memory has the head; what the store has is older.
-            None => self.forget_stored(id),
+            None => self.forget_stored(key),
         }
     }
 
     /// Keeps in memory that there is no object to be had, in place of all that was known.
-    pub(crate) fn keep_none(&self, id: ObjectId, name: &ObjectName, entry: Entry) {
-        if entry.stamp() < self.purged(id, name, &Tags::default()).last() {
+    pub(crate) fn keep_none(&self, id: Identity, name: &ObjectName, entry: Entry) {
+        if entry.stamp() < self.purged(id.object, name, &entry.tags()).last() {
             return;
         }
-        self.heads.insert(id, entry);
-        self.forget_stored(id);
+        self.heads.insert(id.key, entry);
+        self.forget_stored(id.key);
     }
 
     /// Remembers that upstream failed to confirm what is held.
-    pub(crate) fn keep_failed(&self, id: ObjectId, head: &Arc<Head>, failed_at: Instant) {
-        if let Some(Entry::Object(held)) = self.heads.get(&id)
+    pub(crate) fn keep_failed(&self, head: &Arc<Head>, failed_at: Instant) {
+        let key = head.id.key;
+        if let Some(Entry::Object(held)) = self.heads.get(&key)
             && held.is_same_as(head)
         {
             let failed = Head {
                 failed_at: Some(failed_at),
                 ..Head::clone(head)
             };
-            self.heads.insert(id, Entry::Object(Arc::new(failed)));
+            self.heads.insert(key, Entry::Object(Arc::new(failed)));
         }
     }
 
     /// Forgets a head whose version is gone, so that the next request learns the new one.
     pub(crate) fn forget(&self, head: &Head) {
-        let id = ObjectId::of(&head.name);
+        let id = head.id.key;
         let current = self.heads.get(&id);
         if matches!(&current, Some(Entry::Object(held)) if held.version != head.version) {
             return;
@@ -195,8 +211,8 @@ impl Inner {
     }
 
     /// A removal costs a record on every disk, so it is not made of what is not there.
-    fn forget_stored(&self, id: ObjectId) {
-        let key = id.head_key();
+    fn forget_stored(&self, key: ObjectId) {
+        let key = key.head_key();
         if self.store.tier(&key).is_some() {
             self.store.remove(&key);
         }

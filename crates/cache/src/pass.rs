@@ -3,51 +3,60 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use message::{Body, ByteRange, Error, Fetch, Kind, Response, Trail};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use message::{Body, ByteRange, Demand, Error, Fetch, Kind, Response, Trail};
 use semantics::{
     cache_status::{self, Forward, Member, Outcome, Reason},
     conditional::{self, Verdict},
     content_range::{self, ContentRange},
-    fields, media,
+    fields, freshness, media,
     range::Wanted,
 };
 
-use crate::{answer::Visit, head::text, metrics::Source, place::Place, reply};
-
-/// RFC 9213.
-const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+use crate::{
+    answer::Visit, head::text, kept::forbid_keeping, learn::Handed, metrics::Source, place::Place,
+    reply, tags::Tags,
+};
 
 impl Visit<'_> {
-    /// Reads from upstream for this viewer alone. A closed range is asked for as such; any other
-    /// is answered with the whole, as RFC 9110 section 14.2 permits.
-    pub(crate) async fn pass(&self) -> Result<Response, Error> {
+    /// Reads from upstream for this viewer alone, and stores nothing. A closed range is asked for as
+    /// such; any other is answered with the whole, as RFC 9110 section 14.2 permits.
+    pub(crate) async fn pass(&self, reason: Reason) -> Result<Response, Error> {
         let range = match self.wanted {
             Wanted::FromTo { first, last } if !self.is_head() => Some(ByteRange { first, last }),
             _ => None,
         };
+        let demand = if reason == Reason::Request {
+            Demand::Unstored
+        } else {
+            Demand::Any
+        };
         let place = self.inner.places.pass().await?;
-        let upstream = match self.fetch_passed(range).await {
+        let response = match self.fetch_passed(range, demand).await {
             // Upstream does no ranges. The whole goes at the viewer's pace and ends with it.
             Err(error) if error.kind() == Kind::HttpProtocolError && range.is_some() => {
-                self.fetch_passed(None).await?
+                self.fetch_passed(None, demand).await?
             }
             upstream => upstream?,
         };
-        let received = upstream.status();
-        let mut response = self.passed_on(upstream, place);
+        Ok(self.hand_on(Handed { response, place }, reason))
+    }
+
+    /// Hands an answer that is not stored to this viewer.
+    pub(crate) fn hand_on(&self, handed: Handed, reason: Reason) -> Response {
+        let Handed { response, place } = handed;
+        let received = response.status();
+        let mut response = self.passed_on(response, place);
         let forward = Forward {
-            reason: Reason::Bypass,
+            reason,
             status: Some(received),
             stored: false,
             collapsed: false,
         };
         let outcome = Outcome::Forwarded(forward);
         let member = Member {
-            node: &self.inner.config.node,
             outcome,
-            ttl: None,
-            detail: None,
+            ..self.member()
         };
         cache_status::append(response.headers_mut(), &member);
         self.inner.metrics.answered("pass");
@@ -57,15 +66,21 @@ impl Visit<'_> {
             source: Some(Source::Upstream.name()),
             ..Trail::default()
         });
-        Ok(response)
+        response
     }
 
-    async fn fetch_passed(&self, range: Option<ByteRange>) -> Result<Response, Error> {
+    async fn fetch_passed(
+        &self,
+        range: Option<ByteRange>,
+        demand: Demand,
+    ) -> Result<Response, Error> {
         self.inner.metrics.fills.inc();
         let fetch = Fetch {
             object: self.name.clone(),
             range,
             condition: None,
+            carried: self.carried.clone(),
+            demand,
             at: self.request.at,
         };
         let upstream = self.inner.upstream.fetch(fetch).await?;
@@ -75,47 +90,66 @@ impl Visit<'_> {
 
     fn passed_on(&self, upstream: Response, place: Place) -> Response {
         let (head, body) = upstream.into_parts();
-        let mut fields = fields::stored(&head.headers);
+        let mut fields = fields::passed(&head.headers);
         media::correct(&mut fields, &self.name.path);
-        if let Some(value) = head.headers.get(header::CONTENT_RANGE) {
-            fields.insert(header::CONTENT_RANGE, value.clone());
-        }
-        if head.status.is_client_error() {
-            // Nobody keeps a refusal, whatever upstream says.
-            for name in [CDN_CACHE_CONTROL, header::EXPIRES] {
-                fields.remove(name);
+        let _tags = Tags::take(&self.name.site, &self.rules.tags, &mut fields);
+        for name in [header::CONTENT_RANGE, header::AGE] {
+            if let Some(value) = head.headers.get(&name) {
+                fields.insert(name, value.clone());
             }
-            fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        if let Some(length) = body.length() {
-            fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        if head.status.as_u16() >= 400 && !freshness::is_said(&head.headers) {
+            forbid_keeping(&mut fields, None);
         }
-        let (status, fields, body) = if head.status == StatusCode::OK && self.is_unchanged(&fields)
-        {
-            (
-                StatusCode::NOT_MODIFIED,
-                fields::not_modified(&fields),
-                Body::empty(),
-            )
-        } else if self.is_head() {
-            (head.status, fields, Body::empty())
-        } else {
-            (head.status, fields, self.counted(body, place))
+        // RFC 9110 section 13.2.1: preconditions are for what would otherwise be a success.
+        let verdict = match head.status {
+            StatusCode::OK => self.preconditions_of(&fields),
+            _ => Verdict::Proceed,
         };
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
+        let mut response = match verdict {
+            Verdict::NotModified => {
+                fields = self.not_modified(&fields);
+                with_status(StatusCode::NOT_MODIFIED, Body::empty())
+            }
+            Verdict::Failed => {
+                fields.remove(header::CONTENT_TYPE);
+                fields.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+                with_status(StatusCode::PRECONDITION_FAILED, Body::empty())
+            }
+            Verdict::Proceed => {
+                let may_have_body = fields::may_have_body(head.status);
+                if let (Some(length), true) = (body.length(), may_have_body) {
+                    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+                }
+                let body = if self.is_head() || !may_have_body {
+                    Body::empty()
+                } else {
+                    self.counted(body, place)
+                };
+                with_status(head.status, body)
+            }
+        };
         *response.headers_mut() = fields;
         response
     }
 
-    fn is_unchanged(&self, fields: &HeaderMap) -> bool {
+    /// The fields of a 304 in place of a full response with these.
+    pub(crate) fn not_modified(&self, full: &HeaderMap) -> HeaderMap {
+        if self.rules.asked_by_tiers {
+            fields::not_modified_for_caches(full)
+        } else {
+            fields::not_modified(full)
+        }
+    }
+
+    /// What the preconditions of the request come to for a response with these fields.
+    pub(crate) fn preconditions_of(&self, fields: &HeaderMap) -> Verdict {
         let (etag, modified) = (
             text(fields, &header::ETAG),
             text(fields, &header::LAST_MODIFIED),
         );
         let (request, now) = (&self.request.head, self.request.at.wall);
         conditional::evaluate(&request.method, &request.headers, etag, modified, now)
-            == Verdict::NotModified
     }
 
     /// The body, counted, with its place among the fills held until it ends.
@@ -140,13 +174,15 @@ impl Visit<'_> {
     }
 }
 
+fn with_status(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
 /// Whether a reply may be passed on to a viewer whose `range` was asked for.
 fn usable(response: &Response, range: Option<ByteRange>) -> Result<(), Error> {
     match response.status() {
-        StatusCode::OK
-        | StatusCode::NOT_FOUND
-        | StatusCode::GONE
-        | StatusCode::RANGE_NOT_SATISFIABLE => Ok(()),
         StatusCode::PARTIAL_CONTENT => match (content_range::parse(response.headers()), range) {
             (Ok(Some(ContentRange::Part { first, last, .. })), Some(asked))
                 if first == asked.first && last <= asked.last =>
@@ -158,6 +194,7 @@ fn usable(response: &Response, range: Option<ByteRange>) -> Result<(), Error> {
                 "a 206 for another range",
             )),
         },
-        status => Err(reply::refusal(status)),
+        // What a tier of ours could not get is our failure too.
+        _ => reply::read(response, None).map(drop),
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct Places {
 }
 
 /// One place, free again when it is dropped.
+#[derive(Debug)]
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
     running: IntGauge,
@@ -63,6 +64,12 @@ impl Places {
     /// Whether nobody has a place who does not wait for one.
     pub(crate) fn is_short(&self) -> bool {
         self.fills.available_permits() <= self.reserved
+    }
+
+    /// A place to pass, if there is one at once: for who has a place already, and so must not wait.
+    pub(crate) fn pass_now(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.passes).try_acquire_owned().ok()?;
+        Some(self.of(permit))
     }
 
     /// A place to fill what nobody waits for, if there are plenty.

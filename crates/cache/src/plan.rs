@@ -109,7 +109,8 @@ impl Cache {
         let target = Target::new(&self.inner, name, wanted);
         let held = match self.inner.find(target.id, name, rules).await {
             Some(Entry::Object(head)) if head.geometry == target.geometry => Some(head.version),
-            Some(Entry::Object(_) | Entry::Absent { .. } | Entry::Pass { .. }) | None => None,
+            Some(Entry::Object(_) | Entry::Kept(_) | Entry::Varies(_) | Entry::Pass { .. })
+            | None => None,
         };
         for version in target.planned.into_iter().chain(held) {
             for index in target.slices() {

@@ -18,7 +18,7 @@
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use message::{Body, ByteRange, Fetch, ObjectName, Timestamp, Upstream};
+use message::{Body, ByteRange, Carried, Demand, Fetch, ObjectName, Timestamp, Upstream};
 use parking_lot::Mutex;
 use ring::digest::{Context, SHA256};
 use store::Refused;
@@ -144,7 +144,7 @@ impl Prefill<'_> {
             None => self.ask(0..1).await?.0,
         };
         self.judge(&head, hash)?;
-        self.inner.keep(self.target.id, &head);
+        self.inner.keep(&head);
         Ok(held)
     }
 
@@ -216,6 +216,8 @@ impl Prefill<'_> {
             object: self.target.name.clone(),
             range: asked,
             condition: None,
+            carried: Carried::default(),
+            demand: Demand::Any,
             at: self.at,
         };
         self.inner.metrics.fills.inc();
@@ -229,6 +231,7 @@ impl Prefill<'_> {
                 carried,
             } => (total_bytes, carried),
             Reply::Absent(status) => return Err(Unfilled::Absent(status)),
+            Reply::Other(status) => return Err(Unfilled::Source(reply::refusal(status))),
             Reply::PastEnd => return Err(Unfilled::OtherSize { found: 0, planned }),
             Reply::Unchanged | Reply::Unsized => return Err(Unfilled::Unstorable),
         };
@@ -240,14 +243,8 @@ impl Prefill<'_> {
             return Err(Unfilled::Unstorable);
         }
         let (parts, body) = response.into_parts();
-        let question = Question {
-            name: self.target.name.clone(),
-            id: self.target.id,
-            rules: Arc::clone(self.rules),
-            prior: None,
-            offset: 0,
-            at: self.at,
-        };
+        let (name, rules) = (self.target.name.clone(), Arc::clone(self.rules));
+        let question = Question::of_nobody(name, self.target.id, rules, self.at);
         // What is asked is a part, so that the answer says whether parts can be had.
         let stamp = self.target.stamp;
         let head = self

@@ -1,6 +1,6 @@
 //! From a head to a response: preconditions, range, header fields, and how it came about.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use message::{Body, Response, Trail};
@@ -8,7 +8,7 @@ use semantics::{
     cache_status::{self, Forward, Member, Outcome, Reason},
     conditional::{self, Verdict},
     content_range::{self, ContentRange},
-    fields, freshness,
+    freshness,
     range::{self, Resolved, Wanted},
     validator,
 };
@@ -37,19 +37,54 @@ pub(crate) enum Way {
     Miss {
         status: StatusCode,
         led: bool,
-        stale: bool,
+        reason: Reason,
     },
     /// Upstream confirmed it.
-    Revalidated { led: bool },
+    Revalidated { led: bool, reason: Reason },
     /// It is stale and may be served so.
     Stale,
 }
 
+impl Way {
+    /// Whether the origin has spoken just now, so that there is no age to tell.
+    pub(crate) fn is_news(self) -> bool {
+        match self {
+            Self::Miss { .. } | Self::Revalidated { .. } => true,
+            Self::Hit | Self::Stale => false,
+        }
+    }
+}
+
+/// What is told of an answer in `Cache-Status` and the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    way: Way,
+    served: Option<Served>,
+    ttl: Option<i64>,
+}
+
+impl Told {
+    /// Of an answer that is no object, for as long as it is believed.
+    pub(crate) fn of_answer(way: Way, ttl: Option<Duration>) -> Self {
+        Self {
+            way,
+            served: None,
+            ttl: ttl.map(|ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
 impl Visit<'_> {
-    pub(crate) async fn present(&self, head: Arc<Head>, way: Way) -> Result<Response, Failure> {
+    /// `own` are the fields for this viewer, where they are others than the head's.
+    pub(crate) async fn present(
+        &self,
+        head: Arc<Head>,
+        own: Option<HeaderMap>,
+        way: Way,
+    ) -> Result<Response, Failure> {
         match self.preconditions(&head) {
             Verdict::Proceed => {}
-            Verdict::NotModified => return Ok(self.unchanged(&head, way)),
+            Verdict::NotModified => return Ok(self.unchanged(&head, own, way)),
             Verdict::Failed => {
                 return Ok(self.refused(StatusCode::PRECONDITION_FAILED, &head, way));
             }
@@ -65,10 +100,25 @@ impl Visit<'_> {
                     .insert(header::CONTENT_RANGE, unsatisfied);
                 Ok(response)
             }
-            Resolved::Whole => self.deliver(head, 0..total, StatusCode::OK, way).await,
-            Resolved::Partial { first, last } => {
-                self.deliver(head, first..last + 1, StatusCode::PARTIAL_CONTENT, way)
+            Resolved::Whole => {
+                let fields = self.fields(&head, own, way);
+                self.deliver(head, 0..total, (StatusCode::OK, fields), way)
                     .await
+            }
+            Resolved::Partial { first, last } => {
+                let mut fields = self.fields(&head, own, way);
+                let parts = range::parts(&self.request.head.headers, total);
+                if !parts.is_empty() {
+                    return self.multipart(head, &parts, fields, way).await;
+                }
+                let part = ContentRange::Part {
+                    first,
+                    last,
+                    total: Some(total),
+                };
+                fields.insert(header::CONTENT_RANGE, content_range::format(part));
+                let answer = (StatusCode::PARTIAL_CONTENT, fields);
+                self.deliver(head, first..last + 1, answer, way).await
             }
         }
     }
@@ -79,9 +129,7 @@ impl Visit<'_> {
         if !conditional::is_conditional(&request.headers) {
             return Verdict::Proceed;
         }
-        let (etag, last_modified) = (head.etag(), head.last_modified());
-        let now = self.request.at.wall;
-        conditional::evaluate(&request.method, &request.headers, etag, last_modified, now)
+        self.preconditions_of(&head.fields)
     }
 
     pub(crate) fn wanted_of(&self, head: &Head) -> Wanted {
@@ -97,28 +145,16 @@ impl Visit<'_> {
         &self,
         head: Arc<Head>,
         wanted: Range<u64>,
-        status: StatusCode,
+        (status, mut fields): (StatusCode, HeaderMap),
         way: Way,
     ) -> Result<Response, Failure> {
-        let mut fields = self.fields(&head);
         fields.insert(
             header::CONTENT_LENGTH,
             HeaderValue::from(wanted.end - wanted.start),
         );
-        if status == StatusCode::PARTIAL_CONTENT {
-            let total = head.geometry.total_bytes();
-            let (first, last) = (wanted.start, wanted.end - 1);
-            let part = ContentRange::Part {
-                first,
-                last,
-                total: Some(total),
-            };
-            fields.insert(header::CONTENT_RANGE, content_range::format(part));
-        }
         // Of one slice the first byte will tell; but who takes only what is cached must know before.
         let slices = head.geometry.covering(&wanted);
-        let tells_itself =
-            slices.len() <= 1 && !freshness::only_if_cached(&self.request.head.headers);
+        let tells_itself = slices.len() <= 1 && !self.only_if_cached();
         let whole = tells_itself || self.all_held(&head, &slices);
         if !whole && !self.is_head() {
             self.may_go_upstream().map_err(Failure::Upstream)?;
@@ -136,19 +172,20 @@ impl Visit<'_> {
         let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = fields;
-        let served = first_byte.map(|first_byte| Served {
-            first_byte,
-            whole,
-            ttl,
-        });
-        Ok(self.sign_off(response, way, served))
+        let served = first_byte.map(|first_byte| Served { first_byte, whole });
+        let told = Told {
+            way,
+            served,
+            ttl: served.map(|_served| ttl),
+        };
+        Ok(self.sign_off(response, told))
     }
 
-    pub(crate) fn unchanged(&self, head: &Head, way: Way) -> Response {
+    pub(crate) fn unchanged(&self, head: &Head, own: Option<HeaderMap>, way: Way) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        *response.headers_mut() = fields::not_modified(&self.fields(head));
-        self.sign_off(response, way, None)
+        *response.headers_mut() = self.not_modified(&self.fields(head, own, way));
+        self.sign_off(response, Told::of_answer(way, None))
     }
 
     /// A refusal has the version's validator and nothing else of it: least of all its lifetime,
@@ -163,13 +200,17 @@ impl Visit<'_> {
         if let Some(etag) = head.fields.get(header::ETAG) {
             fields.insert(header::ETAG, etag.clone());
         }
-        self.sign_off(response, way, None)
+        self.sign_off(response, Told::of_answer(way, None))
     }
 
-    pub(crate) fn fields(&self, head: &Head) -> HeaderMap {
-        let mut fields = head.fields.clone();
+    pub(crate) fn fields(&self, head: &Head, own: Option<HeaderMap>, way: Way) -> HeaderMap {
+        let mut fields = own.unwrap_or_else(|| head.fields.clone());
         fields.reserve(FIELDS_ADDED);
-        fields.insert(header::AGE, HeaderValue::from(head.age_s(&self.request.at)));
+        // RFC 9111 section 5.1: Age says that it does not come from the origin just now.
+        let age = head.age_s(&self.request.at);
+        if !way.is_news() || age > 0 {
+            fields.insert(header::AGE, HeaderValue::from(age));
+        }
         fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         fields
     }
@@ -178,21 +219,34 @@ impl Visit<'_> {
         freshness::ttl_s(&head.freshness, head.received, self.request.at.wall)
     }
 
-    fn all_held(&self, head: &Head, slices: &Range<u32>) -> bool {
+    pub(crate) fn all_held(&self, head: &Head, slices: &Range<u32>) -> bool {
         let looked_at = slices.start..slices.end.min(slices.start + SLICES_LOOKED_AT_MAX);
         looked_at
             .into_iter()
             .all(|slice| self.inner.holds(head, slice))
     }
 
+    /// What each `Cache-Status` of this visit says.
+    pub(crate) fn member(&self) -> Member<'_> {
+        Member {
+            node: &self.inner.config.node,
+            outcome: Outcome::Hit,
+            ttl: None,
+            key: self.rules.tells_key.then_some(&*self.name.path),
+            detail: None,
+        }
+    }
+
     /// Adds `Cache-Status` (RFC 9211) and the trail for the access log, and counts the answer.
-    pub(crate) fn sign_off(
-        &self,
-        mut response: Response,
-        way: Way,
-        served: Option<Served>,
-    ) -> Response {
-        let member = member(&self.inner.config.node, way, served);
+    pub(crate) fn sign_off(&self, mut response: Response, told: Told) -> Response {
+        let Told { way, served, ttl } = told;
+        let (told, detail) = cache_status_of(way, served);
+        let member = Member {
+            outcome: told,
+            ttl,
+            detail,
+            ..self.member()
+        };
         cache_status::append_to_settled(response.headers_mut(), &member);
         let outcome = outcome(way, served, response.status());
         self.inner.metrics.answered(outcome);
@@ -215,10 +269,9 @@ impl Visit<'_> {
 pub(crate) struct Served {
     first_byte: FirstByte,
     whole: bool,
-    ttl: i64,
 }
 
-fn member(node: &str, way: Way, served: Option<Served>) -> Member<'_> {
+fn cache_status_of(way: Way, served: Option<Served>) -> (Outcome, Option<&'static str>) {
     let first_byte = served.map(|served| served.first_byte);
     let outcome = match (way, first_byte) {
         (Way::Hit | Way::Stale, Some(FirstByte::Filled { led })) => {
@@ -231,16 +284,16 @@ fn member(node: &str, way: Way, served: Option<Served>) -> Member<'_> {
                 forwarded(Reason::Partial, None, true)
             }
         }
-        (Way::Miss { status, led, stale }, _) => {
-            let reason = if stale {
-                Reason::Stale
-            } else {
-                Reason::UriMiss
-            };
-            forwarded(reason, Some(status), led)
-        }
-        (Way::Revalidated { led }, _) => Outcome::Forwarded(Forward {
-            reason: Reason::Stale,
+        (
+            Way::Miss {
+                status,
+                led,
+                reason,
+            },
+            _,
+        ) => forwarded(reason, Some(status), led),
+        (Way::Revalidated { led, reason }, _) => Outcome::Forwarded(Forward {
+            reason,
             status: Some(StatusCode::NOT_MODIFIED),
             stored: false,
             collapsed: !led,
@@ -251,13 +304,7 @@ fn member(node: &str, way: Way, served: Option<Served>) -> Member<'_> {
         (Outcome::Hit, Some(FirstByte::Held(source))) => Some(source.detail()),
         _ => None,
     };
-    let ttl = served.map(|served| served.ttl);
-    Member {
-        node,
-        outcome,
-        ttl,
-        detail,
-    }
+    (outcome, detail)
 }
 
 fn forwarded(reason: Reason, status: Option<StatusCode>, led: bool) -> Outcome {

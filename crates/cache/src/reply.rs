@@ -22,6 +22,8 @@ pub(crate) enum Reply {
     Unsized,
     /// There is no such object.
     Absent(StatusCode),
+    /// An answer that is no object: a redirect, a refusal, a failure.
+    Other(StatusCode),
     /// The question began beyond the object's end.
     PastEnd,
 }
@@ -38,6 +40,7 @@ pub(crate) fn read(response: &Response, asked: Option<ByteRange>) -> Result<Repl
         | Reply::Object { .. }
         | Reply::Unsized
         | Reply::Absent(_)
+        | Reply::Other(_)
         | Reply::PastEnd => Ok(reply),
     }
 }
@@ -55,8 +58,26 @@ fn meant(response: &Response, asked: Option<ByteRange>) -> Result<Reply, Error> 
         StatusCode::PARTIAL_CONTENT => partial(response, asked),
         StatusCode::RANGE_NOT_SATISFIABLE if asked.is_some() => Ok(Reply::PastEnd),
         status @ (StatusCode::NOT_FOUND | StatusCode::GONE) => Ok(Reply::Absent(status)),
-        status => Err(refusal(status)),
+        // RFC 9209: a tier of ours that could not get an answer says so. That is no answer either.
+        status if is_failure_of_a_tier(response) => Err(refusal(status)),
+        status => Ok(Reply::Other(status)),
     }
+}
+
+fn is_failure_of_a_tier(response: &Response) -> bool {
+    let mut members = response.headers().get_all("proxy-status").iter();
+    members.any(|member| {
+        let error = b"error=";
+        member
+            .as_bytes()
+            .windows(error.len())
+            .any(|part| part == error)
+    })
+}
+
+/// RFC 5861 section 4: the statuses in whose place a stale response may be served.
+pub(crate) fn is_failure(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502..=504)
 }
 
 fn partial(response: &Response, asked: Option<ByteRange>) -> Result<Reply, Error> {
@@ -174,9 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn upstream_statuses_become_ours() {
-        for (theirs, ours) in [(500, 502), (503, 503), (504, 504), (301, 502), (403, 502)] {
-            let error = read(&response(theirs, None, Body::empty()), Some(ASKED)).unwrap_err();
+    fn the_failure_of_a_tier_is_ours_and_an_origins_word_is_its_own() {
+        for (theirs, ours) in [(500, 502), (503, 503), (504, 504), (400, 502), (403, 502)] {
+            let mut response = response(theirs, None, Body::empty());
+            let other = read(&response, Some(ASKED)).unwrap();
+            assert_eq!(other, Reply::Other(StatusCode::from_u16(theirs).unwrap()));
+            let status = "shield1; error=connection_refused".parse().unwrap();
+            response.headers_mut().insert("proxy-status", status);
+            let error = read(&response, Some(ASKED)).unwrap_err();
             assert_eq!(error.kind().status().as_u16(), ours, "for {theirs}");
         }
     }

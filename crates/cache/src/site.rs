@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use semantics::freshness::TtlRules;
+use http::HeaderName;
+use message::Carried;
+use semantics::{fields::Cookies, forward::ForwardRule, freshness::TtlRules};
 
-use crate::{TagRules, live::LiveRules};
+use crate::{TagRules, id::ObjectId, live::LiveRules};
 
 /// What one site wants of the cache.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SiteRules {
     /// How long its objects live.
     pub ttl: TtlRules,
@@ -17,9 +19,21 @@ pub struct SiteRules {
     pub endings: Vec<Ending>,
     /// How its live streams are served, if it has some.
     pub live: Option<Arc<LiveRules>>,
+    /// Which request fields go upstream and may choose among responses. None by default.
+    pub forward: Vec<ForwardRule>,
+    /// What becomes of `Set-Cookie` in what is stored.
+    pub cookies: Cookies,
+    /// Whether the request directives of RFC 9111 section 5.2.1 are obeyed. `only-if-cached` always
+    /// is; the others let whoever asks make work for the origin.
+    pub heeds_requests: bool,
+    /// Whether those who ask are caches of ours, which a 304 has to bring up to date.
+    pub asked_by_tiers: bool,
+    /// Whether `Cache-Status` tells the key (RFC 9211 section 2.7).
+    pub tells_key: bool,
 }
 
-/// Rules for paths that end alike, such as `.m3u8`. A query does not count.
+/// Rules for paths that end alike, such as `.m3u8`. A query does not count. They are the site's with
+/// other times: what is forwarded is the same for all objects.
 #[derive(Debug, Clone)]
 pub struct Ending {
     /// The last bytes of the path.
@@ -33,10 +47,18 @@ impl SiteRules {
     pub fn new(ttl: TtlRules) -> Self {
         Self {
             ttl,
-            tags: TagRules::default(),
-            endings: Vec::new(),
-            live: None,
+            ..Self::default()
         }
+    }
+
+    /// Where an object's responses to requests that carry this are, or the note of them.
+    pub(crate) fn base(&self, object: ObjectId, carried: &Carried) -> ObjectId {
+        let in_key = |name: &HeaderName| {
+            let mut rules = self.forward.iter();
+            rules.any(|rule| rule.in_key && rule.name == *name)
+        };
+        let keyed = carried.iter().filter(|(name, _)| in_key(name));
+        object.chosen_by(keyed.map(|(name, value)| (name, Some(value))))
     }
 
     /// The rules for one object.

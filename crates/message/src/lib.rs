@@ -2,7 +2,8 @@
 //!
 //! No I/O happens here. A viewer's side of a node speaks [`Handler`]; the side towards the next
 //! hop speaks [`Upstream`]. They are different types on purpose: a [`Fetch`] has no room for a
-//! viewer's header, body or query, so none can reach upstream by accident.
+//! viewer's body or query, and for header fields only what a site's rule names ([`Carried`]), so that
+//! nothing else can reach upstream by accident.
 
 mod body;
 mod clock;
@@ -13,5 +14,5 @@ mod handler;
 pub use body::{Body, BodyStream};
 pub use clock::{Timestamp, now};
 pub use error::{Error, Kind};
-pub use fetch::{ByteRange, Condition, Fetch, ObjectName, Upstream};
+pub use fetch::{ByteRange, Carried, Condition, Demand, Fetch, ObjectName, Upstream};
 pub use handler::{Answer, Client, Handler, Protocol, Refused, Request, Response, Trail};

@@ -1,5 +1,5 @@
-//! What a `[[site]]` wants of the cache: times to live, by the ending of a path too, and live
-//! streams.
+//! What a `[[site]]` wants of the cache: times to live, by the ending of a path too, forwarded request
+//! fields, cookies, and live streams.
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -7,6 +7,8 @@ use cache::{Ending, LiveRules, Reloads, SiteRules, WindowRule, WindowSource};
 use daemon::config::Section;
 use jiff::Timestamp;
 use semantics::{
+    fields::Cookies,
+    forward::{ForwardRule, RULES_MAX},
     freshness::TtlRules,
     live::{Clock, Margins, Template},
     relative,
@@ -33,11 +35,14 @@ pub fn read_rules(site: &mut Section, clients: Clients) -> SiteRules {
     let live = site
         .optional_section("live", |section| Some(read_live(section)))
         .map(Arc::new);
+    let site_alone = SiteRules {
+        tags,
+        live,
+        ..read_exchange(site, clients)
+    };
     let rules = |ttl| SiteRules {
         ttl,
-        tags: tags.clone(),
-        endings: Vec::new(),
-        live: live.clone(),
+        ..site_alone.clone()
     };
     let endings = site.sections("ending", 0..=LIST_MAX, |section| {
         let ending = section.text("ending").required();
@@ -55,6 +60,35 @@ pub fn read_rules(site: &mut Section, clients: Clients) -> SiteRules {
     }
 }
 
+/// Reads what goes between viewers and the origin. Tiers of ours are heeded where they ask for news,
+/// because they ask only when a site of theirs says so; viewers are not, unless the site says so.
+fn read_exchange(site: &mut Section, clients: Clients) -> SiteRules {
+    const COOKIES: &[(&str, Cookies)] = &[
+        ("drop", Cookies::Drop),
+        ("pass", Cookies::Pass),
+        ("store", Cookies::Store),
+    ];
+    const DIRECTIVES: &[(&str, bool)] = &[("ignore", false), ("heed", true)];
+    let names = site.list("forward_request_headers", 0..=RULES_MAX);
+    let names: Vec<String> = names.or(Vec::new());
+    let odd = names.iter().find(|text| ForwardRule::parse(text).is_none());
+    if let Some(odd) = odd {
+        let what = format!("has \"{odd}\", which cannot be forwarded");
+        let hint = "a field's name, or \"key:\" and a name; none that the node makes itself";
+        site.problem("forward_request_headers", &what, Some(hint));
+    }
+    let forward = names.iter().filter_map(|text| ForwardRule::parse(text));
+    let heeds = clients == Clients::WithCertificate;
+    SiteRules {
+        forward: forward.collect(),
+        cookies: site.choice("set_cookie", COOKIES).or(Cookies::Drop),
+        heeds_requests: site.choice("request_directives", DIRECTIVES).or(heeds),
+        asked_by_tiers: clients == Clients::WithCertificate,
+        tells_key: site.flag("cache_status_key").or(false),
+        ..SiteRules::default()
+    }
+}
+
 /// Times to live, where `default` has what is not said; how long what is stale lasts follows from
 /// what is forced.
 fn ttl_over(
@@ -63,19 +97,25 @@ fn ttl_over(
     stale_of: impl FnOnce(Option<Duration>, Duration) -> Duration,
 ) -> TtlRules {
     let range = Duration::ZERO..=Duration::from_hours(24 * 366);
-    let negative_range = Duration::ZERO..=Duration::from_mins(5);
+    let short = Duration::ZERO..=Duration::from_mins(5);
     let force = section.duration("ttl_force", range.clone()).optional();
-    let negative = section
-        .duration("ttl_negative", negative_range)
-        .or(default.negative);
+    let fixed = section.duration("ttl_default", range.clone()).optional();
+    // Who names a lifetime means it, for what was last modified long ago as well.
+    let heuristic = fixed.map_or(default.heuristic_max, |_fixed| Duration::ZERO);
+    let negative = section.duration("ttl_negative", short.clone());
+    let negative = negative.or(default.negative);
+    let error = section.duration("ttl_error", short).or(default.error);
     let stale = stale_of(force, default.stale_while_revalidate);
     let mut time = |key, default| section.duration(key, range.clone()).or(default);
     TtlRules {
-        default: time("ttl_default", default.default),
+        default: fixed.unwrap_or(default.default),
+        heuristic_max: time("ttl_heuristic_max", heuristic),
+        error_max: time("ttl_error_max", default.error_max),
         stale_if_error: time("stale_if_error", default.stale_if_error),
         stale_while_revalidate: time("stale_while_revalidate", stale),
         force: force.or(default.force),
         negative,
+        error,
     }
 }
 

@@ -136,6 +136,8 @@ impl Attempts {
                 object: goal.name.clone(),
                 range: Some(ByteRange { first: 0, last: 0 }),
                 condition: None,
+                carried: message::Carried::default(),
+                demand: message::Demand::Any,
                 at: goal.at,
             };
             met = match self.parts.sources[index].upstream.fetch(fetch).await {

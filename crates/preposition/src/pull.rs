@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::{StatusCode, header};
-use message::{Condition, Error, Fetch, Kind, ObjectName, Response, Timestamp, Upstream};
+use message::{
+    Carried, Condition, Demand, Error, Fetch, Kind, ObjectName, Response, Timestamp, Upstream,
+};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -104,6 +106,8 @@ async fn fetch(
         object: pull.name.clone(),
         range: None,
         condition: etag.map(Condition::IfNoneMatch),
+        carried: Carried::default(),
+        demand: Demand::Any,
         at,
     };
     let response = pull.upstream.fetch(fetch).await?;

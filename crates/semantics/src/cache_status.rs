@@ -27,6 +27,8 @@ pub struct Member<'a> {
     pub outcome: Outcome,
     /// Seconds of freshness left, negative for a stale response.
     pub ttl: Option<i64>,
+    /// What the cache knows the response by, where the owner has it told.
+    pub key: Option<&'a str>,
     /// Our own word: which tier, or why.
     pub detail: Option<&'a str>,
 }
@@ -100,6 +102,11 @@ impl fmt::Display for Member<'_> {
         if let Some(ttl) = self.ttl {
             write!(f, "; ttl={}", ttl.clamp(-INTEGER_MAX, INTEGER_MAX))?;
         }
+        if let Some(key) = self.key {
+            // RFC 9211 section 2.7: a string.
+            f.write_str("; key=")?;
+            write_string(f, key)?;
+        }
         if let Some(detail) = self.detail {
             f.write_str("; detail=")?;
             write_name(f, detail)?;
@@ -130,6 +137,10 @@ fn write_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
     if structured::is_token(name.as_bytes()) {
         return f.write_str(name);
     }
+    write_string(f, name)
+}
+
+fn write_string(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
     f.write_char('"')?;
     for character in name.chars() {
         match character {
@@ -198,6 +209,7 @@ mod tests {
         node: "edge7",
         outcome: Outcome::Hit,
         ttl: Some(545),
+        key: None,
         detail: Some("NVME"),
     };
     const MISS: Forward = Forward {
@@ -218,6 +230,12 @@ mod tests {
             ..HIT
         };
         assert_eq!(miss.to_string(), "edge7; fwd=uri-miss; stored");
+        let keyed = Member {
+            key: Some("/a?b=\"c\""),
+            ..HIT
+        };
+        let expected = r#"edge7; hit; ttl=545; key="/a?b=\"c\""; detail=NVME"#;
+        assert_eq!(keyed.to_string(), expected);
         let forward = Forward {
             reason: Reason::Stale,
             status: Some(StatusCode::NOT_MODIFIED),
@@ -245,6 +263,7 @@ mod tests {
                 node: "shield1",
                 outcome: Outcome::Forwarded(MISS),
                 ttl: None,
+                key: None,
                 detail: None,
             },
         );

@@ -12,6 +12,13 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     time.duration_since(SystemTime::UNIX_EPOCH).ok()
 }
 
+/// RFC 9110 section 5.6.7: the preferred format.
+pub(crate) fn format(wall: Duration) -> String {
+    // A date that no calendar has would be refused by every recipient; this one by none.
+    let latest = Duration::from_secs(253_402_300_799);
+    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + wall.min(latest))
+}
+
 /// The date in a field value.
 pub(crate) fn of(value: &HeaderValue) -> Option<Duration> {
     parse(value.to_str().ok()?)

@@ -23,17 +23,26 @@ const TARGETED: [HeaderName; 1] = [HeaderName::from_static("cdn-cache-control")]
 )]
 pub(crate) struct Directives {
     pub(crate) no_store: bool,
-    /// With or without field names: the qualified form is obeyed as the unqualified one.
+    /// Without field names.
     pub(crate) no_cache: bool,
+    /// Without field names.
     pub(crate) private: bool,
-    /// `must-revalidate` or `proxy-revalidate`, which are one to a shared cache.
+    pub(crate) public: bool,
+    pub(crate) immutable: bool,
     pub(crate) must_revalidate: bool,
+    pub(crate) proxy_revalidate: bool,
     pub(crate) must_understand: bool,
     pub(crate) only_if_cached: bool,
     pub(crate) max_age: Option<Duration>,
     pub(crate) s_maxage: Option<Duration>,
     pub(crate) stale_while_revalidate: Option<Duration>,
     pub(crate) stale_if_error: Option<Duration>,
+    pub(crate) min_fresh: Option<Duration>,
+    /// Without an argument: however stale.
+    pub(crate) max_stale: Option<Duration>,
+    /// RFC 9111 sections 5.2.2.4 and 5.2.2.7: fields that the qualified forms of `no-cache` and
+    /// `private` keep out of what is reused.
+    pub(crate) withheld: Vec<HeaderName>,
 }
 
 enum Slot<'d> {
@@ -85,6 +94,16 @@ impl Directives {
         let Ok(name) = String::from_utf8(name.to_ascii_lowercase()) else {
             return;
         };
+        if matches!(&*name, "no-cache" | "private")
+            && let Some(names) = field_names(rest)
+        {
+            return self.withheld.extend(names);
+        }
+        if name == "max-stale" && rest.is_empty() {
+            // RFC 9111 section 5.2.1.2: without a value, a response of any age is wanted.
+            self.max_stale.get_or_insert_with(|| clamped(u64::MAX));
+            return;
+        }
         match self.slot(&name) {
             Some(Slot::Flag(flag)) => *flag = true,
             // RFC 9111 section 4.2.1: of several the first; what is no number makes it stale.
@@ -100,16 +119,33 @@ impl Directives {
             "no-store" => Slot::Flag(&mut self.no_store),
             "no-cache" => Slot::Flag(&mut self.no_cache),
             "private" => Slot::Flag(&mut self.private),
-            "must-revalidate" | "proxy-revalidate" => Slot::Flag(&mut self.must_revalidate),
+            "public" => Slot::Flag(&mut self.public),
+            "immutable" => Slot::Flag(&mut self.immutable),
+            "must-revalidate" => Slot::Flag(&mut self.must_revalidate),
+            "proxy-revalidate" => Slot::Flag(&mut self.proxy_revalidate),
             "must-understand" => Slot::Flag(&mut self.must_understand),
             "only-if-cached" => Slot::Flag(&mut self.only_if_cached),
             "max-age" => Slot::Seconds(&mut self.max_age),
             "s-maxage" => Slot::Seconds(&mut self.s_maxage),
             "stale-while-revalidate" => Slot::Seconds(&mut self.stale_while_revalidate),
             "stale-if-error" => Slot::Seconds(&mut self.stale_if_error),
+            "min-fresh" => Slot::Seconds(&mut self.min_fresh),
+            "max-stale" => Slot::Seconds(&mut self.max_stale),
             _ => return None,
         })
     }
+}
+
+/// The field names of `="a, b"`. `None` if there are none, or what is there is no list of names: then
+/// the directive counts as unqualified, which withholds everything.
+fn field_names(argument: &[u8]) -> Option<Vec<HeaderName>> {
+    let value = argument.strip_prefix(b"=")?;
+    let unquoted = value
+        .strip_prefix(b"\"")
+        .and_then(|rest| rest.strip_suffix(b"\""));
+    let names = lines::members(unquoted.unwrap_or(value)).map(HeaderName::from_bytes);
+    let names: Vec<_> = names.collect::<Result<_, _>>().ok()?;
+    (!names.is_empty()).then_some(names)
 }
 
 /// `=60` or `="60"`.
@@ -209,7 +245,7 @@ mod tests {
             lenient(&[r#"x="a, no-store"#]).no_store,
             "an open quote hides nothing"
         );
-        assert!(lenient(&[r#"private="set-cookie, x""#]).private);
+        assert!(lenient(&[r#"private="set-cookie, x y""#]).private);
     }
 
     #[test]
@@ -258,6 +294,44 @@ mod tests {
         ] {
             assert_eq!(read(ignored), None, "{ignored}");
         }
+    }
+
+    #[test]
+    fn qualified_forms_name_fields() {
+        // RFC 9111 sections 5.2.2.4 and 5.2.2.7.
+        let names = |line: &str| {
+            let all = lenient(&[line]);
+            let names = all.withheld.iter().map(|name| name.as_str().to_owned());
+            (
+                names.collect::<Vec<_>>().join(","),
+                all.private,
+                all.no_cache,
+            )
+        };
+        for (line, expected, private, no_cache) in [
+            (
+                "private=\"Set-Cookie, x-a\"",
+                "set-cookie,x-a",
+                false,
+                false,
+            ),
+            ("no-cache=x-a", "x-a", false, false),
+            ("no-cache=\"x-a\", private", "x-a", true, false),
+            ("no-cache=\"\"", "", false, true),
+            ("private=\"a b\"", "", true, false),
+            ("private=\"x-a", "", true, false),
+        ] {
+            let expected = (expected.to_owned(), private, no_cache);
+            assert_eq!(names(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn max_stale_may_come_without_a_number() {
+        // RFC 9111 section 5.2.1.2.
+        assert_eq!(lenient(&["max-stale"]).max_stale, Some(clamped(u64::MAX)));
+        assert_eq!(lenient(&["max-stale=9"]).max_stale, Some(clamped(9)));
+        assert_eq!(lenient(&["max-stale=x"]).max_stale, Some(clamped(0)));
     }
 
     proptest! {

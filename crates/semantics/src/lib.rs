@@ -8,6 +8,8 @@
 //! | module | decides | standard |
 //! |---|---|---|
 //! | [`freshness`] | what may be stored and how long it may be served | RFC 9111, 5861, 9213 |
+//! | [`wish`] | what a request's own directives ask for | RFC 9111 section 5.2.1, 8246 |
+//! | [`forward`], [`vary`] | which request fields go upstream and choose a response | RFC 9111 section 4.1 |
 //! | [`validator`] | which validators are strong and which match | RFC 9110 section 8.8 |
 //! | [`conditional`] | 304, 412 or go on | RFC 9110 section 13 |
 //! | [`range`], [`content_range`] | which bytes are wanted, which bytes came | RFC 9110 section 14 |
@@ -31,6 +33,7 @@ pub mod cors;
 mod date;
 mod directives;
 pub mod fields;
+pub mod forward;
 pub mod freshness;
 pub mod key;
 mod lines;
@@ -42,5 +45,7 @@ pub mod reading;
 pub mod relative;
 mod structured;
 pub mod validator;
+pub mod vary;
+pub mod wish;
 
 pub use malformed::Malformed;

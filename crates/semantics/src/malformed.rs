@@ -46,4 +46,10 @@ pub enum Malformed {
     /// More query parameters than [`crate::key::PARAMETERS_MAX`].
     #[error("more than {} query parameters", crate::key::PARAMETERS_MAX)]
     TooManyParameters,
+    /// Forwarded request fields longer than [`crate::forward::BYTES_MAX`], or with a control.
+    #[error(
+        "request fields to be forwarded beyond {} bytes",
+        crate::forward::BYTES_MAX
+    )]
+    TooMuchForwarded,
 }

@@ -69,6 +69,8 @@ mod tests {
             },
             range: None,
             condition: None,
+            carried: message::Carried::default(),
+            demand: message::Demand::Any,
             at: message::now(),
         };
         assert_eq!(router.fetch(fetch("tea")).await.unwrap().status(), 418);

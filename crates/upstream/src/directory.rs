@@ -132,6 +132,10 @@ impl Hop for DirectoryHop {
     fn passes_on(&self, _head: &http::response::Parts) -> bool {
         false
     }
+
+    fn repeats(&self) -> bool {
+        false
+    }
 }
 
 fn absent() -> Answer {

@@ -178,7 +178,7 @@ fn weigh_status(head: &Parts, hop: &dyn Hop) -> (Outcome, Option<Setback>) {
             gateway.then_some(Setback::Status { may_repeat: false }),
         );
     }
-    let may_repeat = !head.headers.contains_key(RETRY_AFTER);
+    let may_repeat = hop.repeats() && !head.headers.contains_key(RETRY_AFTER);
     let setback = Some(Setback::Status { may_repeat });
     match status {
         StatusCode::TOO_MANY_REQUESTS => (Outcome::Answered, setback),

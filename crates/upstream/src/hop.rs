@@ -19,6 +19,10 @@ pub(crate) trait Hop: Send + Sync {
 
     /// Whether a 5xx tells of trouble behind this hop and not of its own.
     fn passes_on(&self, head: &Parts) -> bool;
+
+    /// Whether a 5xx may be asked for again here, milliseconds later. Object storage means it so; a
+    /// site's own server has answered, and its answer goes to the viewer.
+    fn repeats(&self) -> bool;
 }
 
 /// A usable answer.

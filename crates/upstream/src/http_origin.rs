@@ -46,8 +46,8 @@ pub struct HttpOriginConfig {
 
 /// An HTTP origin.
 ///
-/// An object is read as `GET {base_url}{path}` with `CDN-Loop`, `Range` and a condition, and
-/// nothing else. Redirects are not followed: they are `http_protocol_error`.
+/// An object is read as `GET {base_url}{path}` with `CDN-Loop`, `Range`, a condition and what the
+/// site's rule carries, and nothing else. Redirects are not followed: they are answers.
 pub struct HttpOrigin {
     order: Vec<usize>,
     dispatch: Dispatch,

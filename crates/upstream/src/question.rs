@@ -3,17 +3,19 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
-    header::{HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE},
+    header::{CACHE_CONTROL, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE},
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body_util::Full;
-use message::{ByteRange, Condition, Error, Fetch};
+use message::{ByteRange, Carried, Condition, Demand, Error, Fetch};
 
 /// What an answer must be held against.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) range: Option<ByteRange>,
     pub(crate) condition: Option<Condition>,
+    pub(crate) carried: Carried,
+    pub(crate) demand: Demand,
 }
 
 impl From<&Fetch> for Asked {
@@ -21,6 +23,8 @@ impl From<&Fetch> for Asked {
         Self {
             range: fetch.range,
             condition: fetch.condition.clone(),
+            carried: fetch.carried.clone(),
+            demand: fetch.demand,
         }
     }
 }
@@ -96,6 +100,17 @@ impl Target {
 
 impl Asked {
     fn write<'a>(&'a self, headers: &mut HeaderMap) -> Result<(), &'a str> {
+        for (name, value) in self.carried.iter() {
+            headers.insert(name, value.clone());
+        }
+        let directive = match self.demand {
+            Demand::Any => None,
+            Demand::EndToEnd => Some("no-cache"),
+            Demand::Unstored => Some("no-store"),
+        };
+        if let Some(directive) = directive {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(directive));
+        }
         if let Some(range) = self.range {
             let range = format!("bytes={}-{}", range.first, range.last);
             let range = HeaderValue::from_str(&range).map_err(|_invalid| "range")?;
@@ -140,12 +155,42 @@ mod tests {
         }
     }
 
+    fn plain() -> Asked {
+        Asked {
+            range: None,
+            condition: None,
+            carried: Carried::default(),
+            demand: Demand::Any,
+        }
+    }
+
+    #[test]
+    fn what_a_site_has_forwarded_is_sent_and_cannot_replace_our_own() {
+        let field = |name: &'static str, value: &'static str| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        let asked = Asked {
+            carried: Carried::new(vec![field("accept", "a"), field("range", "bytes=0-1")]),
+            range: Some(ByteRange { first: 5, last: 9 }),
+            demand: Demand::EndToEnd,
+            ..plain()
+        };
+        let request = target().request("/a", &asked, Form::Absolute).unwrap();
+        assert_eq!(request.headers()["accept"], "a");
+        assert_eq!(request.headers()["range"], "bytes=5-9");
+        assert_eq!(request.headers()["cache-control"], "no-cache");
+    }
+
     #[test]
     fn a_request_has_the_fields_of_a_fetch_and_no_others() {
         let range = Some(ByteRange { first: 5, last: 9 });
         let asked = Asked {
             range,
             condition: Some(Condition::IfMatch("\"v1\"".into())),
+            ..plain()
         };
         let request = target()
             .request("/vod/a?v=1", &asked, Form::Absolute)
@@ -168,10 +213,7 @@ mod tests {
 
     #[test]
     fn what_cannot_stand_in_a_request_is_refused() {
-        let asked = Asked {
-            range: None,
-            condition: None,
-        };
+        let asked = plain();
         assert!(target().request("/a b", &asked, Form::Origin).is_err());
         assert!(
             target()
@@ -184,8 +226,8 @@ mod tests {
                 .request(
                     "/a",
                     &Asked {
-                        range: None,
-                        condition
+                        condition,
+                        ..plain()
                     },
                     Form::Origin
                 )

@@ -291,6 +291,10 @@ impl Hop for S3Hop {
     fn passes_on(&self, _head: &http::response::Parts) -> bool {
         false
     }
+
+    fn repeats(&self) -> bool {
+        true
+    }
 }
 
 fn options(fetch: &Fetch, slip: Slip) -> GetOptions {

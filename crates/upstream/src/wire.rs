@@ -119,9 +119,17 @@ impl Hop for HttpHop {
     }
 
     fn passes_on(&self, head: &Parts) -> bool {
-        // RFC 9209: a shield that names what failed is alive itself. If it opened our breaker,
-        // one site's dead origin would take the shield from all the other sites.
-        matches!(self.base, Base::Site) && head.headers.contains_key("proxy-status")
+        // RFC 9209, RFC 9211: a shield that names what failed, or passes on what its origin said,
+        // is alive itself. If it opened our breaker, one site's dead origin would take the shield
+        // from all the other sites.
+        let names_itself = ["proxy-status", "cache-status"]
+            .iter()
+            .any(|name| head.headers.contains_key(*name));
+        matches!(self.base, Base::Site) && names_itself
+    }
+
+    fn repeats(&self) -> bool {
+        false
     }
 }
 

@@ -33,6 +33,8 @@ impl Settings {
         settings.set("site.0.name", "media");
         settings.set("site.0.hosts", vec!["media.test", "localhost", "127.0.0.1"]);
         settings.set("site.0.signing", "none");
+        // Objects of the oracle say nothing of their lifetime.
+        settings.set("site.0.ttl_default", "1m");
         settings
     }
 
@@ -41,6 +43,7 @@ impl Settings {
         let mut settings = Self::node("shield1", home, &pki.server());
         settings.set("tls.client_ca", path(pki.ca()));
         settings.set("site.0.name", "media");
+        settings.set("site.0.ttl_default", "1m");
         settings.set("site.0.origin.kind", "http");
         settings.set("site.0.origin.urls", vec![url]);
         settings
@@ -78,6 +81,7 @@ impl Settings {
         self.set("site.1.name", "vault");
         self.set("site.1.hosts", vec!["signed.test"]);
         self.set("site.1.keys", path(keys));
+        self.set("site.1.ttl_default", "1m");
         self
     }
 
@@ -85,6 +89,7 @@ impl Settings {
     #[must_use]
     pub fn with_vault_at(mut self, url: &str) -> Self {
         self.set("site.1.name", "vault");
+        self.set("site.1.ttl_default", "1m");
         self.set("site.1.origin.kind", "http");
         self.set("site.1.origin.urls", vec![url]);
         self

@@ -101,8 +101,8 @@ impl Inner {
         stamp: Epoch,
     ) -> Answered {
         // That it is not there is what was believed until now.
-        if matches!(self.heads.get(&question.id), Some(Entry::Absent { .. })) {
-            self.heads.remove(&question.id);
+        if matches!(self.heads.get(&question.id.key), Some(Entry::Kept(_))) {
+            self.heads.remove(&question.id.key);
         }
         let growing = Arc::new(Growing {
             head,
@@ -122,6 +122,7 @@ impl Inner {
         Answered {
             lesson: Lesson::Growing(growing, status),
             fill: Some(Feed::Growth(growth)),
+            own: None,
         }
     }
 }
@@ -208,7 +209,7 @@ impl Growth {
             let key = head.version.slice_key(index);
             self.inner.keep_slice(&head, key, whole.clone());
         }
-        self.inner.keep(question.id, &head);
+        self.inner.keep(&head);
         Some(whole)
     }
 }

@@ -168,7 +168,7 @@ impl Visit<'_> {
         number: u64,
     ) -> Result<Response, Error> {
         let is_short = self.inner.is_short();
-        let held = self.inner.remembered(self.id, &self.name);
+        let held = self.inner.remembered(self.at(), &self.name);
         let is_at_hand = matches!(&held, Some(Entry::Object(_)));
         if is_at_hand && !is_short {
             return self.answer().await;
@@ -199,7 +199,7 @@ impl Visit<'_> {
                 let first = self.inner.store.tier(&head.version.slice_key(0));
                 first == Some(Tier::Ram)
             }
-            Found::Stale(_) | Found::Absent(..) | Found::Pass | Found::Nothing => false,
+            Found::Stale(_) | Found::Kept(_) | Found::Pass | Found::Nothing => false,
         }
     }
 

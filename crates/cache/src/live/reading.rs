@@ -21,7 +21,7 @@ use crate::{
     geometry::WHOLE_BYTES_MAX,
     id::ObjectId,
     metrics::Source,
-    present::Way,
+    present::{Told, Way},
 };
 
 /// What of it is sent.
@@ -46,13 +46,13 @@ impl Visit<'_> {
     ) -> Result<Response, Failure> {
         match self.preconditions(&growing.head) {
             Verdict::Proceed => {}
-            Verdict::NotModified => return Ok(self.unchanged(&growing.head, way)),
+            Verdict::NotModified => return Ok(self.unchanged(&growing.head, None, way)),
             Verdict::Failed => {
                 return Ok(self.refused(StatusCode::PRECONDITION_FAILED, &growing.head, way));
             }
         }
         let part = self.part_of(&growing).await?;
-        let mut fields = self.fields(&growing.head);
+        let mut fields = self.fields(&growing.head, None, way);
         // Its ranges are answered while it grows, but for what they are of nobody knows.
         fields.remove(header::CONTENT_LENGTH);
         let (status, body) = match part {
@@ -85,7 +85,7 @@ impl Visit<'_> {
         let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = fields;
-        let mut response = self.sign_off(response, way, None);
+        let mut response = self.sign_off(response, Told::of_answer(way, None));
         if let Some(trail) = response.extensions_mut().get_mut::<Trail>() {
             trail.source = Some(Source::Upstream.name());
         }

@@ -153,19 +153,18 @@ impl Poll {
 
     async fn look(&self) -> Option<Seen> {
         let prior = self.inner.held_version(self.id, &self.name);
+        let (name, rules) = (self.name.clone(), Arc::clone(&self.rules));
         let question = Question {
-            name: self.name.clone(),
-            id: self.id,
-            rules: Arc::clone(&self.rules),
             prior,
-            offset: 0,
-            at: self.at,
+            ..Question::of_nobody(name, self.id, rules, self.at)
         };
         let head = match self.inner.learn_polling(question).await? {
             Lesson::Learned(Entry::Object(head), _) | Lesson::Confirmed(head) => head,
             Lesson::Learned(Entry::Pass { .. }, _) => return Some(Seen::Unknowable),
             Lesson::Growing(..) => return Some(Seen::There(None)),
-            Lesson::Learned(Entry::Absent { .. }, _) | Lesson::Stale(_) | Lesson::Failed(_) => {
+            Lesson::Learned(Entry::Kept(_) | Entry::Varies(_), _)
+            | Lesson::Stale(_)
+            | Lesson::Failed(_) => {
                 return None;
             }
         };

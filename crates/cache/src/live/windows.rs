@@ -5,12 +5,13 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::StatusCode;
-use message::{Body, Client, ObjectName, Protocol, Request, Timestamp};
+use message::{Body, Carried, Client, ObjectName, Protocol, Request, Timestamp};
 use parking_lot::Mutex;
 use semantics::{
     live::{Playlist, Position, Window},
     range::Wanted,
     relative,
+    wish::Wish,
 };
 use tokio::time::Instant;
 
@@ -88,7 +89,7 @@ impl Visit<'_> {
             Found::Fresh(head) => self.position_of(&head).await,
             Found::StaleUsable { .. }
             | Found::Stale(_)
-            | Found::Absent(..)
+            | Found::Kept(_)
             | Found::Pass
             | Found::Nothing => None,
         }
@@ -107,11 +108,15 @@ impl Visit<'_> {
             site: Arc::clone(&self.name.site),
             path: path.into(),
         };
+        let id = ObjectId::of(&name);
         Visit {
             inner: self.inner,
             viewer: self.viewer,
             request: self.request,
-            id: ObjectId::of(&name),
+            id,
+            base: self.site.base(id, &self.carried),
+            carried: self.carried.clone(),
+            wish: self.wish.clone(),
             site: self.site,
             rules: self.site.of(path),
             name,
@@ -128,6 +133,9 @@ impl Visit<'_> {
             request: &request,
             name: self.name.clone(),
             wanted: Wanted::Whole,
+            base: self.id,
+            carried: Carried::default(),
+            wish: Wish::default(),
             ..*self
         };
         let response = visit.answer().await.ok()?;
@@ -160,9 +168,9 @@ impl crate::Inner {
 
     /// The version that memory holds of an object.
     pub(super) fn held_version(&self, id: ObjectId, name: &ObjectName) -> Option<Arc<Head>> {
-        match self.remembered(id, name)? {
+        match self.remembered(id.into(), name)? {
             Entry::Object(head) => Some(head),
-            Entry::Absent { .. } | Entry::Pass { .. } => None,
+            Entry::Kept(_) | Entry::Varies(_) | Entry::Pass { .. } => None,
         }
     }
 }

@@ -300,6 +300,7 @@ pub(crate) fn rules() -> TtlRules {
         negative: Duration::from_secs(5),
         stale_if_error: Duration::from_hours(24),
         stale_while_revalidate: Duration::ZERO,
+        ..TtlRules::default()
     }
 }
 

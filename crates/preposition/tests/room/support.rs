@@ -377,6 +377,7 @@ fn ttl() -> TtlRules {
         negative: Duration::from_secs(5),
         stale_if_error: Duration::from_hours(24),
         stale_while_revalidate: Duration::ZERO,
+        ..TtlRules::default()
     }
 }
 

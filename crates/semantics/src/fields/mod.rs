@@ -3,13 +3,15 @@
 
 mod hops;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 pub use hops::{CDN_LOOP, Via, is_loop, loop_value};
 
-use crate::lines;
+use crate::{date, freshness, lines};
 
-/// Fields that no stored response carries, apart from those that start with one of [`DROPPED_PREFIXES`].
+/// Fields that end at this hop, apart from those that start with one of [`DROPPED_PREFIXES`].
 const DROPPED: &[&str] = &[
     // RFC 9111 section 3.1, RFC 9110 section 7.6.1: of one connection, or of a proxy.
     "connection",
@@ -19,34 +21,22 @@ const DROPPED: &[&str] = &[
     "trailer",
     "transfer-encoding",
     "upgrade",
-    // Of one message: made anew for each response from the object's size and age.
+    // Made anew for each response, from the object's size and age and by this hop's own measure.
     "accept-ranges",
     "age",
     "cmsd-dynamic",
-    "content-digest",
     "content-length",
-    "content-md5",
     "content-range",
-    "server-timing",
     // RFC 7838 section 3: hop-by-hop in meaning; this node has its own.
     "alt-svc",
-    // Of one user, or of the origin's host rather than ours.
-    "clear-site-data",
+    // What browsers may do across origins is decided at the edge.
     "cross-origin-resource-policy",
-    "expect-ct",
-    "nel",
-    "public-key-pins",
-    "report-to",
-    "reporting-endpoints",
-    "server",
-    "service-worker-allowed",
-    "set-cookie",
-    "set-cookie2",
-    "strict-transport-security",
     "timing-allow-origin",
-    "www-authenticate",
-    "x-powered-by",
 ];
+
+/// Fields of one message, which who asked gets and nobody after him: digests of what one answer
+/// carried, which may be a part, and the time that it took.
+const OF_ONE_MESSAGE: &[&str] = &["content-digest", "content-md5", "server-timing"];
 
 /// Whole families: what browsers may do across origins is decided at the edge, and what object
 /// stores and proxies tell of themselves concerns nobody else.
@@ -74,6 +64,20 @@ const RELIED_ON: &[&str] = &[
     "vary",
 ];
 
+/// What becomes of `Set-Cookie` in a response that is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cookies {
+    /// The response is stored without it. RFC 9111 section 7.3 leaves a cookie in a response that
+    /// the origin calls cacheable to the origin; one viewer's session in another's browser is too
+    /// high a price for a mistake there.
+    #[default]
+    Drop,
+    /// The response is not stored.
+    Pass,
+    /// It is stored like any other field.
+    Store,
+}
+
 /// RFC 9110 section 15.4.5, and what tells caches behind this one how long.
 const ON_NOT_MODIFIED: &[&str] = &[
     "age",
@@ -88,12 +92,12 @@ const ON_NOT_MODIFIED: &[&str] = &[
     "via",
 ];
 
-/// The fields of an upstream response that are stored with the object.
+/// The fields of an upstream response that go on to who asked: all but those that end here.
 ///
-/// What is of one message (`Content-Length`, `Content-Range`, `Age`, digests of a part) is left
-/// out: read it before, and set it anew on each response. `Cache-Status` and `Via` are kept, for
-/// this node to add to.
-pub fn stored(upstream: &HeaderMap) -> HeaderMap {
+/// RFC 9111 section 3.1: fields that nobody here knows are kept. What is made anew for each response
+/// (`Content-Length`, `Content-Range`, `Age`) is left out: read it before. `Cache-Status` and `Via`
+/// are kept, for this node to add to.
+pub fn passed(upstream: &HeaderMap) -> HeaderMap {
     let listed: Vec<_> = lines::all_members(upstream, &header::CONNECTION).collect();
     let keep = |name: &HeaderName| {
         let is_listed = || {
@@ -101,13 +105,30 @@ pub fn stored(upstream: &HeaderMap) -> HeaderMap {
                 .iter()
                 .any(|l| l.eq_ignore_ascii_case(name.as_str().as_bytes()))
         };
-        is_stored(name) && (is_relied_on(name) || !is_listed())
+        goes_on(name) && (is_relied_on(name) || !is_listed())
     };
     copied(upstream, keep)
 }
 
-/// Whether a field is stored, when no `Connection` lists it.
-pub fn is_stored(name: &HeaderName) -> bool {
+/// The fields of an upstream response that are stored with the object: those that are passed on,
+/// without what is of one message or of one viewer.
+pub fn stored(upstream: &HeaderMap, cookies: Cookies) -> HeaderMap {
+    let mut fields = passed(upstream);
+    for name in OF_ONE_MESSAGE {
+        fields.remove(*name);
+    }
+    // RFC 9111 sections 5.2.2.4 and 5.2.2.7: what qualified no-cache and private name.
+    for name in freshness::withheld(upstream) {
+        fields.remove(name);
+    }
+    if cookies != Cookies::Store {
+        fields.remove(header::SET_COOKIE);
+    }
+    fields
+}
+
+/// Whether a field goes on, when no `Connection` lists it.
+fn goes_on(name: &HeaderName) -> bool {
     let name = name.as_str();
     let in_family = || {
         DROPPED_PREFIXES
@@ -127,17 +148,14 @@ fn is_relied_on(name: &HeaderName) -> bool {
 ///
 /// The caller has checked that the 304 is about the stored version. What it allows from now on is
 /// for [`crate::freshness::assess_refreshed`] to say, which looks at the 304 as well.
-pub fn refresh(stored_fields: &mut HeaderMap, not_modified: &HeaderMap) {
-    // RFC 9111 section 3.2: each field that came replaces the stored ones of its name, but for
-    // those that say what the stored bytes are.
-    let says_what_the_bytes_are =
-        |name: &HeaderName| matches!(name.as_str(), "content-encoding" | "content-type" | "etag");
-    let mut fresh = stored(not_modified);
-    for name in not_modified
-        .keys()
-        .filter(|name| says_what_the_bytes_are(name))
-    {
-        fresh.remove(name);
+pub fn refresh(stored_fields: &mut HeaderMap, not_modified: &HeaderMap, cookies: Cookies) {
+    // RFC 9111 section 3.2: each field that came replaces the stored ones of its name, Content-Type
+    // among them: what is stored are the origin's own bytes, not something made of them.
+    let mut fresh = stored(not_modified, cookies);
+    // "Header fields that the cache's stored response depends upon": a strong entity tag names the
+    // version whose slices are put together, and the weak form of it in a 304 is no other name.
+    if crate::validator::strong(stored_fields).is_some() {
+        fresh.remove(header::ETAG);
     }
     // RFC 9110 section 6.6.1: a message without Date was made when it came, not when the stored
     // one was.
@@ -150,6 +168,23 @@ pub fn refresh(stored_fields: &mut HeaderMap, not_modified: &HeaderMap) {
     }
 }
 
+/// Gives a response a `Date` if it came without one.
+pub fn add_date(fields: &mut HeaderMap, received: Duration) {
+    // RFC 9110 section 6.6.1: a recipient with a clock notes when it received such a message, and
+    // says so if it is cached or forwarded.
+    if !fields.contains_key(header::DATE)
+        && let Ok(value) = date::format(received).parse()
+    {
+        fields.insert(header::DATE, value);
+    }
+}
+
+/// Whether a response of this status has content at all.
+pub fn may_have_body(status: StatusCode) -> bool {
+    // RFC 9110 sections 15.2, 15.3.5, 15.3.6 and 15.4.5.
+    !status.is_informational() && !matches!(status.as_u16(), 204 | 205 | 304)
+}
+
 /// The fields of a full response that belong on a 304 in its place.
 pub fn not_modified(full: &HeaderMap) -> HeaderMap {
     // RFC 9110 section 15.4.5: what guides a cache and no more; Last-Modified only where there
@@ -159,6 +194,15 @@ pub fn not_modified(full: &HeaderMap) -> HeaderMap {
         ON_NOT_MODIFIED.contains(&name.as_str()) || (name == header::LAST_MODIFIED && !has_etag)
     };
     copied(full, keep)
+}
+
+/// The fields of a full response that belong on a 304 to a cache of ours: all that guide its update.
+pub fn not_modified_for_caches(full: &HeaderMap) -> HeaderMap {
+    // RFC 9110 section 15.4.5: more than the above is for guiding cache updates, which RFC 9111
+    // section 3.2 makes of every field; those of one message are not among them.
+    copied(full, |name| {
+        *name != header::CONTENT_LENGTH && *name != header::CONTENT_RANGE
+    })
 }
 
 fn copied(from: &HeaderMap, keep: impl Fn(&HeaderName) -> bool) -> HeaderMap {
@@ -189,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_one_connection_or_one_user_is_not_stored() {
+    fn what_ends_here_is_not_stored() {
         // RFC 9111 section 3.1, RFC 9110 section 7.6.1.
         for name in DROPPED.iter().chain(&[
             "access-control-allow-origin",
@@ -201,7 +245,8 @@ mod tests {
             "x-goog-hash",
             "x-ms-blob-type",
         ]) {
-            assert!(stored(&fields(&[(name, "1")])).is_empty(), "{name}");
+            let given = fields(&[(name, "1")]);
+            assert!(stored(&given, Cookies::Store).is_empty(), "{name}");
         }
     }
 
@@ -219,8 +264,13 @@ mod tests {
             ("link", "</b>; rel=preload"),
             ("via", "1.1 shield1"),
             ("x-own", "1"),
+            // The owner's words to browsers, and to those who study answers: end to end.
+            ("server", "origin/1"),
+            ("strict-transport-security", "max-age=1"),
+            ("www-authenticate", "Basic"),
+            ("content-security-policy", "x"),
         ];
-        assert_eq!(stored(&fields(&given)), fields(&given));
+        assert_eq!(stored(&fields(&given), Cookies::Drop), fields(&given));
     }
 
     #[test]
@@ -243,11 +293,35 @@ mod tests {
             "last-modified",
             "x-other",
         ];
-        assert_eq!(names(&stored(&given)), kept);
+        assert_eq!(names(&stored(&given, Cookies::Drop)), kept);
     }
 
     #[test]
-    fn a_304_refreshes_but_does_not_say_what_the_bytes_are() {
+    fn what_is_of_one_viewer_goes_to_him_alone() {
+        // RFC 9111 sections 5.2.2.4, 5.2.2.7 and 7.3.
+        let given = fields(&[
+            (
+                "cache-control",
+                "max-age=9, private=\"x-mine\", no-cache=\"x-fresh\"",
+            ),
+            ("x-mine", "1"),
+            ("x-fresh", "1"),
+            ("content-md5", "1"),
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=1"),
+            ("x-all", "1"),
+        ]);
+        assert_eq!(passed(&given), given);
+        assert_eq!(
+            names(&stored(&given, Cookies::Drop)),
+            ["cache-control", "x-all"]
+        );
+        let kept = ["cache-control", "set-cookie", "x-all"];
+        assert_eq!(names(&stored(&given, Cookies::Store)), kept);
+    }
+
+    #[test]
+    fn a_304_refreshes_all_but_the_name_and_the_length() {
         // RFC 9111 section 3.2.
         let mut head = fields(&[
             ("cache-control", "max-age=1"),
@@ -269,16 +343,21 @@ mod tests {
             ("link", "</c>"),
             ("set-cookie", "id=1"),
         ]);
-        refresh(&mut head, &fresh);
+        refresh(&mut head, &fresh, Cookies::Drop);
         let after = fields(&[
             ("cache-control", "max-age=2"),
             ("cache-control", "public"),
             ("etag", "\"a\""),
-            ("content-type", "video/mp4"),
+            ("content-type", "text/html"),
+            ("content-encoding", "gzip"),
             ("link", "</c>"),
             ("x-kept", "1"),
         ]);
         assert_eq!(head, after);
+        // Where the stored name was weak or none, that of the 304 is as good.
+        let mut weak = fields(&[("etag", "W/\"a\"")]);
+        refresh(&mut weak, &fields(&[("etag", "\"a\"")]), Cookies::Drop);
+        assert_eq!(weak["etag"], "\"a\"");
     }
 
     #[test]

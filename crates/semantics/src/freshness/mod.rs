@@ -5,27 +5,32 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crate::{
     date,
     directives::{Directives, clamped},
-    lines,
+    lines, vary,
 };
-
-/// How many field names a `Vary` may hold before its response is not stored.
-pub const VARY_NAMES_MAX: usize = 16;
 
 /// What the owner of a site says about time to live.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TtlRules {
-    /// Lifetime where the origin says nothing.
+    /// Lifetime where the origin says nothing and no heuristic applies.
     pub default: Duration,
+    /// The longest lifetime by heuristic: a tenth of the time since the response was last
+    /// modified. Zero takes the default in its place.
+    pub heuristic_max: Duration,
     /// Lifetime of content and redirects whatever the origin says, `no-cache` and
     /// `must-revalidate` included. `no-store` and `private` hold all the same, and so does `Age`.
     pub force: Option<Duration>,
-    /// The longest lifetime of 404 and 410; zero stores none.
+    /// Lifetime of 404 and 410 where the origin says nothing; zero stores none.
     pub negative: Duration,
+    /// Lifetime of 500, 502, 503 and 504 where the origin says nothing; zero stores none.
+    pub error: Duration,
+    /// The longest lifetime of a status of 400 and above, whatever the origin says. A default
+    /// `max-age` for everything is a common mistake of origins, and a mistaken 404 a lasting one.
+    pub error_max: Duration,
     /// How long content may be served stale instead of an error, where the origin says nothing.
     pub stale_if_error: Duration,
     /// How long content may be served stale while it is revalidated, where the origin says
@@ -34,15 +39,20 @@ pub struct TtlRules {
 }
 
 impl Default for TtlRules {
-    /// A minute by default, five seconds for 404 and 410, a day on errors, half a minute while
-    /// revalidating.
+    /// As RFC 9111 has it: what the origin says, else a tenth of the time since the last change and
+    /// a day at most, else nothing without asking. Five seconds for 404 and 410. Stale content
+    /// stands in for errors for a day (section 4.2.4 permits it when disconnected), and while it is
+    /// revalidated only where the origin says so.
     fn default() -> Self {
         Self {
-            default: Duration::from_mins(1),
+            default: Duration::ZERO,
+            heuristic_max: Duration::from_hours(24),
             force: None,
             negative: Duration::from_secs(5),
+            error: Duration::ZERO,
+            error_max: Duration::from_mins(1),
             stale_if_error: Duration::from_hours(24),
-            stale_while_revalidate: Duration::from_secs(30),
+            stale_while_revalidate: Duration::ZERO,
         }
     }
 }
@@ -62,6 +72,8 @@ pub struct Freshness {
     pub stale_if_error: Duration,
     /// Never serve it stale; where it cannot be revalidated, answer 504.
     pub must_revalidate: bool,
+    /// RFC 8246: while it is fresh there is nothing to be gained by asking whether it changed.
+    pub immutable: bool,
 }
 
 /// What may be done with a stored response at one moment.
@@ -119,23 +131,15 @@ fn judge(status: StatusCode, headers: &HeaderMap, born: Born, rules: &TtlRules) 
         return NEVER;
     };
     let said = Said::by(headers);
-    if said.forbids_storing() || varies_too_much(headers) {
+    if said.forbids_storing(status) || vary::named(headers).is_none() {
         return NEVER;
     }
-    let explicit = said.lifetime(headers, born.date);
-    let never_stale = said.forbids_stale();
-    let (lifetime, never_stale) = match (kind, rules.force, explicit) {
-        (Kind::Content | Kind::Redirect, Some(forced), _) => (forced, false),
-        (Kind::Content, None, explicit) => (explicit.unwrap_or(rules.default), never_stale),
-        (Kind::Redirect, None, Some(explicit)) => (explicit, never_stale),
-        (Kind::Redirect, None, None) => return NEVER,
-        (Kind::Absence, _, explicit) => {
-            (explicit.unwrap_or(rules.negative).min(rules.negative), true)
-        }
+    let Some(lifetime) = said.allowed(kind, headers, born.date, rules) else {
+        return NEVER;
     };
-    if kind == Kind::Absence && lifetime.is_zero() {
-        return NEVER;
-    }
+    let is_error = matches!(kind, Kind::Absence | Kind::Error | Kind::Refusal);
+    let is_forced = !is_error && rules.force.is_some();
+    let never_stale = is_error || (!is_forced && said.forbids_stale());
     let window = |given: Option<Duration>, default| {
         if never_stale {
             Duration::ZERO
@@ -154,6 +158,7 @@ fn judge(status: StatusCode, headers: &HeaderMap, born: Born, rules: &TtlRules) 
         ),
         stale_if_error: window(directives.stale_if_error, rules.stale_if_error),
         must_revalidate: never_stale,
+        immutable: directives.immutable,
     }
 }
 
@@ -198,39 +203,69 @@ pub fn ttl_s(freshness: &Freshness, stored_at: Duration, now: Duration) -> i64 {
     whole(freshness.lifetime).saturating_sub(whole(age))
 }
 
+/// Whether a response to a request with `Authorization` may be stored for others.
+pub fn is_shared_in_spite_of_authorization(headers: &HeaderMap) -> bool {
+    // RFC 9111 section 3.5: must-revalidate, public or s-maxage. Of a targeted field the same count.
+    let said = Said::by(headers).directives;
+    said.public || said.s_maxage.is_some() || said.must_revalidate
+}
+
+/// Whether the origin said anything about caching its response.
+pub fn is_said(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::CACHE_CONTROL)
+        || headers.contains_key(header::EXPIRES)
+        || Directives::targeted(headers).is_some()
+}
+
+/// The fields that a response must not be stored with: those that the qualified forms of `private`
+/// and `no-cache` name.
+pub fn withheld(headers: &HeaderMap) -> Vec<HeaderName> {
+    // RFC 9111 sections 5.2.2.4 and 5.2.2.7.
+    Said::by(headers).directives.withheld
+}
+
 /// Whether a request wants an answer from the cache or 504 (`R18`).
 pub fn only_if_cached(headers: &HeaderMap) -> bool {
     // RFC 9111 section 5.2.1.7.
     Directives::of_cache_control(headers).only_if_cached
 }
 
-const NEVER: Freshness = Freshness {
+/// What may neither be stored nor served again.
+pub const NEVER: Freshness = Freshness {
     storable: false,
     lifetime: Duration::ZERO,
     initial_age: Duration::ZERO,
     stale_while_revalidate: Duration::ZERO,
     stale_if_error: Duration::ZERO,
     must_revalidate: true,
+    immutable: false,
 };
 
-/// The final statuses that are stored. Errors other than absence never are (`X05`).
+/// What a status may be stored for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// RFC 9110 section 15.1: cacheable without a word about it.
     Content,
-    /// Cacheable only with an explicit lifetime.
-    Redirect,
+    /// Cacheable only with an explicit lifetime, or as `public`.
+    Other,
     /// Cacheable without a word about it, for a moment.
     Absence,
+    /// A server's failure: the owner may want it remembered for a moment.
+    Error,
+    /// A status of 400 and above that is kept only where the origin says for how long.
+    Refusal,
 }
 
 impl Kind {
     fn of(status: StatusCode) -> Option<Self> {
         match status.as_u16() {
+            // RFC 9111 section 3: a final status, and a 304 is about another response.
+            ..200 | 304 => None,
             200 | 203 | 204 | 206 | 300 | 301 | 308 => Some(Self::Content),
-            302 | 303 | 307 => Some(Self::Redirect),
+            201..400 => Some(Self::Other),
             404 | 410 => Some(Self::Absence),
-            _ => None,
+            500 | 502 | 503 | 504 => Some(Self::Error),
+            _ => Some(Self::Refusal),
         }
     }
 }
@@ -256,16 +291,49 @@ impl Said {
         }
     }
 
-    fn forbids_storing(&self) -> bool {
+    fn forbids_storing(&self, status: StatusCode) -> bool {
         let Directives {
             no_store,
             private,
             must_understand,
             ..
         } = self.directives;
-        // RFC 9111 section 5.2.2.3: must-understand voids no-store for a status that is
-        // understood, and no other status comes this far.
-        private || (no_store && !must_understand)
+        // RFC 9111 section 5.2.2.3: with must-understand a status that is not understood is never
+        // stored, and no-store is void for one that is.
+        let is_understood = status.canonical_reason().is_some();
+        private
+            || if must_understand {
+                !is_understood
+            } else {
+                no_store
+            }
+    }
+
+    /// The lifetime, where the response may be stored at all.
+    fn allowed(
+        &self,
+        kind: Kind,
+        headers: &HeaderMap,
+        date: Duration,
+        rules: &TtlRules,
+    ) -> Option<Duration> {
+        let explicit = self.lifetime(headers, date);
+        // RFC 9111 section 4.2.2: by heuristic only where nothing is said, and only for statuses
+        // that are cacheable by default or responses that are public.
+        let guessed = || heuristic(headers, date, rules).unwrap_or(rules.default);
+        let for_errors = |unsaid: Duration| {
+            let lifetime = explicit.unwrap_or(unsaid).min(rules.error_max);
+            (!lifetime.is_zero()).then_some(lifetime)
+        };
+        match (kind, rules.force) {
+            (Kind::Content | Kind::Other, Some(forced)) => Some(forced),
+            (Kind::Content, None) => Some(explicit.unwrap_or_else(guessed)),
+            (Kind::Other, None) if self.directives.public => Some(explicit.unwrap_or_else(guessed)),
+            (Kind::Other, None) => explicit,
+            (Kind::Absence, _) => for_errors(rules.negative),
+            (Kind::Error, _) => for_errors(rules.error),
+            (Kind::Refusal, _) => for_errors(Duration::ZERO),
+        }
     }
 
     fn forbids_stale(&self) -> bool {
@@ -273,10 +341,11 @@ impl Said {
         let Directives {
             no_cache,
             must_revalidate,
+            proxy_revalidate,
             s_maxage,
             ..
         } = self.directives;
-        no_cache || must_revalidate || s_maxage.is_some()
+        no_cache || must_revalidate || proxy_revalidate || s_maxage.is_some()
     }
 
     fn lifetime(&self, headers: &HeaderMap, date: Duration) -> Option<Duration> {
@@ -296,6 +365,13 @@ impl Said {
                 }
             })
     }
+}
+
+/// RFC 9111 section 4.2.2: a tenth of the time since the response was last modified.
+fn heuristic(headers: &HeaderMap, date: Duration, rules: &TtlRules) -> Option<Duration> {
+    let modified = date::only(headers, &header::LAST_MODIFIED)?;
+    let tenth = Duration::from_secs(date.checked_sub(modified)?.as_secs() / 10);
+    (!rules.heuristic_max.is_zero()).then(|| tenth.min(rules.heuristic_max))
 }
 
 /// The lifetime that `Expires` gives.
@@ -334,18 +410,9 @@ impl Born {
     }
 }
 
-/// Whether no stored response can be chosen by this `Vary` (`X07`).
-///
-/// Fills carry none of a viewer's fields, so all else that a `Vary` names is the same each time.
-fn varies_too_much(headers: &HeaderMap) -> bool {
-    let mut names = lines::all_members(headers, &header::VARY);
-    // RFC 9111 section 4.1: a star anywhere never matches.
-    names.by_ref().take(VARY_NAMES_MAX).any(|name| name == b"*") || names.next().is_some()
-}
-
 /// RFC 9111 section 4.2.3: the age on receipt and the time in the cache. A clock that was set
 /// back adds no time.
-fn age(freshness: &Freshness, stored_at: Duration, now: Duration) -> Duration {
+pub fn age(freshness: &Freshness, stored_at: Duration, now: Duration) -> Duration {
     freshness
         .initial_age
         .saturating_add(now.saturating_sub(stored_at))

@@ -10,8 +10,11 @@ const NOW: Duration = Duration::from_hours(500_000);
 fn rules() -> TtlRules {
     TtlRules {
         default: s(100),
+        heuristic_max: s(86_400),
         force: None,
         negative: s(5),
+        error: s(0),
+        error_max: s(60),
         stale_if_error: s(1000),
         stale_while_revalidate: s(10),
     }
@@ -101,7 +104,7 @@ fn no_store_and_private_are_not_stored() {
     for line in [
         "no-store",
         "private",
-        "max-age=60, private=\"set-cookie\"",
+        "max-age=60, private=\"\"",
         "NO-STORE",
     ] {
         assert!(!ok(&[("cache-control", line)]).storable, "{line}");
@@ -116,14 +119,12 @@ fn no_store_and_private_are_not_stored() {
 fn must_understand_voids_no_store() {
     // RFC 9111 section 5.2.2.3.
     assert!(ok(&[("cache-control", "must-understand, no-store, max-age=9")]).storable);
-    assert!(
-        !of(
-            500,
-            &[("cache-control", "must-understand, no-store")],
-            &rules()
-        )
-        .storable
-    );
+    for (status, storable) in [(599, false), (299, false), (500, true)] {
+        let line = [("cache-control", "must-understand, no-store, max-age=9")];
+        assert_eq!(of(status, &line, &rules()).storable, storable, "{status}");
+        let line = [("cache-control", "must-understand, max-age=9")];
+        assert_eq!(of(status, &line, &rules()).storable, storable, "{status}");
+    }
 }
 
 #[test]
@@ -136,48 +137,126 @@ fn no_cache_is_stored_and_always_validated() {
 }
 
 #[test]
-fn errors_are_not_stored_and_absence_for_a_moment() {
-    // X05: 400/403/404/413/5xx not stored, except 404/410 for 5 s.
-    for status in [
-        304, 400, 401, 403, 405, 412, 413, 414, 416, 429, 500, 501, 502, 503, 504,
-    ] {
-        let long = [("cache-control", "public, max-age=600")];
-        assert!(!of(status, &long, &rules()).storable, "{status}");
+fn each_final_status_has_its_terms() {
+    // RFC 9111 section 3, RFC 9110 section 15.1: what is stored without a word, with a lifetime,
+    // as public; `None` is not stored.
+    let rows = [
+        (200, Some(100), Some(9), Some(100)),
+        (203, Some(100), Some(9), Some(100)),
+        (204, Some(100), Some(9), Some(100)),
+        (300, Some(100), Some(9), Some(100)),
+        (301, Some(100), Some(9), Some(100)),
+        (308, Some(100), Some(9), Some(100)),
+        (201, None, Some(9), Some(100)),
+        (202, None, Some(9), Some(100)),
+        (299, None, Some(9), Some(100)),
+        (302, None, Some(9), Some(100)),
+        (303, None, Some(9), Some(100)),
+        (307, None, Some(9), Some(100)),
+        (399, None, Some(9), Some(100)),
+        // X05: absence for a moment, and errors only by the origin's own word.
+        (404, Some(5), Some(9), Some(5)),
+        (410, Some(5), Some(9), Some(5)),
+        (400, None, Some(9), None),
+        (403, None, Some(9), None),
+        (405, None, Some(9), None),
+        (414, None, Some(9), None),
+        (500, None, Some(9), None),
+        (501, None, Some(9), None),
+        (503, None, Some(9), None),
+        (599, None, Some(9), None),
+        (100, None, None, None),
+        (304, None, None, None),
+    ];
+    for (status, silent, explicit, public) in rows {
+        let lifetime = |given: &[(&'static str, &str)]| {
+            let freshness = of(status, given, &rules());
+            freshness.storable.then_some(freshness.lifetime)
+        };
+        assert_eq!(lifetime(&[]), silent.map(s), "{status}");
+        let given = [("cache-control", "max-age=9")];
+        assert_eq!(lifetime(&given), explicit.map(s), "{status}");
+        assert_eq!(
+            lifetime(&[("cache-control", "public")]),
+            public.map(s),
+            "{status}"
+        );
+        assert_eq!(lifetime(&[("cache-control", "no-store")]), None, "{status}");
     }
-    for status in [404, 410] {
-        assert_eq!(of(status, &[], &rules()).lifetime, s(5));
-        assert_eq!(
-            of(status, &[("cache-control", "max-age=600")], &rules()).lifetime,
-            s(5)
-        );
-        assert_eq!(
-            of(status, &[("cache-control", "max-age=1")], &rules()).lifetime,
-            s(1)
-        );
-        assert!(!of(status, &[("cache-control", "no-store")], &rules()).storable);
-        assert!(
-            !of(
-                status,
-                &[],
-                &TtlRules {
-                    negative: s(0),
-                    ..rules()
-                }
-            )
-            .storable
-        );
-        let forced = of(
+}
+
+#[test]
+fn an_error_is_believed_for_so_long_and_never_served_stale() {
+    for status in [404, 410, 403, 500, 503] {
+        let long = of(
             status,
-            &[],
-            &TtlRules {
-                force: Some(s(600)),
-                ..rules()
-            },
+            &[("cache-control", "public, max-age=600")],
+            &rules(),
         );
-        assert_eq!(forced.lifetime, s(5));
-        assert!(
-            !may_serve_on_error(&forced, NOW, NOW + s(5)),
-            "absence is never served stale"
+        assert_eq!(long.lifetime, s(60), "{status}");
+        let forced = TtlRules {
+            force: Some(s(600)),
+            error: s(5),
+            ..rules()
+        };
+        let silent = of(status, &[], &forced);
+        assert!(silent.lifetime <= s(5), "{status}");
+        assert!(!may_serve_on_error(&long, NOW, NOW + s(60)), "{status}");
+    }
+    let remembered = TtlRules {
+        error: s(2),
+        ..rules()
+    };
+    assert_eq!(of(503, &[], &remembered).lifetime, s(2));
+    let forgotten = TtlRules {
+        negative: s(0),
+        ..rules()
+    };
+    assert!(!of(404, &[], &forgotten).storable);
+}
+
+#[test]
+fn a_tenth_of_the_time_since_the_last_change_is_the_heuristic() {
+    // RFC 9111 section 4.2.2.
+    let modified = |date: &str| {
+        let headers = [("last-modified", date), ("date", DATE)];
+        ok(&headers).lifetime
+    };
+    assert_eq!(modified("Fri, 15 Jan 2027 07:00:00 GMT"), s(360));
+    assert_eq!(modified("Thu, 01 Jan 1970 00:00:00 GMT"), s(86_400));
+    assert_eq!(modified("Fri, 15 Jan 2100 07:00:00 GMT"), s(100));
+    assert_eq!(modified("junk"), s(100));
+    let old = ("last-modified", "Fri, 15 Jan 2027 07:00:00 GMT");
+    assert_eq!(ok(&[old, ("cache-control", "max-age=7")]).lifetime, s(7));
+    assert_eq!(ok(&[old, ("expires", "0")]).lifetime, s(0));
+    assert!(!of(201, &[old], &rules()).storable);
+    assert_eq!(
+        of(201, &[old, ("cache-control", "public")], &rules()).lifetime,
+        s(360)
+    );
+    let off = TtlRules {
+        heuristic_max: s(0),
+        ..rules()
+    };
+    assert_eq!(of(200, &[old], &off).lifetime, s(100));
+}
+
+#[test]
+fn authorization_is_shared_only_by_a_clear_word() {
+    // RFC 9111 section 3.5.
+    for (line, shared) in [
+        ("max-age=60", false),
+        ("public", true),
+        ("s-maxage=0", true),
+        ("must-revalidate, max-age=60", true),
+        ("proxy-revalidate, max-age=60", false),
+        ("x", false),
+    ] {
+        let headers = fields(&[("cache-control", line)]);
+        assert_eq!(
+            is_shared_in_spite_of_authorization(&headers),
+            shared,
+            "{line}"
         );
     }
 }
@@ -274,7 +353,7 @@ fn after_a_304_the_age_is_the_304s() {
     ]);
     let after = |not_modified: &[(&'static str, &str)]| {
         let (mut kept, not_modified) = (kept.clone(), fields(not_modified));
-        crate::fields::refresh(&mut kept, &not_modified);
+        crate::fields::refresh(&mut kept, &not_modified, crate::fields::Cookies::Drop);
         let freshness = assess_refreshed(StatusCode::OK, &kept, &not_modified, NOW, &rules());
         state(&freshness, NOW, NOW)
     };
@@ -423,9 +502,9 @@ fn a_star_or_a_crowd_in_vary_is_not_stored() {
     assert!(!ok(&[("vary", "*")]).storable);
     assert!(!ok(&[("vary", "accept-encoding, *")]).storable);
     assert!(!ok(&[("vary", "accept-encoding"), ("vary", "*")]).storable);
-    assert!(!ok(&[("vary", &crowd(VARY_NAMES_MAX + 1))]).storable);
+    assert!(!ok(&[("vary", &crowd(vary::NAMES_MAX + 1))]).storable);
     assert!(!ok(&[("vary", &crowd(1000))]).storable);
-    assert!(ok(&[("vary", &crowd(VARY_NAMES_MAX))]).storable);
+    assert!(ok(&[("vary", &crowd(vary::NAMES_MAX))]).storable);
     assert!(ok(&[("vary", "Origin, User-Agent")]).storable);
 }
 

@@ -1,7 +1,7 @@
 //! `Range` and `If-Range`: which bytes a request wants.
 //!
-//! A node answers with one part or with the whole, never with `multipart/byteranges`: several
-//! ranges become the one range that covers them.
+//! Several ranges are one question upstream, for the range that covers them; a few of them that lie
+//! apart are answered as `multipart/byteranges` ([`parts`]).
 
 use http::{HeaderMap, Method, header};
 
@@ -16,6 +16,12 @@ use crate::{
 /// RFC 9110 section 14.2 lets a server ignore many small ranges; players send one, download
 /// managers two or three.
 pub const RANGES_MAX: usize = 16;
+
+/// How many parts one answer may have. More are answered as the one range that covers them.
+pub const PARTS_MAX: usize = 8;
+
+/// Parts closer than this are sent as one: a part's own header is as long.
+const GAP_BYTES: u64 = 80;
 
 /// What a request asks for, before the size of the object is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +112,43 @@ pub fn resolve(wanted: Wanted, total: u64) -> Resolved {
         Wanted::FromTo { .. } | Wanted::From { .. } | Wanted::Suffix { .. } | Wanted::Empty => {
             Resolved::Unsatisfiable
         }
+    }
+}
+
+/// The parts, as first and last byte, of an answer to a request for several ranges that lie apart in
+/// an object of `total` bytes; empty where there is one range, or where one covers them all.
+pub fn parts(headers: &HeaderMap, total: u64) -> Vec<(u64, u64)> {
+    let Lines::One(value) = lines::of(headers, &header::RANGE) else {
+        return Vec::new();
+    };
+    let set = byte_ranges(value.as_bytes()).unwrap_or_default();
+    let ranges = lines::members(set).take(RANGES_MAX + 1).map(one);
+    let Some(ranges) = ranges.collect::<Option<Vec<_>>>() else {
+        return Vec::new();
+    };
+    // RFC 9110 section 15.3.7.2: what cannot be satisfied is left out, what overlaps or lies close
+    // together may be coalesced.
+    let satisfied = ranges
+        .into_iter()
+        .filter_map(|wanted| match resolve(wanted, total) {
+            Resolved::Partial { first, last } => Some((first, last)),
+            Resolved::Whole | Resolved::Unsatisfiable => None,
+        });
+    let mut sorted: Vec<_> = satisfied.collect();
+    sorted.sort_unstable();
+    let mut parts: Vec<(u64, u64)> = Vec::new();
+    for (first, last) in sorted {
+        match parts.last_mut() {
+            Some(before) if first <= before.1.saturating_add(GAP_BYTES) => {
+                before.1 = before.1.max(last);
+            }
+            _ => parts.push((first, last)),
+        }
+    }
+    if (2..=PARTS_MAX).contains(&parts.len()) {
+        parts
+    } else {
+        Vec::new()
     }
 }
 

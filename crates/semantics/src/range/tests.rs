@@ -273,3 +273,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_few_ranges_that_lie_apart_are_parts() {
+    // RFC 9110 sections 14.2 and 15.3.7.2.
+    let of = |value: &str| {
+        let headers = HeaderMap::from_iter([(header::RANGE, value.parse().unwrap())]);
+        parts(&headers, 1_000)
+    };
+    let many = |count: usize| {
+        let ranges: Vec<_> = (0..count).map(|n| format!("{0}-{0}", n * 100)).collect();
+        of(&format!("bytes={}", ranges.join(",")))
+    };
+    assert_eq!(of("bytes=0-9, 500-509"), [(0, 9), (500, 509)]);
+    assert_eq!(of("bytes=500-509,0-9"), [(0, 9), (500, 509)]);
+    assert_eq!(of("bytes=0-9,-10"), [(0, 9), (990, 999)]);
+    assert_eq!(of("bytes=0-9,500-509,2000-"), [(0, 9), (500, 509)]);
+    assert_eq!(many(PARTS_MAX).len(), PARTS_MAX);
+    for one in [
+        "bytes=0-9",
+        "bytes=0-9,5-20",
+        "bytes=0-9,10-19",
+        "bytes=0-9,80-89",
+        "bytes=0-9,2000-",
+        "bytes=0-9,x",
+        "lines=0-9,500-509",
+    ] {
+        assert!(of(one).is_empty(), "{one}");
+    }
+    assert!(many(PARTS_MAX + 1).is_empty());
+}

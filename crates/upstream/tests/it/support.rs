@@ -74,6 +74,8 @@ impl Ask {
             object,
             range: None,
             condition: None,
+            carried: message::Carried::default(),
+            demand: message::Demand::Any,
             at: message::now(),
         })
     }
