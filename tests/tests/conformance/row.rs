@@ -1,0 +1,337 @@
+//! Rows, and what runs them.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt as _, stream};
+use http::Method;
+use tests::{
+    client::{Client, Protocol, Reply},
+    world::{Plan, World},
+};
+
+use super::origin::Origin;
+
+/// So many rows at a time: each has a connection of its own.
+const ROWS_AT_ONCE: usize = 48;
+
+/// What the origin says to one request.
+#[derive(Debug, Clone)]
+pub(crate) struct Says {
+    pub(crate) status: u16,
+    pub(crate) fields: Vec<(&'static str, &'static str)>,
+    pub(crate) body: Option<&'static str>,
+}
+
+/// What is asked, and what must come of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Asks {
+    method: Method,
+    fields: Vec<(&'static str, &'static str)>,
+    after: Duration,
+    status: Option<u16>,
+    /// Which of the origin's answers has the body.
+    answer: Option<usize>,
+    body: Option<&'static str>,
+    reads: Option<usize>,
+    has: Vec<(&'static str, &'static str)>,
+    lacks: Vec<&'static str>,
+    sent: Vec<(&'static str, Option<&'static str>)>,
+    age: Option<(u64, u64)>,
+}
+
+/// One promise.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    section: &'static str,
+    says: Vec<Says>,
+    asks: Vec<Asks>,
+}
+
+/// The body of the origin's `nth` answer, unless its row says another.
+pub(crate) fn body(nth: usize) -> String {
+    format!("answer {nth}\n")
+}
+
+/// An answer with this status.
+pub(crate) fn says(status: u16) -> Says {
+    Says {
+        status,
+        fields: Vec::new(),
+        body: None,
+    }
+}
+
+/// An answer with this `Cache-Control`.
+pub(crate) fn controls(value: &'static str) -> Says {
+    says(200).with("cache-control", value)
+}
+
+impl Says {
+    pub(crate) fn with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.fields.push((name, value));
+        self
+    }
+
+    pub(crate) fn body(mut self, body: &'static str) -> Self {
+        self.body = Some(body);
+        self
+    }
+}
+
+/// A GET whose answer is the origin's `nth`.
+pub(crate) fn gets(nth: usize) -> Asks {
+    Asks {
+        answer: Some(nth),
+        ..is(None)
+    }
+}
+
+/// A GET that is answered with this status and any body.
+pub(crate) fn fails(status: u16) -> Asks {
+    is(Some(status))
+}
+
+fn is(status: Option<u16>) -> Asks {
+    Asks {
+        method: Method::GET,
+        fields: Vec::new(),
+        after: Duration::ZERO,
+        status,
+        answer: None,
+        body: None,
+        reads: None,
+        has: Vec::new(),
+        lacks: Vec::new(),
+        sent: Vec::new(),
+        age: None,
+    }
+}
+
+impl Asks {
+    pub(crate) fn head(mut self) -> Self {
+        self.method = Method::HEAD;
+        self
+    }
+
+    pub(crate) fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.fields.push((name, value));
+        self
+    }
+
+    /// So many seconds later.
+    pub(crate) fn after(mut self, seconds: u64) -> Self {
+        self.after = Duration::from_secs(seconds);
+        self
+    }
+
+    pub(crate) fn status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    pub(crate) fn body(mut self, body: &'static str) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// Which answer it is does not matter, nor how often the origin is asked.
+    pub(crate) fn body_is_any(mut self) -> Self {
+        self.answer = None;
+        self
+    }
+
+    /// The origin was asked so often by then.
+    pub(crate) fn reads(mut self, reads: usize) -> Self {
+        self.reads = Some(reads);
+        self
+    }
+
+    pub(crate) fn has(mut self, name: &'static str, value: &'static str) -> Self {
+        self.has.push((name, value));
+        self
+    }
+
+    pub(crate) fn lacks(mut self, name: &'static str) -> Self {
+        self.lacks.push(name);
+        self
+    }
+
+    /// The last request to the origin had this.
+    pub(crate) fn sent(mut self, name: &'static str, value: &'static str) -> Self {
+        self.sent.push((name, Some(value)));
+        self
+    }
+
+    /// The last request to the origin had no such field.
+    pub(crate) fn sent_no(mut self, name: &'static str) -> Self {
+        self.sent.push((name, None));
+        self
+    }
+
+    pub(crate) fn age(mut self, from: u64, to: u64) -> Self {
+        self.age = Some((from, to));
+        self
+    }
+
+    /// What is wrong with a reply, if anything.
+    fn judge(&self, says: &[Says], reply: &Reply, asked: &[http::HeaderMap]) -> Option<String> {
+        let expected = self.status.or_else(|| Some(says[self.answer? - 1].status));
+        if expected.is_some_and(|status| reply.status != status) {
+            return Some(format!("status {}, expected {expected:?}", reply.status));
+        }
+        if let Err(error) = &reply.end {
+            return Some(format!("the body broke: {error}"));
+        }
+        let told = self
+            .answer
+            .map(|nth| says[nth - 1].body.map_or_else(|| body(nth), str::to_owned));
+        let told = self.body.map(str::to_owned).or(told);
+        let is_bare = self.method == Method::HEAD || matches!(reply.status.as_u16(), 204 | 304);
+        if let Some(told) = told.filter(|_| !is_bare)
+            && reply.body != told.as_bytes()
+        {
+            return Some(format!("body {:?}, expected {told:?}", reply.body));
+        }
+        if is_bare && !reply.body.is_empty() {
+            return Some(format!("a body: {:?}", reply.body));
+        }
+        let lines = |headers: &http::HeaderMap, name: &str| {
+            let lines = headers.get_all(name).iter();
+            let lines: Vec<_> = lines
+                .map(|line| String::from_utf8_lossy(line.as_bytes()))
+                .collect();
+            (!lines.is_empty()).then(|| lines.join(", "))
+        };
+        for (name, value) in &self.has {
+            if lines(&reply.headers, name).as_deref() != Some(*value) {
+                return Some(format!("{name} is not {value:?}"));
+            }
+        }
+        if let Some(name) = self
+            .lacks
+            .iter()
+            .find(|name| reply.headers.contains_key(**name))
+        {
+            return Some(format!("{name} is there"));
+        }
+        for (name, value) in &self.sent {
+            let sent = asked.last().and_then(|fields| lines(fields, name));
+            if sent.as_deref() != *value {
+                return Some(format!(
+                    "{name}: {sent:?} went upstream, expected {value:?}"
+                ));
+            }
+        }
+        let age = reply.header("age").and_then(|age| age.parse::<u64>().ok());
+        match (self.age, age) {
+            (Some((from, to)), Some(age)) if (from..=to).contains(&age) => None,
+            (Some(range), age) => Some(format!("age {age:?}, expected {range:?}")),
+            (None, _) => None,
+        }
+    }
+}
+
+/// What an origin says and what must come of it, as `section` has it.
+pub(crate) fn row(section: &'static str, says: Vec<Says>, asks: Vec<Asks>) -> Row {
+    Row {
+        section,
+        says,
+        asks,
+    }
+}
+
+/// Runs rows through an edge and its shield, and through a shield alone.
+pub(crate) fn hold(table: &'static str, rows: Vec<Row>) -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(run(table, rows))
+}
+
+async fn run(table: &'static str, rows: Vec<Row>) {
+    let origin = Arc::new(Origin::start().await);
+    let forwarded = [
+        "x-a",
+        "x-b",
+        "key:x-k",
+        "accept-encoding",
+        "accept-language",
+        "authorization",
+    ];
+    let forwarded: Vec<String> = forwarded.iter().map(ToString::to_string).collect();
+    let plan = Plan::default()
+        .shield_key("site.0.origin.urls", vec![origin.url()])
+        .edge_key("site.0.request_directives", "heed")
+        .edge_key("site.0.ttl_default", "0s")
+        .edge_key("site.0.ttl_heuristic_max", "1d")
+        .edge_key("site.0.forward_request_headers", forwarded.clone())
+        .shield_key("site.0.ttl_default", "0s")
+        .shield_key("site.0.ttl_heuristic_max", "1d")
+        .shield_key("site.0.forward_request_headers", forwarded);
+    let world = plan.start(&[]).await;
+    let (world, origin) = (&world, &*origin);
+    let cases = rows.iter().enumerate().flat_map(|(n, row)| {
+        [true, false].map(|by_edge| async move {
+            let path = format!("/{table}/{n}/{}", if by_edge { "edge" } else { "shield" });
+            let wrong = try_row(world, origin, row, &path, by_edge).await?;
+            Some(format!("{path} (section {}): {wrong}", row.section))
+        })
+    });
+    let wrong: Vec<String> = stream::iter(cases)
+        .buffer_unordered(ROWS_AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    assert!(
+        wrong.is_empty(),
+        "{} of {} rows\n{}",
+        wrong.len(),
+        rows.len() * 2,
+        wrong.join("\n")
+    );
+}
+
+async fn try_row(
+    world: &World,
+    origin: &Origin,
+    row: &Row,
+    path: &str,
+    by_edge: bool,
+) -> Option<String> {
+    origin.put(path, row.says.clone());
+    let client = if by_edge {
+        Client::new(&world.pki, world.edge().address, "media.test")
+    } else {
+        let identity = world.pki.client("edge1.test");
+        let address = world.shield().address;
+        Client::with_identity(&world.pki, address, "shield.test", Some(&identity))
+    };
+    let target = if by_edge {
+        path.to_owned()
+    } else {
+        format!("/media{path}")
+    };
+    let mut reads = 0;
+    for (n, asks) in row.asks.iter().enumerate() {
+        tokio::time::sleep(asks.after).await;
+        let request = client.request(&asks.method, &target, &asks.fields);
+        let reply = match client.try_send(Protocol::Http1, request).await {
+            Ok(reply) => reply,
+            Err(error) => return Some(format!("request {}: {error}", n + 1)),
+        };
+        let asked = origin.asked(path);
+        let wrong = asks.judge(&row.says, &reply, &asked);
+        reads = asks
+            .reads
+            .unwrap_or_else(|| reads.max(asks.answer.unwrap_or(0)));
+        let counts = asks.reads.is_some() || asks.answer.is_some();
+        let miscounted = (counts && asked.len() != reads)
+            .then(|| format!("{} reads of the origin, expected {reads}", asked.len()));
+        if let Some(wrong) = wrong.or(miscounted) {
+            return Some(format!("request {}: {wrong}\n    {reply:?}", n + 1));
+        }
+    }
+    None
+}

@@ -1,0 +1,318 @@
+//! RFC 9111 section 4.3, RFC 9110 section 13, RFC 5861: what is asked again, and what then.
+
+use super::row::{controls, fails, gets, hold, row, says};
+
+/// A request's field.
+type Field = (&'static str, &'static str);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stale_is_confirmed() {
+    let stale = |name: &'static str, value: &'static str| controls("max-age=0").with(name, value);
+    let confirmed = |control: &'static str| says(304).with("cache-control", control);
+    let v1 = ("etag", "\"v1\"");
+    let with = |answer: super::row::Says| answer.with(v1.0, v1.1);
+    let mut rows = vec![
+        row(
+            "9111 4.3.1, 4.3.3",
+            vec![
+                stale("etag", "\"v1\""),
+                confirmed("max-age=100").with("etag", "\"v1\""),
+            ],
+            vec![
+                gets(1).sent_no("if-none-match"),
+                gets(1)
+                    .reads(2)
+                    .sent("if-none-match", "\"v1\"")
+                    .has("etag", "\"v1\""),
+                gets(1).reads(2).age(0, 3),
+            ],
+        ),
+        row(
+            "9111 4.3.1: weak",
+            vec![stale("etag", "W/\"v1\""), confirmed("max-age=100")],
+            vec![
+                gets(1),
+                gets(1).reads(2).sent("if-none-match", "W/\"v1\""),
+                gets(1).reads(2),
+            ],
+        ),
+        row(
+            "9111 4.3.1: by date",
+            vec![
+                stale("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT"),
+                confirmed("max-age=100"),
+            ],
+            vec![
+                gets(1),
+                gets(1)
+                    .reads(2)
+                    .sent("if-modified-since", "Thu, 01 Jan 2026 00:00:00 GMT"),
+                gets(1).reads(2),
+            ],
+        ),
+        row(
+            "9111 4.3.3: 200 replaces",
+            vec![
+                with(controls("max-age=0")),
+                controls("max-age=100").with("etag", "\"v2\""),
+            ],
+            vec![gets(1), gets(2).has("etag", "\"v2\""), gets(2)],
+        ),
+        row(
+            "9111 4.3.3: a refusal goes on",
+            vec![
+                with(controls("max-age=0")),
+                says(403),
+                controls("max-age=100"),
+            ],
+            vec![gets(1), gets(2), gets(3)],
+        ),
+        row(
+            "9111 4.3.4: 304 without a lifetime keeps the stored one",
+            vec![with(controls("max-age=1")), with(says(304))],
+            vec![gets(1), gets(1).after(2).reads(2), gets(1).reads(2)],
+        ),
+        row(
+            "9111 4.3.4: Date of the 304 counts",
+            vec![
+                with(controls("max-age=10").with("date", "{-20}")),
+                with(says(304).with("date", "{+0}")),
+            ],
+            vec![gets(1), gets(1).reads(2), gets(1).reads(2).age(0, 3)],
+        ),
+        row(
+            "9111 4.3.1: without a validator there is no condition",
+            vec![controls("max-age=0"), controls("max-age=0")],
+            vec![
+                gets(1),
+                gets(2)
+                    .sent_no("if-none-match")
+                    .sent_no("if-modified-since"),
+            ],
+        ),
+        row(
+            "9111 5.2.2.4: no-cache is confirmed each time",
+            vec![
+                with(controls("no-cache, max-age=100")),
+                with(says(304)),
+                with(says(304)),
+            ],
+            vec![gets(1), gets(1).reads(2), gets(1).reads(3)],
+        ),
+    ];
+    for (name, old, new) in [
+        ("x-own", "1", "2"),
+        ("content-type", "text/plain", "text/html"),
+        ("content-language", "en", "de"),
+        (
+            "content-security-policy",
+            "default-src 'self'",
+            "default-src 'none'",
+        ),
+        ("cache-control", "max-age=0", "max-age=50"),
+        (
+            "expires",
+            "Thu, 01 Jan 2026 00:00:00 GMT",
+            "Thu, 01 Jan 2060 00:00:00 GMT",
+        ),
+        (
+            "last-modified",
+            "Thu, 01 Jan 2026 00:00:00 GMT",
+            "Fri, 02 Jan 2026 00:00:00 GMT",
+        ),
+    ] {
+        let mut first = with(says(200)).with(name, old);
+        let mut second = with(says(304)).with(name, new);
+        if name != "cache-control" {
+            first = first.with("cache-control", "max-age=0");
+            second = second.with("cache-control", "max-age=100");
+        }
+        rows.push(row(
+            "9111 3.2: what a 304 has replaces",
+            vec![first, second],
+            vec![
+                gets(1).has(name, old),
+                gets(1).reads(2).has(name, new),
+                gets(1).reads(2).has(name, new),
+            ],
+        ));
+    }
+    rows.push(row(
+        "9111 3.2: what it lacks stays, and the length is the body's",
+        vec![
+            with(controls("max-age=0").with("x-own", "1")),
+            with(says(304).with("cache-control", "max-age=9")),
+        ],
+        vec![
+            gets(1),
+            gets(1)
+                .reads(2)
+                .has("x-own", "1")
+                .has("content-length", "9"),
+        ],
+    ));
+    hold("confirmed", rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn preconditions_have_their_order() {
+    let held = || {
+        controls("max-age=100")
+            .with("etag", "\"v1\"")
+            .with("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+    };
+    let (before, at, after) = (
+        "Wed, 31 Dec 2025 00:00:00 GMT",
+        "Thu, 01 Jan 2026 00:00:00 GMT",
+        "Fri, 02 Jan 2026 00:00:00 GMT",
+    );
+    let cases: Vec<(&'static str, Vec<Field>, u16)> = vec![
+        ("9110 13.1.2", vec![("if-none-match", "\"v1\"")], 304),
+        ("9110 13.1.2", vec![("if-none-match", "W/\"v1\"")], 304),
+        (
+            "9110 13.1.2",
+            vec![("if-none-match", "\"v0\", \"v1\"")],
+            304,
+        ),
+        ("9110 13.1.2", vec![("if-none-match", "*")], 304),
+        ("9110 13.1.2", vec![("if-none-match", "\"v2\"")], 200),
+        ("9110 13.1.2", vec![("if-none-match", "v1")], 200),
+        ("9110 13.1.3", vec![("if-modified-since", at)], 304),
+        ("9110 13.1.3", vec![("if-modified-since", after)], 304),
+        ("9110 13.1.3", vec![("if-modified-since", before)], 200),
+        ("9110 13.1.3", vec![("if-modified-since", "junk")], 200),
+        (
+            "9110 13.2.2",
+            vec![("if-none-match", "\"v2\""), ("if-modified-since", after)],
+            200,
+        ),
+        (
+            "9110 13.2.2",
+            vec![("if-none-match", "\"v1\""), ("if-modified-since", before)],
+            304,
+        ),
+        ("9110 13.1.1", vec![("if-match", "\"v1\"")], 200),
+        ("9110 13.1.1", vec![("if-match", "*")], 200),
+        ("9110 13.1.1", vec![("if-match", "\"v2\"")], 412),
+        ("9110 13.1.1", vec![("if-match", "W/\"v1\"")], 412),
+        ("9110 13.1.4", vec![("if-unmodified-since", before)], 412),
+        ("9110 13.1.4", vec![("if-unmodified-since", at)], 200),
+        (
+            "9110 13.2.2",
+            vec![("if-match", "\"v1\""), ("if-unmodified-since", before)],
+            200,
+        ),
+        (
+            "9110 13.2.2",
+            vec![("if-match", "\"v2\""), ("if-none-match", "\"v1\"")],
+            412,
+        ),
+    ];
+    let mut rows = Vec::new();
+    for (section, fields, status) in cases {
+        for cold in [true, false] {
+            let mut asks = gets(1).status(status);
+            for (name, value) in &fields {
+                asks = asks.with(name, value);
+            }
+            asks = match status {
+                304 => asks
+                    .has("etag", "\"v1\"")
+                    .has("cache-control", "max-age=100")
+                    .lacks("content-length"),
+                412 => asks.body(""),
+                _ => asks.has("etag", "\"v1\""),
+            };
+            let steps = if cold {
+                vec![asks.reads(1)]
+            } else {
+                vec![gets(1), asks.reads(1)]
+            };
+            rows.push(row(section, vec![held()], steps));
+        }
+    }
+    for (status, fields) in [
+        (404, "max-age=50"),
+        (301, "max-age=50"),
+        (500, "max-age=50"),
+    ] {
+        rows.push(row(
+            "9110 13.2.1: not for what is no success",
+            vec![
+                says(status)
+                    .with("cache-control", fields)
+                    .with("etag", "\"v1\""),
+            ],
+            vec![gets(1), gets(1).with("if-none-match", "\"v1\"")],
+        ));
+    }
+    hold("preconditions", rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stale_is_served_where_it_may_be() {
+    let etag = |answer: super::row::Says| answer.with("etag", "\"v1\"");
+    let mut rows = vec![
+        row(
+            "5861 3",
+            vec![
+                controls("max-age=1, stale-while-revalidate=60"),
+                controls("max-age=100"),
+            ],
+            vec![gets(1), gets(1).after(2).body_is_any().age(2, 9)],
+        ),
+        row(
+            "5861 3: and no longer",
+            vec![
+                controls("max-age=1, stale-while-revalidate=1"),
+                controls("max-age=100"),
+            ],
+            vec![gets(1), gets(2).after(3)],
+        ),
+        row(
+            "9111 4.2.4: not without permission",
+            vec![controls("max-age=1"), controls("max-age=100")],
+            vec![gets(1), gets(2).after(2)],
+        ),
+        row(
+            "5861 4",
+            vec![etag(controls("max-age=1, stale-if-error=60")), says(503)],
+            vec![gets(1), gets(1).after(2).reads(2).age(2, 9)],
+        ),
+        row(
+            "5861 4: and no longer",
+            vec![controls("max-age=1, stale-if-error=1"), says(503)],
+            vec![gets(1), gets(2).after(4)],
+        ),
+        row(
+            "9111 4.3.3: another refusal is an answer",
+            vec![controls("max-age=1, stale-if-error=60"), says(404)],
+            vec![gets(1), gets(2).after(2)],
+        ),
+    ];
+    for control in [
+        "max-age=1, must-revalidate, stale-if-error=60, stale-while-revalidate=60",
+        "max-age=1, proxy-revalidate, stale-if-error=60, stale-while-revalidate=60",
+        "s-maxage=1, stale-if-error=60, stale-while-revalidate=60",
+        "max-age=1, no-cache, stale-if-error=60, stale-while-revalidate=60",
+    ] {
+        rows.push(row(
+            "9111 4.2.4: forbidden",
+            vec![controls(control), says(503), controls("max-age=100")],
+            vec![gets(1), gets(2).after(2), gets(3)],
+        ));
+    }
+    for status in [500, 502, 504] {
+        rows.push(row(
+            "5861 4",
+            vec![controls("max-age=1, stale-if-error=60"), says(status)],
+            vec![gets(1), gets(1).after(2).reads(2)],
+        ));
+    }
+    rows.push(row(
+        "9111 4.3.3",
+        vec![says(500), says(501)],
+        vec![fails(500), fails(501)],
+    ));
+    hold("stale", rows).await;
+}
