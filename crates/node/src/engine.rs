@@ -129,6 +129,18 @@ impl Rooms {
             .ok_or_else(|| Refused::new(Reason::Conflict, "it was withdrawn in the same moment"))
     }
 
+    async fn signed(&self, generation: u64) -> Result<Bytes, Refused> {
+        let fill = self.fill()?.clone();
+        let read = tokio::task::spawn_blocking(move || fill.signed(generation)).await;
+        let read = read.map_err(std::io::Error::other).and_then(|read| read);
+        let read = read.map_err(|error| Refused::new(Reason::Failed, error.to_string()))?;
+        let found = read.map(Bytes::from);
+        found.ok_or_else(|| {
+            let what = format!("generation {generation} is not kept");
+            Refused::new(Reason::NotFound, what)
+        })
+    }
+
     async fn withdraw(&self, generation: u64) -> Result<ManifestSummary, Refused> {
         let fill = self.fill()?;
         let before = fill.progress();
@@ -285,9 +297,8 @@ impl Engine for Rooms {
         summary.into_iter().collect()
     }
 
-    fn manifest(&self, _generation: u64) -> Doing<'_, Bytes> {
-        let what = "manifests are not kept as they were signed";
-        Box::pin(async move { Err(Refused::new(Reason::Unsupported, what)) })
+    fn manifest(&self, generation: u64) -> Doing<'_, Bytes> {
+        Box::pin(self.signed(generation))
     }
 
     fn withdraw(&self, generation: u64) -> Doing<'_, ManifestSummary> {

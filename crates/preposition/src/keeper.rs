@@ -12,6 +12,7 @@ use crate::{
     applied::{self, InForce, Told, Unkept},
     rehearsal::{self, Shape, Unrehearsed},
     shared::Shared,
+    signed,
     trust::{self, Trust, Way},
 };
 
@@ -190,13 +191,20 @@ struct Judged {
 }
 
 async fn push(shared: &Arc<Shared>, bytes: Bytes) -> Result<Pushed, Rejected> {
+    let signed = bytes.clone();
     let judged = apart(shared, move |shared| judge(shared, &bytes)).await?;
     let judged = rehearsed(shared, judged).await?;
     apart(shared, move |shared| {
         let config = &shared.config;
+        let generation = judged.in_force.state.generation;
+        if let Err(error) = signed::keep(&config.folder, generation, &signed) {
+            // It can be in force without being shown.
+            tracing::warn!(%error, "the manifest is not kept as it was signed");
+        }
         applied::save(&config.folder, &judged.in_force)?;
         rehearsal::remember(&config.folder, judged.shape);
         put_in_force(shared, &judged.old, judged.in_force);
+        signed::keep_only(&config.folder, generation);
         Ok(judged.pushed)
     })
     .await

@@ -44,6 +44,7 @@ mod room;
 mod schedule;
 mod seen;
 mod shared;
+mod signed;
 mod source;
 mod trust;
 mod underway;

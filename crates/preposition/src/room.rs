@@ -29,6 +29,7 @@ use crate::{
     pull::{self, Pull},
     schedule::Why,
     shared::{Pulse, Shared},
+    signed,
     trust::Way,
     views::{Page, Progress},
     window::At,
@@ -124,6 +125,16 @@ impl Preposition {
 
     pub(crate) async fn push_by(&self, way: Way, file: Bytes) -> Result<Pushed, Rejected> {
         self.ask(|answer| Order::Push(file, way, answer)).await
+    }
+
+    /// The manifest of this generation as it was signed: kept of the one in force, also when it was
+    /// withdrawn, until the next one is. Blocking.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn signed(&self, generation: u64) -> std::io::Result<Option<Vec<u8>>> {
+        let folder = &self.shared.config.folder;
+        signed::read(folder, generation, self.file_bytes_max())
     }
 
     /// Has an object here that is in no manifest: in the window, at the rate and from the sources of

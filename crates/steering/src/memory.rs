@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderMap, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -25,6 +26,31 @@ pub(crate) struct Room {
     _units: OwnedSemaphorePermit,
 }
 
+/// Memory for an answer.
+#[derive(Debug)]
+pub(crate) struct Lent(OwnedSemaphorePermit);
+
+impl Lent {
+    /// The answer, which has its memory for as long as it is there.
+    pub(crate) fn hold(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Held {
+            bytes,
+            _units: self.0,
+        })
+    }
+}
+
+struct Held {
+    bytes: Bytes,
+    _units: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Bodies {
     pub(crate) fn new(bytes: u64) -> Self {
         // As many as a semaphore may have; 4 TiB of bodies are more than enough.
@@ -34,6 +60,18 @@ impl Bodies {
             units,
             free: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))),
         }
+    }
+
+    /// Sets memory aside for an answer of up to `bytes_max`, until the answer is gone.
+    ///
+    /// # Errors
+    /// When others have it.
+    pub(crate) fn lend(&self, bytes_max: usize) -> Result<Lent, Refused> {
+        let units = (bytes_max as u64 / UNIT_BYTES).min(self.units);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let free = Arc::clone(&self.free).try_acquire_many_owned(units);
+        free.map(Lent)
+            .map_err(|_taken| Refused::new(Reason::Busy, "other bodies take the memory"))
     }
 
     /// The longest body that can be taken, where a byte of it takes `weight` bytes.

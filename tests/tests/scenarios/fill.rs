@@ -130,6 +130,9 @@ async fn a_manifest_is_pushed_seen_and_taken_back_over_the_steering_api() {
     assert_eq!((held.len(), rest.next), (3, None));
     assert!(held.iter().all(|object| object.state == ObjectState::Held));
 
+    assert_eq!(steering.manifest(7).await.unwrap(), file);
+    let other = steering.manifest(6).await.unwrap_err();
+    assert_eq!(code(&other), "not_found");
     let again = steering.push(file.into()).await.unwrap();
     assert!(!again.fresh, "it was in force already");
     let older = steering.push(planner.signed(6, &wanted).into()).await;

@@ -7,6 +7,7 @@ use http::{HeaderValue, StatusCode};
 use super::{
     Api, reply,
     route::{Call, Reply},
+    table::MANIFEST_BYTES_MAX,
 };
 use crate::{Reason, Refused, report::Manifests};
 
@@ -26,7 +27,9 @@ pub(super) fn list(api: &Arc<Api>, _call: &Call) -> Result<Reply, Refused> {
 }
 
 pub(super) async fn show(api: &Arc<Api>, call: Call) -> Result<Reply, Refused> {
+    let lent = api.bodies.lend(MANIFEST_BYTES_MAX)?;
     let bytes = api.engine.manifest(generation(&call)?).await?;
+    let bytes = lent.hold(bytes);
     let media = HeaderValue::from_static("application/octet-stream");
     Ok(reply::bytes_of(StatusCode::OK, media, bytes))
 }
