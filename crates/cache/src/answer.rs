@@ -246,7 +246,14 @@ impl Visit<'_> {
         reason: Reason,
     ) -> Result<Verdict, Error> {
         self.may_go_upstream()?;
-        let taught = self.inner.learn(self.question(id, prior, reason)).await;
+        let question = self.question(id, prior, reason);
+        // What is under way was asked before this request: a tier that was purged since would be told
+        // what it was purged of.
+        let taught = if question.end_to_end {
+            self.inner.learn_alone(&question).await
+        } else {
+            self.inner.learn(question).await
+        };
         self.conclude(id, taught, reason)
     }
 

@@ -149,12 +149,17 @@ impl Inner {
             },
             at: question.at,
         };
-        match self.upstream.fetch(fetch.clone()).await {
+        let (id, rules) = (question.id.object, &question.rules);
+        let ask = async |fetch| {
+            self.fetch_after_purges(&*self.upstream, fetch, id, rules)
+                .await
+        };
+        match ask(fetch.clone()).await {
             // RFC 9111 section 4.3.4: a 304 about another version updates nothing. It is asked
             // again as if nothing were held.
             Err(error) if is_odd(&error) && fetch.condition.is_some() => {
                 let condition = None;
-                self.upstream.fetch(Fetch { condition, ..fetch }).await
+                ask(Fetch { condition, ..fetch }).await
             }
             response => response,
         }

@@ -10,6 +10,7 @@
 mod answer;
 mod ask;
 mod audience;
+mod barrier;
 mod config;
 mod deliver;
 mod fill;

@@ -57,6 +57,7 @@ pub(crate) struct Metrics {
     disk_bytes: IntCounter,
     upstream_bytes: IntCounter,
     pub(crate) fills: IntCounter,
+    pub(crate) predating: IntCounter,
     pub(crate) fill_bytes: IntCounter,
     pub(crate) fill_failures: IntCounter,
     pub(crate) fill_resumes: IntCounter,
@@ -93,6 +94,10 @@ impl Metrics {
             disk_bytes: bodies.with_label_values(&["disk"]),
             upstream_bytes: bodies.with_label_values(&["upstream"]),
             fills: counter("millpond_cache_fills_total", "Upstream reads begun.")?,
+            predating: counter(
+                "millpond_cache_predating_total",
+                "Answers that may be older than a purge, and were asked for again.",
+            )?,
             fill_bytes: counter(
                 "millpond_cache_fill_bytes_total",
                 "Bytes read from upstream.",

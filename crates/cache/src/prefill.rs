@@ -221,7 +221,11 @@ impl Prefill<'_> {
             at: self.at,
         };
         self.inner.metrics.fills.inc();
-        let response = self.source.fetch(fetch).await;
+        let (source, id) = (&*self.source, self.target.id);
+        let response = self
+            .inner
+            .fetch_after_purges(source, fetch, id, self.rules)
+            .await;
         let response = response.map_err(Unfilled::Source)?;
         let reply = reply::read(&response, asked).map_err(Unfilled::Source)?;
         let planned = self.target.wanted.size;

@@ -49,7 +49,9 @@ impl Way {
     /// Whether the origin has spoken just now, so that there is no age to tell.
     pub(crate) fn is_news(self) -> bool {
         match self {
-            Self::Miss { .. } | Self::Revalidated { .. } => true,
+            // Who was told what somebody else has asked for has not asked himself: it may be from
+            // before his question.
+            Self::Miss { led, .. } | Self::Revalidated { led, .. } => led,
             Self::Hit | Self::Stale => false,
         }
     }

@@ -106,6 +106,16 @@ impl Tags {
         Some(tags)
     }
 
+    /// The tags that fields name.
+    pub(crate) fn told(site: &str, rules: &TagRules, fields: &HeaderMap) -> Self {
+        let named = rules
+            .fields
+            .iter()
+            .filter(|name| fields.contains_key(*name));
+        let named: Vec<&HeaderName> = named.collect();
+        Self::read(site, &named, fields)
+    }
+
     fn read(site: &str, named: &[&HeaderName], fields: &HeaderMap) -> Self {
         let mut scopes: Vec<Scopes> = Vec::new();
         let values = named.iter().flat_map(|name| {
