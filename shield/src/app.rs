@@ -90,6 +90,11 @@ impl Shield {
         self.embedded.admin_address()
     }
 
+    /// Where the steering API is, if the config has one.
+    pub fn steering_address(&self) -> Option<SocketAddr> {
+        self.app.node.steering_address()
+    }
+
     /// Its metrics.
     pub fn registry(&self) -> &Registry {
         self.embedded.registry()

@@ -44,6 +44,8 @@ pub struct Plan {
     pub shield_disk_mib: Option<u64>,
     /// The edge has a steering API.
     pub edge_steered: bool,
+    /// The shield has a steering API.
+    pub shield_steered: bool,
     /// Keys of the edge's config.
     pub edge: Vec<(&'static str, toml::Value)>,
     /// Keys of the shield's config.
@@ -75,6 +77,13 @@ impl Plan {
     #[must_use]
     pub fn edge_steered(mut self) -> Self {
         self.edge_steered = true;
+        self
+    }
+
+    /// A steering API for the shield.
+    #[must_use]
+    pub fn shield_steered(mut self) -> Self {
+        self.shield_steered = true;
         self
     }
 
@@ -115,6 +124,9 @@ impl Plan {
         shield_settings = shield_settings.with_vault_at(&origin.url());
         if let Some(mib) = self.shield_disk_mib {
             shield_settings = shield_settings.with_disk(&shield_home, mib);
+        }
+        if self.shield_steered {
+            shield_settings = shield_settings.with_steering(&pki);
         }
         for (key, value) in self.shield {
             shield_settings.set(key, value);
@@ -182,6 +194,11 @@ impl World {
 
     /// A client of the edge's steering API that shows the certificate of `name`.
     pub fn steering(&self, name: &str) -> steering::client::Client {
+        self.steering_at(name, self.edge().steering.unwrap().port())
+    }
+
+    /// A client of a steering API of this machine that shows the certificate of `name`.
+    pub fn steering_at(&self, name: &str, port: u16) -> steering::client::Client {
         let files = self.pki.client(name);
         let tls = tls::ClientConfig {
             ca: vec![self.pki.ca().to_owned()],
@@ -191,7 +208,7 @@ impl World {
             }),
             alpn: Vec::new(),
         };
-        let url = format!("https://localhost:{}", self.edge().steering.unwrap().port());
+        let url = format!("https://localhost:{port}");
         steering::client::Client::new(&url, &tls, message::now().wall).unwrap()
     }
 

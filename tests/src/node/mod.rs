@@ -140,7 +140,7 @@ impl Home {
                 Ok(Node {
                     address,
                     admin,
-                    steering: None,
+                    steering: shield.steering_address(),
                     peers: None,
                     life: Life::Shield(shield),
                 })

@@ -21,6 +21,7 @@ mod malformed;
 mod mutual_tls;
 mod outage;
 mod popularity;
+mod purge;
 mod ranges;
 mod recovery;
 mod serving;
