@@ -11,7 +11,6 @@ use std::{
 use message::Timestamp;
 use tokio::{
     sync::mpsc,
-    task::JoinSet,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -26,12 +25,12 @@ use crate::{
     ledger::{Allowance, Ledger},
     ledger_file,
     pace::Pace,
-    pins::Pins,
     repair::{self, Repaired},
     schedule::{Facts, Lane, Step, Why},
     seen::Seen,
     shared::{Planned, Pulse, Shared},
     underway::{Ended, Underway},
+    upkeep::Upkeep,
     window::At,
     yielding::Share,
 };
@@ -50,10 +49,7 @@ pub(crate) struct Engine {
     lanes: Lanes,
     underway: Underway,
     errands: Errands,
-    repairs: JoinSet<Repaired>,
-    /// What is done once and of which nobody waits for the outcome.
-    chores: JoinSet<()>,
-    pins: Pins,
+    upkeep: Upkeep,
     ledger: Ledger,
     share: Share,
     /// What it may use now.
@@ -84,9 +80,7 @@ impl Engine {
             ),
             attempts,
             lanes: Lanes::default(),
-            repairs: JoinSet::new(),
-            chores: JoinSet::new(),
-            pins: Pins::default(),
+            upkeep: Upkeep::new(Arc::clone(&shared)),
             now_s: Arc::default(),
             rate_bytes_per_s: shared.config.bytes_per_s,
             ledger: ledger_file::load(&shared.config.folder),
@@ -115,19 +109,15 @@ impl Engine {
                     let attempts = self.shared.config.attempts;
                     self.errands.take_in(event, now.wall, attempts);
                 }
-                Some(repaired) = self.repairs.join_next() => {
-                    self.repaired(repaired.unwrap_or_default());
-                }
-                Some(_) = self.chores.join_next() => {}
+                Some(repaired) = self.upkeep.next() => self.repaired(repaired),
                 () = self.shared.changed.notified() => self.take_over(),
                 () = sleep(TICK) => {}
             }
         }
         self.underway.end().await;
         self.errands.end().await;
-        self.repairs.shutdown().await;
         // A ledger that is being written is not written over.
-        while self.chores.join_next().await.is_some() {}
+        self.upkeep.end().await;
         ledger_file::save(&self.shared.config.folder, self.ledger).await;
     }
 
@@ -142,11 +132,10 @@ impl Engine {
             let old = std::mem::replace(&mut self.active, Arc::clone(&active));
             self.wanted_since = Some(now.wall);
             self.now_s.store(now.unix_s(), Ordering::Relaxed);
-            self.pins.take_over(&old, &active, now.unix_s());
+            self.upkeep.take_over(&old, &active, now.unix_s());
             let now_s = Arc::clone(&self.now_s);
             let planned: Box<dyn cache::Plan> = Box::new(Planned { active, now_s });
             self.shared.parts.cache.replace_plan(Some(planned));
-            self.repairs = JoinSet::new();
             self.repair(&now);
         }
         self.repair_if_wanted(&now);
@@ -155,7 +144,7 @@ impl Engine {
     /// An operator's wish waits for a walk that is under way: that may have passed what he means.
     fn repair_if_wanted(&mut self, now: &Timestamp) {
         let wanted = &self.shared.is_repair_wanted;
-        if self.repairs.is_empty() && wanted.swap(false, Ordering::Relaxed) {
+        if !self.upkeep.is_repairing() && wanted.swap(false, Ordering::Relaxed) {
             repair::forget_failures(&self.active);
             self.repair(now);
         }
@@ -164,19 +153,11 @@ impl Engine {
     /// Looks for what should be here, in the background.
     fn repair(&mut self, now: &Timestamp) {
         self.seen.repaired = Instant::now();
-        if self.repairs.is_empty() {
-            self.pins.schedule(&self.active, now.unix_s());
-            let (active, shared) = (Arc::clone(&self.active), Arc::clone(&self.shared));
-            let repair = repair::repair(shared, active, self.pins.former());
-            self.repairs.spawn(repair);
-        }
+        self.upkeep.repair(&self.active, now.unix_s());
     }
 
     fn repaired(&mut self, repaired: Repaired) {
         self.shared.metrics.repaired.inc_by(repaired.lost);
-        if repaired.is_unpinned {
-            self.pins.forget_former();
-        }
         if repaired.is_released {
             self.active.is_released.store(true, Ordering::Relaxed);
             // If the keeper has too much to do, they go once more after a restart.
@@ -193,11 +174,7 @@ impl Engine {
         let at = At::of(&self.shared.config.windows, now.wall);
         self.spend(now, at);
         self.now_s.store(now.unix_s(), Ordering::Relaxed);
-        let ended = self.pins.due(now.unix_s());
-        if !ended.is_empty() {
-            let (shared, active) = (Arc::clone(&self.shared), Arc::clone(&self.active));
-            self.chores.spawn(repair::unpin_at(shared, active, ended));
-        }
+        self.upkeep.unpin_due(&self.active, now.unix_s());
         self.errands.forget_abandoned();
         if matches!(at, At::Closed(_)) {
             self.stop_all(|lane| lane == Lane::Window);
@@ -215,9 +192,7 @@ impl Engine {
             self.shared.metrics.show(&self.active);
         }
         if self.seen.is_to_be_written() {
-            let folder = self.shared.config.folder.clone();
-            self.chores
-                .spawn(ledger_file::save_owned(folder, self.ledger));
+            self.upkeep.write(self.ledger);
         }
         let is_due = self.seen.repaired.elapsed() >= self.shared.config.reconcile;
         if is_due {

@@ -48,6 +48,7 @@ mod signed;
 mod source;
 mod trust;
 mod underway;
+mod upkeep;
 mod views;
 mod window;
 mod written;
