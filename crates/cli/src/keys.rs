@@ -8,7 +8,8 @@ use std::{
 };
 
 use clap::{Subcommand, ValueEnum};
-use signing::{Algorithm, KeySet, Label, SigningKey};
+use serde_json::json;
+use signing::{Algorithm, KeySet, Label, Scheme, SigningKey};
 
 use crate::{Error, output::say};
 
@@ -25,6 +26,15 @@ pub(crate) enum Action {
         /// How it signs. With ed25519 a node can verify but not mint.
         #[arg(long, value_enum, default_value_t = Kind::Ed25519)]
         algorithm: Kind,
+        /// Whose tokens it signs.
+        #[arg(long, value_parser = Scheme::parse, default_value = "native")]
+        scheme: Scheme,
+        /// What another scheme's tokens call it, if not by its kid, such as a Key-Pair-Id.
+        #[arg(long)]
+        name: Option<String>,
+        /// Who signs: the `iss` of a uri-signing token.
+        #[arg(long)]
+        issuer: Option<String>,
         /// Where the signing key is written. It is the packager's secret, and no node needs it.
         #[arg(long, value_name = "FILE")]
         signing_key: PathBuf,
@@ -33,6 +43,39 @@ pub(crate) enum Action {
         #[arg(long, value_name = "FILE")]
         key_set: PathBuf,
     },
+    /// Add another vendor's key, which signs elsewhere, to a key set.
+    Add(Added),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Added {
+    /// An id of your own for logs, and the token's name for it unless there is a --name.
+    #[arg(long)]
+    kid: String,
+    /// Whose tokens it verifies: uri-signing, media-cdn, cloudfront or edge-auth.
+    #[arg(long, value_parser = Scheme::parse)]
+    scheme: Scheme,
+    /// How it signs: ed25519, ecdsa-p256-sha-256, rsa-sha-256, rsa-sha-1, hmac-sha-256, hmac-sha-1.
+    #[arg(long, value_parser = Algorithm::parse)]
+    algorithm: Algorithm,
+    /// A public key in PEM, as `openssl pkey -pubout` writes it.
+    #[arg(long, value_name = "FILE", required_unless_present = "secret")]
+    public_key: Option<PathBuf>,
+    /// A file with an HMAC secret in hexadecimal digits.
+    #[arg(long, value_name = "FILE", conflicts_with = "public_key")]
+    secret: Option<PathBuf>,
+    /// What tokens call it, if not by its kid, such as a Key-Pair-Id.
+    #[arg(long)]
+    name: Option<String>,
+    /// Who signs: the `iss` of a uri-signing token.
+    #[arg(long)]
+    issuer: Option<String>,
+    /// A file with the salt of edge-auth.
+    #[arg(long, value_name = "FILE")]
+    salt: Option<PathBuf>,
+    /// The key set of a site.
+    #[arg(long, value_name = "FILE")]
+    key_set: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -40,6 +83,10 @@ pub(crate) enum Kind {
     Ed25519,
     #[value(name = "hmac-sha-256")]
     HmacSha256,
+    #[value(name = "hmac-sha-1")]
+    HmacSha1,
+    #[value(name = "ecdsa-p256-sha-256")]
+    EcdsaP256,
 }
 
 impl From<Kind> for Algorithm {
@@ -47,18 +94,34 @@ impl From<Kind> for Algorithm {
         match kind {
             Kind::Ed25519 => Self::Ed25519,
             Kind::HmacSha256 => Self::HmacSha256,
+            Kind::HmacSha1 => Self::HmacSha1,
+            Kind::EcdsaP256 => Self::EcdsaP256,
         }
     }
 }
 
 pub(crate) fn run(action: &Action) -> Result<(), Error> {
-    let Action::New {
-        kid,
-        algorithm,
-        signing_key,
-        key_set,
-    } = action;
-    let key = SigningKey::generate((*algorithm).into(), Label::parse(kid)?)?;
+    let (kid, algorithm, scheme, signing_key, key_set, names) = match action {
+        Action::Add(added) => return added.run(),
+        Action::New {
+            kid,
+            algorithm,
+            scheme,
+            name,
+            issuer,
+            signing_key,
+            key_set,
+        } => (
+            kid,
+            *algorithm,
+            *scheme,
+            signing_key,
+            key_set,
+            (name, issuer),
+        ),
+    };
+    let key = SigningKey::generate_for(scheme, algorithm.into(), Label::parse(kid)?)?;
+    let key = key.named(names.0, names.1)?;
     let mut keys = held(key_set)?;
     keys.push(key.verify_key());
     let set = KeySet::new(keys)?;
@@ -77,6 +140,44 @@ pub(crate) fn run(action: &Action) -> Result<(), Error> {
         set.keys().len()
     ));
     Ok(())
+}
+
+impl Added {
+    fn run(&self) -> Result<(), Error> {
+        let text = |file: &Option<PathBuf>| -> Result<Option<String>, Error> {
+            let Some(file) = file else { return Ok(None) };
+            let text =
+                fs::read_to_string(file).map_err(|error| Error::file(file.clone(), error))?;
+            Ok(Some(text.trim().to_owned()))
+        };
+        // A key set of one, so that it is read as a node reads it.
+        let mut key = json!({
+            "kid": self.kid, "alg": self.algorithm.name(), "scheme": self.scheme.name(),
+        });
+        let fields = [
+            ("public", text(&self.public_key)?),
+            (
+                "secret",
+                text(&self.secret)?.map(|digits| format!("hex:{digits}")),
+            ),
+            ("name", self.name.clone()),
+            ("issuer", self.issuer.clone()),
+            ("salt", text(&self.salt)?),
+        ];
+        for (field, value) in fields {
+            if let Some(value) = value {
+                key[field] = value.into();
+            }
+        }
+        let one = KeySet::parse(json!({"version": 1, "keys": [key]}).to_string().as_bytes())?;
+        let mut keys = held(&self.key_set)?;
+        keys.extend(one.keys().iter().cloned());
+        let set = KeySet::new(keys)?;
+        replace(&self.key_set, &set.to_json())?;
+        let (file, count) = (self.key_set.display(), set.keys().len());
+        say(format!("key set      {file} ({count} keys)"));
+        Ok(())
+    }
 }
 
 fn held(key_set: &Path) -> Result<Vec<signing::VerifyKey>, Error> {

@@ -102,8 +102,8 @@ pub struct Facts<'a> {
     pub client: IpAddr,
     /// Wall time of the request, in seconds since the Unix epoch.
     pub now_s: u64,
-    /// Scheme and authority as the viewer named them, such as `https://cdn.example`: in lower case,
-    /// without a default port. Other schemes sign whole URLs.
+    /// Scheme and host as the viewer named them, such as `https://cdn.example`: in lower case, without
+    /// a port. Other schemes sign whole URLs.
     pub origin: &'a str,
     /// The query without the token.
     pub query: Option<&'a str>,

@@ -97,6 +97,18 @@ impl SigningKey {
         Ok(key)
     }
 
+    /// The same key with what another scheme's tokens call it, and who signs with it.
+    pub fn named(mut self, name: &Option<String>, issuer: &Option<String>) -> Result<Self, Error> {
+        let wrong = |problem| Error::Key {
+            position: 1,
+            kid: self.kid().to_string(),
+            problem,
+        };
+        let [name, issuer, _] = texts(self.scheme(), [name, issuer, &None]).map_err(wrong)?;
+        (self.name, self.issuer) = (name, issuer);
+        Ok(self)
+    }
+
     /// The file for this key. It is a secret: write it with mode 0600.
     pub fn to_json(&self) -> String {
         to_json(&RawSigningKey {

@@ -4,7 +4,9 @@
 mod tests {
     use std::{fs, net::IpAddr, path::PathBuf, process::Command};
 
-    use signing::{Denied, Facts, KeySet, Label, ObjectPath, Policy, Verifier};
+    use signing::{
+        Carriers, Denied, Facts, KeySet, Label, ObjectPath, Policy, Scheme, Schemes, Verifier,
+    };
 
     const README: &str = include_str!("../README.md");
     const NOW_S: u64 = 1_767_225_600 + 60;
@@ -86,6 +88,58 @@ mod tests {
                 continue;
             };
             assert_eq!(made, tokens[index].trim(), "{name}");
+        }
+    }
+
+    /// The key set of the other schemes, with CloudFront's new key.
+    fn other_keys(public: &str) -> KeySet {
+        let mut set: serde_json::Value = serde_json::from_str(blocks("json")[1]).unwrap();
+        if !public.is_empty() {
+            let key = serde_json::json!({
+                "kid": "amazon", "scheme": "cloudfront", "alg": "rsa-sha-1",
+                "name": "KEXAMPLE", "public": public,
+            });
+            set["keys"].as_array_mut().unwrap().push(key);
+        }
+        KeySet::parse(set.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_documented_scripts_sign_as_the_other_vendors_do() {
+        let scripts = blocks("sh");
+        let names = ["edge-auth", "media-cdn", "uri-signing", "cloudfront"];
+        assert_eq!(scripts.len(), 2 + names.len());
+        for (index, name) in names.into_iter().enumerate() {
+            let Some(query) = run(scripts[2 + index], name) else {
+                eprintln!("SKIPPED: {name}: this machine has no openssl or no basenc");
+                continue;
+            };
+            let public = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+                .join(name)
+                .join("public.pem");
+            let keys = other_keys(&fs::read_to_string(public).unwrap_or_default());
+            let policy = Policy::default();
+            let verifier = Verifier::new(Label::parse("films").unwrap(), keys, policy);
+            let carriers = Carriers {
+                schemes: Schemes::from_iter(Scheme::ALL),
+                ..Carriers::default()
+            };
+            let ask = |path: &str| {
+                let found = carriers.find(path, Some(query.trim()), None, std::iter::empty());
+                let found = found.unwrap();
+                let path = ObjectPath::parse(path).unwrap();
+                let mut facts = Facts::new(&path, [192, 0, 2, 1].into(), NOW_S);
+                facts.origin = "https://edge.example";
+                verifier
+                    .verify(found.token.unwrap(), &facts)
+                    .map(|grant| grant.scheme.name())
+            };
+            assert_eq!(ask("/films/1/master.m3u8"), Ok(name), "{query}");
+            assert_eq!(
+                ask("/films/2/master.m3u8"),
+                Err(Denied::OutOfScope),
+                "{query}"
+            );
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use cache::SiteRules;
-use http::{HeaderMap, HeaderName, StatusCode, header, uri::Authority};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use message::{Body, Error, Kind, ObjectName, Request, Response, Trail};
 use semantics::{
     cors::{self, Cors},
@@ -105,7 +105,7 @@ impl Site {
         let signs_urls = tokens.any(|token| token.scheme() != Scheme::Native);
         let needs_origin = signs_urls || self.session.is_some();
         let origin = if needs_origin {
-            origin(request.head.uri.authority())
+            origin(request.host())
         } else {
             String::new()
         };
@@ -228,13 +228,8 @@ fn bad_request(what: String) -> Error {
     Error::request(StatusCode::BAD_REQUEST, what)
 }
 
-/// Scheme and authority as signers write them: RFC 3986 sections 6.2.2.1 and 6.2.3. Nothing is
-/// served in clear, so the scheme is `https`.
-fn origin(authority: Option<&Authority>) -> String {
-    let Some(authority) = authority else {
-        return String::new();
-    };
-    let named = authority.as_str().to_ascii_lowercase();
-    let named = named.strip_suffix(":443").unwrap_or(&named);
-    format!("https://{named}")
+/// Scheme and host as signers write them. Nothing is served in clear, so the scheme is `https`; a
+/// listener has dropped the port, which to viewers is 443.
+fn origin(host: &str) -> String {
+    format!("https://{host}")
 }

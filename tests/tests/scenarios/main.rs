@@ -27,4 +27,5 @@ mod recovery;
 mod serving;
 mod signed;
 mod steering;
+mod tokens;
 mod versions;

@@ -7,6 +7,7 @@
 //! `rsa-sha-1` allows; ring has no ECDSA with SHA-1, so an ECDSA key wants SHA256.
 
 mod policy;
+mod signer;
 
 use std::borrow::Cow;
 
@@ -17,6 +18,8 @@ use crate::{
     key_set::Wanted, presented::Decoded, url_scope::UrlScope,
 };
 use policy::Policy;
+
+pub use signer::sign;
 
 /// CloudFront's parameters or cookies, as they came.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]

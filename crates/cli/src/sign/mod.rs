@@ -1,9 +1,11 @@
-//! `millpond sign`: a URL that an edge lets through.
+//! `millpond sign`: a URL that an edge lets through, in the format of the key's scheme.
+
+mod foreign;
 
 use std::{fs, path::PathBuf};
 
 use clap::ValueEnum;
-use signing::{Carrier, Carriers, Claims, ClientNet, Label, Scope, SigningKey};
+use signing::{Carrier, Carriers, Claims, ClientNet, Label, Scheme, Scope, SigningKey};
 
 use crate::{Error, output::say};
 
@@ -17,9 +19,9 @@ pub(crate) struct Arguments {
     /// The signing key that `millpond keys new` made.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// The site's name in the edge's config.
+    /// The site's name in the edge's config. Native tokens alone name it.
     #[arg(long)]
-    site: String,
+    site: Option<String>,
     /// How long the token is good, in seconds: up to 366 days, and no longer than the site's
     /// `max_lifetime`, or an edge refuses it.
     #[arg(long, value_name = "SECONDS", default_value_t = 6 * 3600,
@@ -55,6 +57,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
         fs::read(&arguments.key).map_err(|error| Error::file(arguments.key.clone(), error))?;
     let key = SigningKey::parse(&bytes)?;
     let now_s = message::now().unix_s();
+    if key.scheme() != Scheme::Native {
+        return foreign::run(arguments, &key, now_s);
+    }
     let claims = arguments.claims(now_s)?;
     let token = signing::sign(&key, &claims)?;
     let carriers = Carriers::default();
@@ -68,7 +73,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
 
 impl Arguments {
     fn claims(&self, now_s: u64) -> Result<Claims, Error> {
-        let site = Label::parse(&self.site)?;
+        let site = self.site.as_deref();
+        let site =
+            site.ok_or_else(|| Error::Argument("a native token names its --site".to_owned()))?;
+        let site = Label::parse(site)?;
         let mut claims = Claims::new(
             site,
             self.scope()?,

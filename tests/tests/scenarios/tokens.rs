@@ -1,0 +1,364 @@
+//! Other vendors' tokens, sessions, regions and revocation, through a real edge.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+use signing::{
+    Algorithm, Claims, KeySet, Label, Scheme, Scope, SigningKey, cloudfront, edge_auth, media_cdn,
+    uri_signing,
+};
+use tempfile::TempDir;
+use tests::{
+    client::{PROTOCOLS, Protocol, Reply},
+    eventually,
+    keys::SITE,
+    oracle::Object,
+    world::{Plan, World},
+};
+
+/// URLs are signed without a port.
+const ORIGIN: &str = "https://signed.test";
+
+const COUNTRIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/countries.mmdb");
+
+/// A key of each scheme, in one set.
+struct Signers {
+    folder: TempDir,
+    native: SigningKey,
+    cdni: SigningKey,
+    google: SigningKey,
+    amazon: SigningKey,
+    akamai: SigningKey,
+    session: SigningKey,
+}
+
+fn label(text: &str) -> Label {
+    Label::parse(text).unwrap()
+}
+
+fn now_s() -> u64 {
+    message::now().unix_s()
+}
+
+impl Signers {
+    fn new() -> Self {
+        let key = |scheme, algorithm, kid| {
+            SigningKey::generate_for(scheme, algorithm, label(kid)).unwrap()
+        };
+        let signers = Self {
+            folder: TempDir::with_prefix("millpond-signers-").unwrap(),
+            native: key(Scheme::Native, Algorithm::Ed25519, "native"),
+            cdni: key(Scheme::UriSigning, Algorithm::EcdsaP256, "cdni"),
+            google: key(Scheme::MediaCdn, Algorithm::Ed25519, "google"),
+            amazon: key(Scheme::CloudFront, Algorithm::EcdsaP256, "KAMAZON"),
+            akamai: key(Scheme::EdgeAuth, Algorithm::HmacSha256, "akamai"),
+            session: key(Scheme::Native, Algorithm::HmacSha256, "session"),
+        };
+        let all = [
+            &signers.native,
+            &signers.cdni,
+            &signers.google,
+            &signers.amazon,
+            &signers.akamai,
+        ];
+        let set = KeySet::new(all.map(SigningKey::verify_key).to_vec()).unwrap();
+        signers.write("keys.json", &set.to_json());
+        signers.write("renewal.json", &signers.cdni.to_json());
+        signers.write("session.json", &signers.session.to_json());
+        signers.write("revoked.json", r#"{"version": 1}"#);
+        signers
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.file(name), text).unwrap();
+        fs::set_permissions(self.file(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn plan(&self) -> Plan {
+        let path = |name: &str| self.file(name).to_str().unwrap().to_owned();
+        let schemes: Vec<_> = Scheme::ALL.map(|scheme| scheme.name().to_owned()).to_vec();
+        Plan::default()
+            .edge_key("site.1.keys", path("keys.json"))
+            .edge_key("site.1.schemes", schemes)
+            .edge_key("site.1.renewal_key", path("renewal.json"))
+            .edge_key("site.1.session_key", path("session.json"))
+            .edge_key("site.1.revoked", path("revoked.json"))
+    }
+
+    fn native(&self, change: impl FnOnce(&mut Claims)) -> String {
+        let scope = Scope::prefix("/hls").unwrap();
+        let mut claims = Claims::new(label(SITE), scope, now_s() - 60, now_s() + 600);
+        change(&mut claims);
+        signing::sign(&self.native, &claims).unwrap()
+    }
+
+    fn google(&self) -> String {
+        media_cdn::sign_patterns(&self.google, &["/hls/*"], None, now_s() + 600, None).unwrap()
+    }
+
+    fn akamai(&self) -> String {
+        edge_auth::sign_patterns(&self.akamai, &["/hls/*"], None, now_s() + 600, None).unwrap()
+    }
+
+    fn cdni(&self, renew_s: Option<u64>) -> String {
+        let what = uri_signing::Signed::Regex(r"https://signed\.test/hls/.*");
+        uri_signing::sign(&self.cdni, &what, now_s() - 5, now_s() + 600, renew_s).unwrap()
+    }
+
+    fn amazon(&self) -> String {
+        let resource = format!("{ORIGIN}/hls/*");
+        cloudfront::sign(&self.amazon, &resource, None, now_s() + 600, None).unwrap()
+    }
+}
+
+fn playlist() -> Object {
+    Object::new("/hls/master.m3u8", 500)
+}
+
+fn segment() -> Object {
+    Object::new("/hls/v0/1.m4s", 60_000)
+}
+
+/// Requests for an object, each with a token that some vendor's customers have.
+fn carried(signers: &Signers, path: &str) -> Vec<(String, Vec<(&'static str, String)>)> {
+    let (google, akamai) = (signers.google(), signers.akamai());
+    let (cdni, amazon) = (signers.cdni(None), signers.amazon());
+    let amazon_cookies: Vec<_> = amazon
+        .split('&')
+        .map(|pair| format!("CloudFront-{pair}"))
+        .collect();
+    let (folder, file) = path.rsplit_once('/').unwrap();
+    let cookie = |value: String| vec![("cookie", value)];
+    vec![
+        (format!("{path}?edge-cache-token={google}"), vec![]),
+        (
+            path.to_owned(),
+            cookie(format!("a=b; Edge-Cache-Cookie={google}")),
+        ),
+        (format!("{path}?hdnts={akamai}"), vec![]),
+        (path.to_owned(), cookie(format!("hdnts={akamai}"))),
+        (path.to_owned(), vec![("hdnts", akamai)]),
+        (format!("{path}?{amazon}"), vec![]),
+        (path.to_owned(), cookie(amazon_cookies.join("; "))),
+        (format!("{path}?URISigningPackage={cdni}"), vec![]),
+        (format!("{folder};URISigningPackage={cdni}/{file}"), vec![]),
+        (path.to_owned(), cookie(format!("URISigningPackage={cdni}"))),
+    ]
+}
+
+async fn ask(
+    world: &World,
+    protocol: Protocol,
+    target: &str,
+    fields: &[(&'static str, String)],
+) -> Reply {
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    world.viewer.get(protocol, target, &fields).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_schemes_token_opens_what_it_signs_and_is_no_part_of_the_key() {
+    let signers = Signers::new();
+    let world = signers
+        .plan()
+        .start(&[playlist(), segment(), Object::new("/x/1.m4s", 99)])
+        .await;
+    for protocol in PROTOCOLS {
+        for object in [playlist(), segment()] {
+            for (target, fields) in carried(&signers, &object.name) {
+                ask(&world, protocol, &target, &fields)
+                    .await
+                    .is_whole(&object);
+            }
+        }
+        for (target, fields) in carried(&signers, "/x/1.m4s") {
+            let reply = ask(&world, protocol, &target, &fields).await;
+            assert_eq!(reply.status, 403, "{protocol} {target}");
+        }
+    }
+    for object in [playlist(), segment()] {
+        assert_eq!(world.origin.reads_of(&object).len(), 1, "{}", object.name);
+    }
+    let shown = format!("{:?}", world.origin.reads());
+    for secret in ["hdnts", "Signature", "URISigningPackage", "edge-cache"] {
+        assert!(!shown.contains(secret), "a token went upstream: {shown}");
+    }
+    for scheme in Scheme::ALL.into_iter().skip(1) {
+        let name = scheme.name();
+        let sample = format!("millpond_tokens_granted_total{{scheme=\"{name}\",site=\"{SITE}\"}}");
+        assert!(world.edge().count(&sample).await >= 12, "{sample}");
+    }
+    let sample =
+        format!("millpond_tokens_refused_total{{reason=\"out_of_scope\",site=\"{SITE}\"}}");
+    assert!(
+        (world.edge().metric(&sample).await - 30.0).abs() < 0.5,
+        "{sample}"
+    );
+}
+
+fn cookie_of(reply: &Reply) -> String {
+    let field = reply.field("set-cookie");
+    assert!(
+        field.ends_with("; Secure; HttpOnly; SameSite=None"),
+        "{field}"
+    );
+    assert!(
+        reply.field("cache-control").contains("private"),
+        "{reply:?}"
+    );
+    field.split(';').next().unwrap().to_owned()
+}
+
+/// RFC 9246 section 3: each answer brings the token for the next request, and no refusal does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chained_token_is_renewed_with_each_answer() {
+    let signers = Signers::new();
+    let world = signers.plan().start(&[playlist(), segment()]).await;
+    for protocol in PROTOCOLS {
+        let first = format!(
+            "/hls/master.m3u8?URISigningPackage={}",
+            signers.cdni(Some(60))
+        );
+        let reply = world.viewer.get(protocol, &first, &[]).await;
+        let second = cookie_of(reply.is_whole(&playlist()));
+        let reply = ask(
+            &world,
+            protocol,
+            &segment().name,
+            &[("cookie", second.clone())],
+        )
+        .await;
+        let third = cookie_of(reply.is_whole(&segment()));
+        let reply = ask(&world, protocol, &segment().name, &[("cookie", third)]).await;
+        reply.is_whole(&segment());
+        let refused = ask(&world, protocol, "/x/1.m4s", &[("cookie", second)]).await;
+        assert!(refused.is(403).header("set-cookie").is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_token_at_the_playlist_is_a_cookie_at_the_segments() {
+    let signers = Signers::new();
+    let plan = signers.plan().edge_key("site.1.session", "cookie");
+    let world = plan.start(&[playlist(), segment()]).await;
+    for protocol in PROTOCOLS {
+        for token in [
+            format!("mp={}", signers.native(|_| {})),
+            format!("hdnts={}", signers.akamai()),
+            format!("edge-cache-token={}", signers.google()),
+            signers.amazon(),
+        ] {
+            let target = format!("{}?{token}", playlist().name);
+            let reply = world.viewer.get(protocol, &target, &[]).await;
+            let cookie = cookie_of(reply.is_whole(&playlist()));
+            let fields = [("cookie", cookie.clone())];
+            let reply = ask(&world, protocol, &segment().name, &fields).await;
+            assert!(
+                reply.is_whole(&segment()).header("set-cookie").is_none(),
+                "a session ends"
+            );
+            ask(&world, protocol, "/x/1.m4s", &fields).await.is(403);
+            // The playlist's own URL is over, and the session goes on with it.
+            let over = signers.native(|claims| {
+                (claims.not_before_s, claims.not_after_s) = (now_s() - 90, now_s() - 1);
+            });
+            let target = format!("{}?mp={over}", playlist().name);
+            world.viewer.get(protocol, &target, &[]).await.is(403);
+            ask(&world, protocol, &target, &fields)
+                .await
+                .is_whole(&playlist());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_playlist_is_redirected_to_a_path_that_its_segments_inherit() {
+    let signers = Signers::new();
+    let plan = signers.plan().edge_key("site.1.session", "path");
+    let world = plan.start(&[playlist(), segment()]).await;
+    for protocol in PROTOCOLS {
+        let target = format!("{}?hdnts={}", playlist().name, signers.akamai());
+        let reply = world.viewer.get(protocol, &target, &[]).await;
+        assert_eq!(reply.is(307).field("cache-control"), "no-store");
+        let elsewhere = reply.field("location");
+        world
+            .viewer
+            .get(protocol, &elsewhere, &[])
+            .await
+            .is_whole(&playlist());
+        let base = elsewhere.strip_suffix("master.m3u8").unwrap();
+        let relative = format!("{base}v0/1.m4s");
+        world
+            .viewer
+            .get(protocol, &relative, &[])
+            .await
+            .is_whole(&segment());
+        let segment_alone = format!("{}?hdnts={}", segment().name, signers.akamai());
+        world
+            .viewer
+            .get(protocol, &segment_alone, &[])
+            .await
+            .is_whole(&segment());
+    }
+}
+
+/// RFC 7725. The test database has 127.0.0.1 in Germany.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_is_not_for_a_country_answers_451_whatever_the_token() {
+    let signers = Signers::new();
+    let forbidden = signers.plan().edge_key("regions.database", COUNTRIES);
+    let forbidden = forbidden.edge_key("site.1.regions_denied", vec!["DE".to_owned()]);
+    let world = forbidden.start(&[playlist()]).await;
+    for protocol in PROTOCOLS {
+        let good = format!("/~{}{}", signers.native(|_| {}), playlist().name);
+        for target in [good.as_str(), &playlist().name] {
+            let reply = world.viewer.get(protocol, target, &[]).await;
+            assert_eq!(reply.is(451).field("cache-control"), "no-store");
+        }
+    }
+    assert!(world.origin.reads().is_empty());
+
+    let allowed = signers.plan().edge_key("regions.database", COUNTRIES);
+    let allowed = allowed.edge_key("site.1.regions_allowed", vec!["DE".to_owned()]);
+    let world = allowed.start(&[playlist()]).await;
+    let with = |region: &str| {
+        let token = signers.native(|claims| claims.regions = vec![label(region)]);
+        format!("/~{token}{}", playlist().name)
+    };
+    let get = async |target: &str| world.viewer.get(Protocol::Http2, target, &[]).await;
+    get(&with("DE")).await.is_whole(&playlist());
+    get(&with("FR")).await.is(451);
+    get(&playlist().name).await.is(403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_taken_back_is_refused_from_the_next_sighup_on() {
+    let signers = Signers::new();
+    let world = signers.plan().edge_apart().start(&[playlist()]).await;
+    let good = |session: &str| {
+        let token = signers.native(|claims| claims.session = Some(label(session)));
+        format!("/~{token}{}", playlist().name)
+    };
+    let (one, other) = (good("s-1"), good("s-2"));
+    let ask = async |target: &str| world.viewer.get(Protocol::Http2, target, &[]).await;
+    ask(&one).await.is_whole(&playlist());
+    signers.write("revoked.json", r#"{"version": 1, "sessions": ["s-1"]}"#);
+    world.edge().child().signal("HUP").await;
+    eventually(10, "the revocation", async || {
+        (ask(&one).await.status == 403).then_some(())
+    })
+    .await;
+    ask(&other).await.is_whole(&playlist());
+
+    // A list that cannot be read changes nothing.
+    signers.write("revoked.json", "{");
+    world.edge().child().signal("HUP").await;
+    ask(&other).await.is_whole(&playlist());
+    ask(&one).await.is(403);
+}
