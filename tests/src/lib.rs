@@ -5,7 +5,7 @@
 //! - [`origin`]: a directory of objects, and an HTTP origin that does what a test tells it;
 //! - [`client`]: one face for HTTP/1.1, 2 and 3, and a raw connection for malformed requests;
 //! - [`node`]: edges and shields, in this process or as children that can be killed;
-//! - [`keys`]: signing keys and signed URLs;
+//! - [`keys`]: signing keys and signed URLs; [`signers`]: those of other vendors;
 //! - [`world`]: origin, shield, edge and clients, ready for a scenario;
 //! - [`foreign`]: programs of others, or a word that they are missing.
 //!
@@ -33,6 +33,7 @@ pub mod origin;
 pub mod pki;
 pub mod planner;
 pub mod reports;
+pub mod signers;
 pub mod world;
 
 mod bounded;

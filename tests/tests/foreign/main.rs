@@ -7,3 +7,4 @@ mod browser;
 mod clients;
 mod steering;
 mod storage;
+mod tokens;

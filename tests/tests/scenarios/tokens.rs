@@ -1,117 +1,19 @@
 //! Other vendors' tokens, sessions, regions and revocation, through a real edge.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
-
-use signing::{
-    Algorithm, Claims, KeySet, Label, Scheme, Scope, SigningKey, cloudfront, edge_auth, media_cdn,
-    uri_signing,
-};
-use tempfile::TempDir;
+use signing::{Label, Scheme};
 use tests::{
     client::{PROTOCOLS, Protocol, Reply},
     eventually,
     keys::SITE,
     oracle::Object,
-    world::{Plan, World},
+    signers::Signers,
+    world::World,
 };
-
-/// URLs are signed without a port.
-const ORIGIN: &str = "https://signed.test";
 
 const COUNTRIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/countries.mmdb");
 
-/// A key of each scheme, in one set.
-struct Signers {
-    folder: TempDir,
-    native: SigningKey,
-    cdni: SigningKey,
-    google: SigningKey,
-    amazon: SigningKey,
-    akamai: SigningKey,
-    session: SigningKey,
-}
-
 fn label(text: &str) -> Label {
     Label::parse(text).unwrap()
-}
-
-fn now_s() -> u64 {
-    message::now().unix_s()
-}
-
-impl Signers {
-    fn new() -> Self {
-        let key = |scheme, algorithm, kid| {
-            SigningKey::generate_for(scheme, algorithm, label(kid)).unwrap()
-        };
-        let signers = Self {
-            folder: TempDir::with_prefix("millpond-signers-").unwrap(),
-            native: key(Scheme::Native, Algorithm::Ed25519, "native"),
-            cdni: key(Scheme::UriSigning, Algorithm::EcdsaP256, "cdni"),
-            google: key(Scheme::MediaCdn, Algorithm::Ed25519, "google"),
-            amazon: key(Scheme::CloudFront, Algorithm::EcdsaP256, "KAMAZON"),
-            akamai: key(Scheme::EdgeAuth, Algorithm::HmacSha256, "akamai"),
-            session: key(Scheme::Native, Algorithm::HmacSha256, "session"),
-        };
-        let all = [
-            &signers.native,
-            &signers.cdni,
-            &signers.google,
-            &signers.amazon,
-            &signers.akamai,
-        ];
-        let set = KeySet::new(all.map(SigningKey::verify_key).to_vec()).unwrap();
-        signers.write("keys.json", &set.to_json());
-        signers.write("renewal.json", &signers.cdni.to_json());
-        signers.write("session.json", &signers.session.to_json());
-        signers.write("revoked.json", r#"{"version": 1}"#);
-        signers
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.file(name), text).unwrap();
-        fs::set_permissions(self.file(name), fs::Permissions::from_mode(0o600)).unwrap();
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn plan(&self) -> Plan {
-        let path = |name: &str| self.file(name).to_str().unwrap().to_owned();
-        let schemes: Vec<_> = Scheme::ALL.map(|scheme| scheme.name().to_owned()).to_vec();
-        Plan::default()
-            .edge_key("site.1.keys", path("keys.json"))
-            .edge_key("site.1.schemes", schemes)
-            .edge_key("site.1.renewal_key", path("renewal.json"))
-            .edge_key("site.1.session_key", path("session.json"))
-            .edge_key("site.1.revoked", path("revoked.json"))
-    }
-
-    fn native(&self, change: impl FnOnce(&mut Claims)) -> String {
-        let scope = Scope::prefix("/hls").unwrap();
-        let mut claims = Claims::new(label(SITE), scope, now_s() - 60, now_s() + 600);
-        change(&mut claims);
-        signing::sign(&self.native, &claims).unwrap()
-    }
-
-    fn google(&self) -> String {
-        media_cdn::sign_patterns(&self.google, &["/hls/*"], None, now_s() + 600, None).unwrap()
-    }
-
-    fn akamai(&self) -> String {
-        edge_auth::sign_patterns(&self.akamai, &["/hls/*"], None, now_s() + 600, None).unwrap()
-    }
-
-    fn cdni(&self, renew_s: Option<u64>) -> String {
-        let what = uri_signing::Signed::Regex(r"https://signed\.test/hls/.*");
-        uri_signing::sign(&self.cdni, &what, now_s() - 5, now_s() + 600, renew_s).unwrap()
-    }
-
-    fn amazon(&self) -> String {
-        let resource = format!("{ORIGIN}/hls/*");
-        cloudfront::sign(&self.amazon, &resource, None, now_s() + 600, None).unwrap()
-    }
 }
 
 fn playlist() -> Object {
@@ -265,8 +167,9 @@ async fn a_short_token_at_the_playlist_is_a_cookie_at_the_segments() {
             );
             ask(&world, protocol, "/x/1.m4s", &fields).await.is(403);
             // The playlist's own URL is over, and the session goes on with it.
+            let now = message::now().unix_s();
             let over = signers.native(|claims| {
-                (claims.not_before_s, claims.not_after_s) = (now_s() - 90, now_s() - 1);
+                (claims.not_before_s, claims.not_after_s) = (now - 90, now - 1);
             });
             let target = format!("{}?mp={over}", playlist().name);
             world.viewer.get(protocol, &target, &[]).await.is(403);
