@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -14,6 +14,8 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use message::{Body, Error};
 use prometheus::IntCounter;
+
+use crate::ranks::Rank;
 
 /// Requests on one connection.
 #[derive(Debug, Default)]
@@ -106,6 +108,7 @@ pub(crate) struct Outgoing {
     sent: IntCounter,
     turn: Option<Arc<Turn>>,
     broken: Option<Arc<AtomicBool>>,
+    rank: Option<Rank>,
     _in_flight: InFlight,
 }
 
@@ -119,6 +122,7 @@ impl Outgoing {
             sent,
             turn: None,
             broken: None,
+            rank: None,
             _in_flight: in_flight,
         }
     }
@@ -127,6 +131,12 @@ impl Outgoing {
     pub(crate) fn watched(mut self, piece_bytes: usize, turn: Arc<Turn>) -> Self {
         self.piece_bytes = piece_bytes;
         self.turn = Some(turn);
+        self
+    }
+
+    /// Hands out pieces when it is its turn among the bodies of its connection.
+    pub(crate) fn ranked(mut self, rank: Rank) -> Self {
+        self.rank = Some(rank);
         self
     }
 
@@ -141,6 +151,9 @@ impl Outgoing {
         self.sent.inc_by(piece.len() as u64);
         if let Some(turn) = &self.turn {
             turn.clients();
+        }
+        if let Some(rank) = &self.rank {
+            rank.moved();
         }
         Frame::data(piece)
     }
@@ -158,9 +171,15 @@ impl http_body::Body for Outgoing {
         if let Some(turn) = &this.turn {
             turn.ours();
         }
+        if let Some(rank) = &mut this.rank {
+            ready!(rank.poll_turn(cx));
+        }
         while this.rest.is_empty() {
-            let frame =
-                std::task::ready!(http_body::Body::poll_frame(Pin::new(&mut this.body), cx));
+            let polled = http_body::Body::poll_frame(Pin::new(&mut this.body), cx);
+            if let (Poll::Pending, Some(rank)) = (&polled, &this.rank) {
+                rank.rest();
+            }
+            let frame = ready!(polled);
             match frame.map(|frame| frame.map(Frame::into_data)) {
                 Some(Ok(Ok(bytes))) => this.rest = bytes,
                 // A message body has no trailers.

@@ -16,7 +16,7 @@ use super::{
     meter::Meter,
     streams::{Streams, turn},
 };
-use crate::{body::Outgoing, metrics::Rejected, tcp::Connection};
+use crate::{body::Outgoing, metrics::Rejected, priority::Urgency, ranks::Ranks, tcp::Connection};
 
 /// Requests have no body: windows need not be wider than a mistake.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
@@ -69,10 +69,10 @@ where
         .max_local_error_reset_streams(LOCAL_RESETS)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    let this = Arc::clone(&connection);
+    let (this, ranks) = (Arc::clone(&connection), Arc::<Ranks>::default());
     let service = service_fn(move |request: Request<Incoming>| {
-        let this = Arc::clone(&this);
-        async move { Ok::<_, Infallible>(respond(&this, request).await) }
+        let (this, ranks) = (Arc::clone(&this), Arc::clone(&ranks));
+        async move { Ok::<_, Infallible>(respond(&this, &ranks, request).await) }
     });
     let hyper = builder.serve_connection(TokioIo::new(cork), service);
     connection
@@ -80,19 +80,29 @@ where
         .await;
 }
 
-async fn respond(connection: &Connection, request: Request<Incoming>) -> Response<Outgoing> {
+async fn respond(
+    connection: &Connection,
+    ranks: &Arc<Ranks>,
+    request: Request<Incoming>,
+) -> Response<Outgoing> {
     let front = &connection.front;
     let in_flight = connection.activity.begin();
     if connection.activity.begun() >= front.config.limits.requests_per_connection {
         connection.recycle.notify_one();
     }
     let (head, mut body) = request.into_parts();
+    let asked = Urgency::asked(&head.headers);
     let has_body = has_body(&mut body, front.config.limits.head_timeout).await;
     let response = front
         .answer(head, has_body, connection.client.clone())
         .await;
     let sent = front.metrics.body_bytes(connection.client.protocol);
-    response.map(|body| Outgoing::new(body, sent, in_flight).watched(PIECE_BYTES, turn()))
+    let rank = ranks.enter(Urgency::of(&response, asked));
+    response.map(|body| {
+        Outgoing::new(body, sent, in_flight)
+            .watched(PIECE_BYTES, turn())
+            .ranked(rank)
+    })
 }
 
 /// Whether any byte of a body comes. Most clients end the stream with the head; some send an

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     body::{InFlight, Outgoing, Turn},
     metrics::Rejected,
+    priority::Urgency,
 };
 
 /// A playlist, a key or an initialisation: what a player waits for before the next segment.
@@ -92,7 +93,7 @@ async fn respond(
         stream.stop_sending(Code::H3_NO_ERROR);
     }
     let (head, ()) = Request::into_parts(request);
-    let client = &connection.client;
+    let (client, asked) = (&connection.client, Urgency::asked(&head.headers));
     let response = match verdict {
         Ok(()) => front.answer(head, has_body, client.clone()).await,
         Err(malformed) => {
@@ -101,8 +102,18 @@ async fn respond(
         }
     };
     let sent = front.metrics.body_bytes(connection.client.protocol);
-    let response = response
-        .map(|body| Outgoing::new(body, sent, in_flight).watched(PIECE_BYTES, Arc::clone(&turn)));
+    let is_small = response
+        .body()
+        .length()
+        .is_some_and(|most| most <= SMALL_BYTES);
+    let urgency = Urgency::of(&response, asked);
+    lane.rank(urgency, is_small);
+    let rank = connection.ranks.enter(urgency);
+    let response = response.map(|body| {
+        Outgoing::new(body, sent, in_flight)
+            .watched(PIECE_BYTES, Arc::clone(&turn))
+            .ranked(rank)
+    });
     send(&mut stream, &lane, response, &turn).await
 }
 
@@ -143,13 +154,6 @@ async fn send(stream: &mut Stream, lane: &Lane, response: Response<Outgoing>, tu
         return false;
     }
     let mut frames = Frames::of(&body);
-    if body
-        .size_hint()
-        .upper()
-        .is_some_and(|most| most <= SMALL_BYTES)
-    {
-        lane.overtake();
-    }
     tokio::pin!(body);
     loop {
         let frame = poll_fn(|cx| body.as_mut().poll_frame(cx)).await;

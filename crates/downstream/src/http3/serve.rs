@@ -17,6 +17,7 @@ use super::{
 use crate::{
     body::Activity,
     metrics::Rejected,
+    ranks::Ranks,
     tcp::{Shared, age},
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct Connection {
     pub(crate) quic: quinn::Connection,
     pub(crate) client: Client,
     pub(crate) activity: Arc<Activity>,
+    pub(crate) ranks: Arc<Ranks>,
     /// Asks for the connection to be recycled.
     pub(crate) recycle: Notify,
 }
@@ -40,6 +42,7 @@ impl Connection {
             quic,
             client,
             activity: Arc::default(),
+            ranks: Arc::default(),
             recycle: Notify::new(),
         }
     }

@@ -17,6 +17,8 @@ mod lifecycle;
 #[cfg(test)]
 mod liveness;
 #[cfg(test)]
+mod priority;
+#[cfg(test)]
 mod support;
 
 /// Who makes records here; `tests/own_records` is all of this with our own.

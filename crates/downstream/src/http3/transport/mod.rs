@@ -165,6 +165,8 @@ impl quic::OpenStreams<Bytes> for Connection {
         let opened = ready!(opening.as_mut().poll(cx));
         self.open_uni = None;
         let stream = opened.map_err(|error| lost(connection_error(error)))?;
+        // Settings and farewells are short, and no response is worth their waiting.
+        drop(stream.set_priority(i32::MAX));
         Poll::Ready(Ok(SendStream::new(Lane::new(stream))))
     }
 

@@ -18,6 +18,7 @@ use h3::{
 use quinn::WriteError;
 
 use super::terms::{lost, stream_id, var_int, write_error};
+use crate::priority::Urgency;
 
 /// The sending half of a stream, for h3 and for whoever writes a body: h3 hands a body on as
 /// borrowed bytes, which quinn would have to copy. Never locked across a wait.
@@ -41,15 +42,33 @@ impl Lane {
         Ok(())
     }
 
-    /// Lets this stream's bytes go before those of others that wait.
-    pub(crate) fn overtake(&self) {
+    /// Lets this stream's bytes go before those of less urgent ones, small ones before others that
+    /// are as urgent, and what was asked for earlier before what came later. To be said before
+    /// anything is written: quinn puts a stream that has something to send in its place once.
+    pub(crate) fn rank(&self, urgency: Urgency, is_small: bool) {
+        let stream = self.lock();
+        let rank = rank(urgency, is_small, stream.id().index());
         // An error says that the stream is over already.
-        drop(self.lock().set_priority(1));
+        drop(stream.set_priority(rank));
     }
 
     fn lock(&self) -> MutexGuard<'_, quinn::SendStream> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Requests that a rank can tell apart: a connection is recycled long before.
+const REQUESTS: u64 = 1 << 24;
+
+/// quinn's word for a stream's place: more goes first.
+///
+/// RFC 9218 section 10: responses that are as urgent go one after the other, in the order of their
+/// streams, because they are of use when they are whole.
+fn rank(urgency: Urgency, is_small: bool, stream: u64) -> i32 {
+    let level = (3 - i64::from(urgency.number())) * 2 + i64::from(is_small);
+    let rank = level * (1 << 24) - i64::try_from(stream % REQUESTS).unwrap_or_default();
+    // From -9 to 7 times 2^24.
+    i32::try_from(rank).unwrap_or_default()
 }
 
 /// The half that we send on, as h3 sees it.
@@ -115,5 +134,36 @@ impl Drop for SendStream {
             let code = var_int(Code::H3_REQUEST_CANCELLED.value());
             drop(self.lane.lock().reset(code));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urgency_comes_before_size_and_size_before_order() {
+        let of = |urgency: &str, is_small, stream| {
+            rank(
+                Urgency::parse(urgency.as_bytes()).unwrap(),
+                is_small,
+                stream,
+            )
+        };
+        let last = REQUESTS - 1;
+        let ranks = [
+            of("u=0", true, 0),
+            of("u=0", true, last),
+            of("u=0", false, 5),
+            of("u=1", true, 4),
+            of("u=3", false, 1),
+            of("u=3", false, 2),
+            of("u=7", true, 0),
+            of("u=7", false, last),
+        ];
+        assert!(
+            ranks.is_sorted_by(|before, after| before > after),
+            "{ranks:?}"
+        );
     }
 }

@@ -217,6 +217,8 @@ impl Begun {
                     match stream.recv_data().await {
                         Ok(Some(mut data)) => {
                             pieces.extend_from_slice(&data.copy_to_bytes(data.remaining()));
+                            // Two bodies that are read in one task are read side by side.
+                            tokio::task::yield_now().await;
                         }
                         Ok(None) => break None,
                         Err(error) => break Some(format!("{error:?}")),

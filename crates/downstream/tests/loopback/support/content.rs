@@ -7,7 +7,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use message::{Answer, Body, Error, Handler, Kind, Request, Response};
 use tokio::sync::{Notify, Semaphore};
 
@@ -24,6 +24,7 @@ pub(crate) fn bytes_of(object: u64, range: std::ops::Range<u64>) -> Bytes {
 
 /// What the server under test serves:
 /// - `/full/OBJECT/LENGTH`: in one piece
+/// - `/full/OBJECT/LENGTH/FIELD/VALUE`: with a field
 /// - `/stream/OBJECT/LENGTH/PIECE`: in pieces, of a length that is announced
 /// - `/unsized/OBJECT/LENGTH/PIECE`: in pieces, of a length that is not
 /// - `/break/OBJECT/LENGTH/AFTER`, `/break-unsized/...`: ends with an error after so many bytes
@@ -102,7 +103,7 @@ impl Content {
         };
         let (object, length) = (number(1), number(2));
         match words[0] {
-            "full" => Response::new(Body::from(bytes_of(object, 0..length))),
+            "full" => with_field(&words[3..], Body::from(bytes_of(object, 0..length))),
             "stream" => Response::new(Body::sized(pieces(object, length, number(3)), length)),
             "unsized" => Response::new(Body::of_unknown_length(pieces(object, length, number(3)))),
             "break" => Response::new(Body::sized(breaking(object, number(3)), length)),
@@ -155,6 +156,16 @@ impl Content {
             _ => Error::request(StatusCode::NOT_FOUND, path).into_response("test"),
         }
     }
+}
+
+fn with_field(words: &[&str], body: Body) -> Response {
+    let mut response = Response::new(body);
+    if let [name, value] = words {
+        let name = HeaderName::try_from(*name).unwrap();
+        let value = value.replace(':', "/").parse().unwrap();
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 impl Handler for Content {
