@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::{Object, Objects};
+use crate::{Names, Object, Objects, Wrong};
 
 /// What changes from one plan to another, as places in the two. O(n + m) to make.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,4 +86,19 @@ impl Diff {
         self.dropped_bytes += dropped;
         self.fill_bytes += wanted;
     }
+}
+
+/// What a delta says so that `wanted` is the plan after `held`: what is new or has changed, and the
+/// names of what is gone.
+///
+/// # Errors
+/// None for objects and names of two plans, which are legal.
+pub fn changes(held: &Objects, wanted: &Objects) -> Result<(Objects, Names), Wrong> {
+    let diff = Diff::between(held, wanted);
+    let others = diff.replaced.iter().chain(&diff.changed);
+    let new = diff.added.iter().chain(others.map(|(_, new)| new));
+    let objects = Objects::collect(new.filter_map(|at| wanted.at(*at as usize)))?;
+    let gone = diff.removed.iter();
+    let gone = gone.filter_map(|at| held.names().at(*at as usize));
+    Ok((objects, Names::collect(gone)?))
 }

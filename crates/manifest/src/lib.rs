@@ -27,7 +27,7 @@ mod wire;
 mod wrong;
 
 pub use accept::{accept, merge, read_unverified};
-pub use diff::Diff;
+pub use diff::{Diff, changes};
 pub use digest::{Digest, Digester};
 pub use hints::{Bounds, Clamped, Hints};
 pub use keys::{KEYS_FILE_BYTES_MAX, Keys, KeysError, PlannerKey, Role};

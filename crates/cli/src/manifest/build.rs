@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use manifest::{
-    Diff, Encoding, Head, Hints, Kind, Label, Limits, Manifest, Names, Objects, Signed,
+    Encoding, Head, Hints, Kind, Label, Limits, Manifest, Names, Objects, Signed, changes,
     read_objects,
 };
 
@@ -160,23 +160,7 @@ impl Previous {
             let hint = format!("{path} is a delta itself: write a full manifest after it");
             return Err(Error::Argument(hint));
         }
-        let held = &self.manifest.objects;
-        let diff = Diff::between(held, wanted);
-        let others = diff
-            .replaced
-            .iter()
-            .chain(&diff.changed)
-            .map(|(_, new)| new);
-        let new = diff.added.iter().chain(others);
-        let objects = Objects::collect(new.filter_map(|at| wanted.at(*at as usize)));
-        let gone = diff
-            .removed
-            .iter()
-            .filter_map(|at| held.names().at(*at as usize));
-        let wrong = |wrong| Error::manifest(&self.path, wrong);
-        Ok((
-            objects.map_err(wrong)?,
-            Names::collect(gone).map_err(wrong)?,
-        ))
+        let changes = changes(&self.manifest.objects, wanted);
+        changes.map_err(|wrong| Error::manifest(&self.path, wrong))
     }
 }
