@@ -69,7 +69,7 @@ idle:
     cargo test -p downstream --test loopback lifecycle -- --ignored --nocapture
 
 # fifty million rows of reports become a plan in 4 GiB and in 1.5 GiB, with the same digest
-plan-large:
+scale-plan:
     cargo build --profile plan -p planner && target/plan/millpond-plan sample --output /tmp/millpond-plan && target/plan/millpond-plan prepare --day 2026-11-21 --fleet /tmp/millpond-plan/fleet.toml --catalog /tmp/millpond-plan/catalog.parquet --reports /tmp/millpond-plan/popularity --work /tmp/millpond-plan/work && for memory in 4GiB 1536MiB; do target/plan/millpond-plan solve --memory $memory --work /tmp/millpond-plan/work && target/plan/millpond-plan digest --work /tmp/millpond-plan/work || exit 1; done
 
 # the planner's SQL on Spark: two workers, the same plan row for row (installs 400 MB)

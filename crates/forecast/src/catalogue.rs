@@ -21,6 +21,8 @@ pub struct Asset {
     pub first: Object,
     /// Variants of all assets before.
     pub first_variant: u32,
+    /// Positions of all assets before.
+    pub first_place: u32,
     /// How many variants it has.
     pub variants: u32,
     /// How many objects each of them is cut into.
@@ -43,6 +45,7 @@ pub struct Catalogue {
     pub assets: Vec<Asset>,
     bytes: Vec<u32>,
     variants: u32,
+    places: u32,
 }
 
 impl Catalogue {
@@ -82,11 +85,13 @@ impl Catalogue {
             title,
             first,
             first_variant: self.variants,
+            first_place: self.places,
             variants,
             positions,
             live_day,
         });
         self.variants += variants;
+        self.places += positions;
     }
 
     /// How many objects there are.
@@ -97,6 +102,11 @@ impl Catalogue {
     /// How many variants of assets there are.
     pub fn variants(&self) -> u32 {
         self.variants
+    }
+
+    /// How many positions of assets there are.
+    pub fn places(&self) -> u32 {
+        self.places
     }
 
     /// The size of an object, or nothing for one that does not exist.

@@ -1,13 +1,13 @@
 //! The command `replay`, for whichever program offers it.
 
-use std::{fs, io, path::PathBuf};
+use std::{convert::Infallible, fs, io, path::PathBuf, str::FromStr};
 
 use clap::ValueEnum;
 use traces::{Preset, Reader};
 
 use crate::replay::{Options, Record, TooLong, plot, report, table};
 
-/// What to replay.
+/// What to replay, and how.
 #[derive(Debug, clap::Args)]
 pub struct Replay {
     /// A made-up workload: n, a large catalogue with a long tail; a, a small one; l, n with four
@@ -23,6 +23,13 @@ pub struct Replay {
     /// every object is an asset of its own, which plans know little of
     #[arg(conflicts_with = "preset")]
     trace: Option<PathBuf>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How to replay.
+#[derive(Debug, clap::Args)]
+pub struct How {
     /// Part of the preset's titles and viewers
     #[arg(long, default_value_t = 0.2, value_parser = scale)]
     scale: f64,
@@ -53,11 +60,47 @@ pub struct Replay {
     plot: Option<PathBuf>,
 }
 
+/// The names of the arguments of [`How`], for programs that take them with one of their own alone.
+pub const HOW: [&str; 9] = [
+    "scale",
+    "days",
+    "seed",
+    "disk",
+    "warmup",
+    "fill",
+    "forecast_error",
+    "fill_floor",
+    "plot",
+];
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub enum Workload {
+    /// A made-up one.
+    Preset(Kind),
+    /// A trace in a file.
+    Trace(PathBuf),
+}
+
+/// A made-up workload.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Kind {
+pub enum Kind {
+    /// A large catalogue with a long tail.
     N,
+    /// A small catalogue.
     A,
+    /// `N` with four times the viewers.
     L,
+}
+
+/// `n`, `a`, `l`, or a path.
+impl FromStr for Workload {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let kind = Kind::from_str(text, true);
+        Ok(kind.map_or_else(|_path| Self::Trace(PathBuf::from(text)), Self::Preset))
+    }
 }
 
 /// Why there is no replay.
@@ -93,13 +136,31 @@ pub enum Failed {
 }
 
 impl Replay {
+    /// Plays what is asked for: see [`How::run`].
+    ///
+    /// # Errors
+    /// As [`How::run`].
+    pub fn run(&self, progress: impl Fn(&str) + Sync) -> Result<String, Failed> {
+        let workload = match (&self.trace, self.preset) {
+            (Some(trace), _) => Workload::Trace(trace.clone()),
+            (None, preset) => Workload::Preset(preset.unwrap_or(Kind::N)),
+        };
+        self.how.run(&workload, progress)
+    }
+}
+
+impl How {
     /// Plays everything, telling `progress` a line that stands for how far it is, and says what came
     /// of it. Takes minutes, and a few hundred bytes of memory for each object of the catalogue.
     ///
     /// # Errors
     /// When there is nothing to play, or the plot cannot be written.
-    pub fn run(&self, progress: impl Fn(&str) + Sync) -> Result<String, Failed> {
-        let record = self.record()?;
+    pub fn run(
+        &self,
+        workload: &Workload,
+        progress: impl Fn(&str) + Sync,
+    ) -> Result<String, Failed> {
+        let record = self.record(workload)?;
         let options = Options {
             percents: self.disk.clone(),
             warmup_days: usize::try_from(self.warmup).unwrap_or(usize::MAX),
@@ -125,20 +186,20 @@ impl Replay {
         Ok(report::text(&table))
     }
 
-    fn record(&self) -> Result<Record, Failed> {
-        if let Some(path) = &self.trace {
-            let wrong = |source| Failed::Trace {
-                path: path.clone(),
-                source,
-            };
-            let requests = Reader::open(path).map_err(wrong)?;
-            let requests = requests.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-            return Ok(Record::unlisted(&requests)?);
-        }
-        let preset = match self.preset {
-            Some(Kind::A) => Preset::A,
-            Some(Kind::L) => Preset::L,
-            Some(Kind::N) | None => Preset::N,
+    fn record(&self, workload: &Workload) -> Result<Record, Failed> {
+        let preset = match workload {
+            Workload::Trace(path) => {
+                let wrong = |source| Failed::Trace {
+                    path: path.clone(),
+                    source,
+                };
+                let requests = Reader::open(path).map_err(wrong)?;
+                let requests = requests.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+                return Ok(Record::unlisted(&requests)?);
+            }
+            Workload::Preset(Kind::N) => Preset::N,
+            Workload::Preset(Kind::A) => Preset::A,
+            Workload::Preset(Kind::L) => Preset::L,
         };
         let settings = preset.settings(self.scale, self.days, self.seed);
         Ok(Record::synthetic(&settings)?)

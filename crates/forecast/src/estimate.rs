@@ -7,12 +7,16 @@
 //! expected = asset x share of the variant x share of the position
 //! ```
 //!
+//! This is the arithmetic of the planner's SQL (`crates/planner/sql`) for one box, number by number: a
+//! test of the planner compares both on the same days.
+//!
 //! An object's own count is not used: most are asked for once in days, and a plan that takes that for
 //! popularity is worse than none (simulated). Nor is the count of an asset's variant taken as it is: one
 //! viewer of a film asks for a hundred objects of one variant, which says much of the film and little
 //! of the variant. What launches has no past: its owner's forecast stands in.
 //!
-//! Whole numbers throughout, so that the same counts are the same plan on every machine.
+//! Where a number is divided, it is by one IEEE division, cut to a whole number: the same counts are
+//! the same plan on every machine.
 
 use crate::catalogue::{Asset, Catalogue, Object};
 
@@ -20,12 +24,15 @@ use crate::catalogue::{Asset, Catalogue, Object};
 pub const WEIGHTS: [u64; 7] = [16_384, 13_004, 10_321, 8_192, 6_502, 5_161, 4_096];
 /// Assets younger than this are told by their last day alone: what they were launched with is over.
 const YOUNG_DAYS: i64 = 4;
-/// Requests that everybody's share of variants counts for beside an asset's own: those of some two
-/// hundred viewers. Simulated, a tenth of preset `n`, disk of 25 %: with 50 in their place plans saved
-/// 4 % of the evening, with 500 6 %, with 3000 7 %, with 10,000 7.5 %.
-const SHARED: u64 = 10_000;
+/// Requests a day for all of a variant's positions, for which everybody's share of variants counts
+/// beside an asset's own.
+pub const RUNG_PLAYS: u64 = 30;
+/// Requests a day at a position of all assets together, up to which positions are taken for alike.
+pub const FLAT_PLAYS: u64 = 50;
 /// Shares are in parts of this.
 const ONE: u64 = 1 << 20;
+/// Rates are in parts of a request a day.
+const MILLION: u64 = 1_000_000;
 
 /// An object, and how often it is expected on a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,17 +50,16 @@ pub struct Expected {
 pub struct Day {
     /// Requests by variant of asset.
     variants: Vec<u32>,
-    /// Requests by position, of all assets.
-    positions: Vec<u64>,
+    /// Requests by position of asset.
+    places: Vec<u32>,
 }
 
 impl Day {
     /// A day on which nothing was asked for.
     pub fn new(catalogue: &Catalogue) -> Self {
-        let longest = catalogue.assets.iter().map(|asset| asset.positions).max();
         Self {
             variants: vec![0; index(catalogue.variants())],
-            positions: vec![0; index(longest.unwrap_or_default())],
+            places: vec![0; index(catalogue.places())],
         }
     }
 
@@ -62,7 +68,7 @@ impl Day {
         let asset = &catalogue.assets[catalogue.asset_of(object)];
         let within = object - asset.first;
         self.variants[index(asset.first_variant + within / asset.positions)] += 1;
-        self.positions[index(within % asset.positions)] += 1;
+        self.places[index(asset.first_place + within % asset.positions)] += 1;
     }
 }
 
@@ -90,15 +96,15 @@ pub fn estimate(
         return Vec::new();
     }
     let demand = Demand::of(catalogue, days, launches, today);
-    let up_to = sums(&demand.left);
+    let up_to = sums(&demand.parts);
     let mut expected = Vec::new();
     for (number, asset) in catalogue.assets.iter().enumerate() {
         let is_launch = launches.iter().any(|launch| launch.asset == number);
-        let all = up_to[index(asset.positions)].max(1);
-        for variant in 0..asset.variants {
-            let a_day = demand.of_variant(number, asset, variant);
-            for (position, left) in (0..asset.positions).zip(&demand.left) {
-                let thousandths = a_day * left / all / 1000;
+        let parts = up_to[index(asset.positions)];
+        for (variant, share) in (0..).zip(demand.shares(asset)) {
+            let rate = real(demand.assets[number]) * real(share);
+            for (position, part) in (0..asset.positions).zip(&demand.parts) {
+                let thousandths = cut(rate * real(*part) / (real(ONE) * real(parts) * 1000.0));
                 let object = asset.object(variant, position);
                 let is_wanted = is_launch || thousandths >= u64::from(floor);
                 if is_wanted && catalogue.bytes(object) > 0 {
@@ -120,63 +126,69 @@ pub fn rank(expected: &mut [Expected]) {
     expected.sort_unstable_by_key(|one| (std::cmp::Reverse(one.thousandths), one.object));
 }
 
-/// What is expected of all assets.
+/// What is expected of all assets. Rates are requests a day, in millionths.
 struct Demand {
-    /// Requests a day, in millionths, by asset.
+    /// By asset.
     assets: Vec<u64>,
-    /// Weighted requests, by variant of asset.
+    /// By variant of asset, of what was seen.
     variants: Vec<u64>,
-    /// Everybody's share of each variant, by its number within its asset.
-    shares: Vec<u64>,
-    /// How many of everybody's viewers are left at a position.
-    left: Vec<u64>,
+    /// By number of the variant within its asset.
+    everybody: Vec<u64>,
+    /// By position: of those who could be there, how many are.
+    parts: Vec<u64>,
 }
 
 impl Demand {
     fn of(catalogue: &Catalogue, days: &[Day], launches: &[Launch], today: i64) -> Self {
         let recent: Vec<_> = days.iter().rev().zip(WEIGHTS).collect();
-        let mut variants = vec![0; index(catalogue.variants())];
-        let mut assets = vec![0; catalogue.assets.len()];
-        for (number, asset) in catalogue.assets.iter().enumerate() {
-            let own = range(asset);
-            let (mut sum, mut weights) = (0, 0);
-            for (day, weight) in recent.iter().take(days_that_tell(asset, today)) {
-                weights += weight;
-                for (place, count) in own.clone().zip(&day.variants[own.clone()]) {
-                    variants[place] += u64::from(*count) * weight;
-                    sum += u64::from(*count) * weight;
-                }
+        let by_variant = |asset: &Asset| range(asset.first_variant, asset.variants);
+        let by_place = |asset: &Asset| range(asset.first_place, asset.positions);
+        let mut variants = Vec::with_capacity(index(catalogue.variants()));
+        let mut places = Vec::with_capacity(index(catalogue.places()));
+        for asset in &catalogue.assets {
+            let told = &recent[..recent.len().min(days_that_tell(asset, today))];
+            for place in by_variant(asset) {
+                variants.push(rate(told, |day| day.variants[place]));
             }
-            assets[number] = sum * 1_000_000 / weights.max(1);
+            for place in by_place(asset) {
+                places.push(rate(told, |day| day.places[place]));
+            }
         }
+        let own = |asset: &Asset| variants[by_variant(asset)].iter().sum();
+        let mut assets: Vec<u64> = catalogue.assets.iter().map(own).collect();
+        let parts = parts(catalogue, &assets, &places);
         for launch in launches {
-            assets[launch.asset] += launch.requests * 1_000_000;
-        }
-        let longest = recent.first().map_or(0, |(day, _)| day.positions.len());
-        let mut at_position = vec![0; longest];
-        for (day, weight) in &recent {
-            for (sum, count) in at_position.iter_mut().zip(&day.positions) {
-                *sum += count * weight;
-            }
+            let all = &mut assets[launch.asset];
+            *all = (*all).max(launch.requests * MILLION);
         }
         Self {
             assets,
-            shares: shares(catalogue, &variants),
-            left: left(catalogue, &at_position, &variants),
+            everybody: everybody(catalogue, &variants),
+            parts,
             variants,
         }
     }
 
-    /// Requests a day for a variant of an asset, in millionths.
-    fn of_variant(&self, number: usize, asset: &Asset, variant: u32) -> u64 {
-        let own = &self.variants[range(asset)];
-        let of_asset: u64 = own.iter().sum();
-        let place = index(variant);
-        let everybody = self.shares.get(place).copied().unwrap_or_default();
-        let shared = SHARED * WEIGHTS[0];
-        let share = (own[place] * ONE + shared * everybody) / (of_asset + shared);
-        self.assets[number] * share / ONE
+    /// The parts of an asset's requests that its variants have.
+    fn shares(&self, asset: &Asset) -> impl Iterator<Item = u64> {
+        let own = &self.variants[range(asset.first_variant, asset.variants)];
+        let base = self.everybody.iter().map(|rate| rate + 1);
+        let base: Vec<u64> = base.take(own.len()).collect();
+        let (seen, all): (u64, u64) = (own.iter().sum(), base.iter().sum());
+        let shared = RUNG_PLAYS * MILLION * u64::from(asset.positions);
+        own.iter().zip(base).map(move |(own, base)| {
+            let rate = real(*own) + real(shared) * real(base) / real(all);
+            cut(rate * real(ONE) / real(seen + shared))
+        })
     }
+}
+
+/// Requests a day, of so many on some days.
+fn rate(told: &[(&Day, u64)], count: impl Fn(&Day) -> u32) -> u64 {
+    let weight: u64 = told.iter().map(|(_, weight)| weight).sum();
+    let counted = told.iter();
+    let counted = counted.map(|(day, weight)| u64::from(count(day)) * 1000 * weight);
+    cut(real(counted.sum()) * 1000.0 / real(weight.max(1)))
 }
 
 /// How many of the last days tell what an asset will be asked for.
@@ -191,34 +203,39 @@ fn days_that_tell(asset: &Asset, today: i64) -> usize {
     }
 }
 
-/// Everybody's share of each variant.
-fn shares(catalogue: &Catalogue, variants: &[u64]) -> Vec<u64> {
+/// The rates of all assets together, by variant.
+fn everybody(catalogue: &Catalogue, variants: &[u64]) -> Vec<u64> {
     let most = catalogue.assets.iter().map(|asset| asset.variants).max();
     let mut of_variant = vec![0; index(most.unwrap_or_default())];
     for asset in &catalogue.assets {
-        for (sum, own) in of_variant.iter_mut().zip(&variants[range(asset)]) {
+        let own = &variants[range(asset.first_variant, asset.variants)];
+        for (sum, own) in of_variant.iter_mut().zip(own) {
             *sum += own;
         }
     }
-    let all = of_variant.iter().sum::<u64>().max(1);
-    of_variant.iter().map(|sum| share(*sum, all)).collect()
+    of_variant
 }
 
 /// How many of those who could be at a position are: requests there, beside the mean of a position of
-/// the assets that are so long.
-fn left(catalogue: &Catalogue, at_position: &[u64], variants: &[u64]) -> Vec<u64> {
-    let mut could = vec![0_u64; at_position.len() + 1];
-    for asset in &catalogue.assets {
-        let sum: u64 = variants[range(asset)].iter().sum();
+/// the assets that were seen and are so long.
+fn parts(catalogue: &Catalogue, assets: &[u64], places: &[u64]) -> Vec<u64> {
+    let longest = catalogue.assets.iter().map(|asset| asset.positions).max();
+    let longest = index(longest.unwrap_or_default());
+    let (mut could, mut are) = (vec![0; longest + 1], vec![0; longest]);
+    for (asset, seen) in catalogue.assets.iter().zip(assets) {
         // All positions below its length: told at the last, summed up below.
-        could[index(asset.positions)] += sum / u64::from(asset.positions.max(1));
+        could[index(asset.positions)] += cut(real(*seen) / real(u64::from(asset.positions.max(1))));
+        let own = &places[range(asset.first_place, asset.positions)];
+        for (sum, own) in are.iter_mut().zip(own) {
+            *sum += own;
+        }
     }
-    for place in (0..at_position.len()).rev() {
+    for place in (0..longest).rev() {
         could[place] += could[place + 1];
     }
-    let left = at_position.iter().zip(&could[1..]);
-    left.map(|(sum, could)| share(*sum, (*could).max(1)))
-        .collect()
+    let flat = FLAT_PLAYS * MILLION;
+    let part = |(are, could): (u64, &u64)| cut(real(are + flat) * real(ONE) / real(could + flat));
+    are.into_iter().zip(&could[1..]).map(part).collect()
 }
 
 /// The sum of all that are before each place.
@@ -231,14 +248,28 @@ fn sums(numbers: &[u64]) -> Vec<u64> {
     std::iter::once(0).chain(numbers.iter().map(next)).collect()
 }
 
-fn share(part: u64, whole: u64) -> u64 {
-    let share = u128::from(part) * u128::from(ONE) / u128::from(whole);
-    u64::try_from(share).unwrap_or(u64::MAX)
+/// As SQL casts to a double.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the planner's SQL rounds in the same places"
+)]
+const fn real(number: u64) -> f64 {
+    number as f64
 }
 
-/// The variants of an asset.
-fn range(asset: &Asset) -> std::ops::Range<usize> {
-    index(asset.first_variant)..index(asset.first_variant + asset.variants)
+/// As SQL cuts a double.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "never negative, and such a cast saturates"
+)]
+const fn cut(number: f64) -> u64 {
+    number as u64
+}
+
+/// So many from the first on.
+fn range(first: u32, count: u32) -> std::ops::Range<usize> {
+    index(first)..index(first + count)
 }
 
 fn index(number: u32) -> usize {

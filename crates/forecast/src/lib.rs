@@ -12,5 +12,6 @@ pub mod catalogue;
 pub mod command;
 pub mod estimate;
 pub mod model;
+pub mod plan;
 pub mod replay;
 pub mod show;

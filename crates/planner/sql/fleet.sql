@@ -1,5 +1,4 @@
--- The same for all clusters of a region together.
-SELECT c.region AS region, l.asset AS asset, l.variant AS variant, SUM(l.rate) AS rate, SUM(l.head) AS head
-FROM local l
-JOIN cluster c ON c.cluster = l.cluster
-GROUP BY c.region, l.asset, l.variant
+-- The same by title.
+SELECT w.region AS region, w.asset AS asset, SUM(w.rate) AS rate, SUM(w.head) AS head
+FROM watched w
+GROUP BY w.region, w.asset

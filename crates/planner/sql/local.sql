@@ -3,12 +3,17 @@
 --
 -- rate, head: millionths of plays a day, over all positions.
 SELECT
-  s.cluster AS cluster,
-  s.asset AS asset,
-  s.variant AS variant,
-  CAST(FLOOR(CAST(SUM(s.plays) AS DOUBLE) * CAST(1000 AS DOUBLE) / CAST(MAX(c.weight) AS DOUBLE)) AS BIGINT) AS rate,
-  CAST(FLOOR(CAST(SUM(s.head) AS DOUBLE) * CAST(1000 AS DOUBLE) / CAST(MAX(c.weight) AS DOUBLE)) AS BIGINT) AS head
-FROM seen s
-JOIN cluster c ON c.cluster = s.cluster
-WHERE s.asset > 0 AND c.weight > 0
-GROUP BY s.cluster, s.asset, s.variant
+  x.cluster AS cluster, x.asset AS asset, x.variant AS variant,
+  CAST(FLOOR(CAST(x.plays AS DOUBLE) * CAST(1000 AS DOUBLE) / CAST(w.weight AS DOUBLE)) AS BIGINT) AS rate,
+  CAST(FLOOR(CAST(x.head AS DOUBLE) * CAST(1000 AS DOUBLE) / CAST(w.weight AS DOUBLE)) AS BIGINT) AS head
+FROM (
+  SELECT
+    s.cluster AS cluster, s.asset AS asset, s.variant AS variant, t.told AS told,
+    SUM(CASE WHEN t.told = 1 THEN s.newest ELSE s.plays END) AS plays,
+    SUM(CASE WHEN t.told = 1 THEN s.newest_head ELSE s.head END) AS head
+  FROM seen s
+  JOIN title t ON t.asset = s.asset
+  WHERE s.asset > 0
+  GROUP BY s.cluster, s.asset, s.variant, t.told
+) x
+JOIN tell w ON w.cluster = x.cluster AND w.told = x.told

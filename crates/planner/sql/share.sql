@@ -28,11 +28,6 @@ FROM (
     FROM (SELECT l.cluster AS cluster, SUM(l.rate) AS rate FROM local l GROUP BY l.cluster) r
     JOIN cluster g ON g.cluster = r.cluster
   ) y
-  LEFT JOIN (
-    SELECT s.cluster AS cluster, SUM(e.bytes) AS bytes
-    FROM seen s
-    JOIN cell e ON e.asset = s.asset AND e.variant = s.variant AND e.position = s.position
-    GROUP BY s.cluster
-  ) f ON f.cluster = b.cluster
+  LEFT JOIN footprint f ON f.cluster = b.cluster
   CROSS JOIN knob k
 ) c

@@ -1,9 +1,10 @@
--- Titles: how many half minutes each has, and what its owner expects of it (thousandths of plays a
--- day of each of its objects in the whole fleet; 0 is no forecast).
-SELECT p.asset AS asset, p.positions AS positions, COALESCE(f.forecast, CAST(0 AS BIGINT)) AS forecast
-FROM (
-  SELECT c.asset AS asset, COUNT(DISTINCT c.position) AS positions FROM cell c GROUP BY c.asset
-) p
-LEFT JOIN (
-  SELECT o.asset AS asset, MAX(o.forecast) AS forecast FROM object o WHERE o.forecast > 0 GROUP BY o.asset
-) f ON f.asset = p.asset
+-- Titles: how many half minutes, rungs and objects each has; of how many days the reports tell of it
+-- (1 for what came out less than four days ago, since its older days tell of a launch that is over);
+-- and what its owner expects of it (thousandths of plays a day of each of its objects in the whole
+-- fleet; 0 is no forecast).
+SELECT
+  o.asset AS asset, MAX(p.positions) AS positions, COUNT(DISTINCT o.variant) AS variants, COUNT(*) AS objects,
+  MAX(o.told) AS told, MAX(o.forecast) AS forecast
+FROM object o
+JOIN (SELECT q.asset AS asset, COUNT(*) AS positions FROM place q GROUP BY q.asset) p ON p.asset = o.asset
+GROUP BY o.asset

@@ -11,6 +11,7 @@ use datafusion::{
         array::RecordBatch,
         datatypes::{DataType, Field, Schema, SchemaRef},
     },
+    error::DataFusionError,
     execution::{
         memory_pool::{FairSpillPool, TrackConsumersPool},
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
@@ -104,9 +105,7 @@ impl<'a> Engine<'a> {
     pub(crate) fn new(work: &'a Path, job: &'a Job, limits: &Limits) -> Result<Self, Error> {
         let spill = work.join("spill");
         fs::create_dir_all(&spill).map_err(Error::of_file(&spill))?;
-        // The rest is what the engine does not count: decoded pages, batches on their way, the
-        // file that is written, and what the allocator keeps.
-        let pool_bytes = usize::try_from(limits.memory_bytes / 2).unwrap_or(usize::MAX);
+        let pool_bytes = usize::try_from(pool_bytes(limits.memory_bytes)).unwrap_or(usize::MAX);
         let consumers = std::num::NonZeroUsize::MIN.saturating_add(4);
         let pool = TrackConsumersPool::new(FairSpillPool::new(pool_bytes), consumers);
         let runtime = RuntimeEnvBuilder::new()
@@ -126,7 +125,13 @@ impl<'a> Engine<'a> {
     }
 
     pub(crate) fn session(&self) -> SessionContext {
-        SessionContext::new_with_config_rt(self.config.clone(), Arc::clone(&self.runtime))
+        self.session_with(true)
+    }
+
+    fn session_with(&self, by_hash: bool) -> SessionContext {
+        let mut config = self.config.clone();
+        config.options_mut().optimizer.prefer_hash_join = by_hash;
+        SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
     }
 
     /// Where the rows of a step are.
@@ -141,8 +146,22 @@ impl<'a> Engine<'a> {
 }
 
 impl Pass<'_> {
+    /// Runs a step with joins by hashing; where these do not fit, again with joins of sorted rows, which
+    /// are spilled.
     async fn run(&self, step: &Step) -> Result<(), Error> {
-        let session = self.session(step).await.map_err(Error::at(step.name))?;
+        match self.attempt(step, true).await {
+            Err(Error::Engine { source, .. })
+                if matches!(source.find_root(), DataFusionError::ResourcesExhausted(_)) =>
+            {
+                self.attempt(step, false).await
+            }
+            done => done,
+        }
+    }
+
+    async fn attempt(&self, step: &Step, by_hash: bool) -> Result<(), Error> {
+        let session = self.session(step, by_hash).await;
+        let session = session.map_err(Error::at(step.name))?;
         let rows = session.sql(step.sql).await.map_err(Error::at(step.name))?;
         let mut rows = rows.execute_stream().await.map_err(Error::at(step.name))?;
         let path = self.engine.rows_of(step.name).join(file_name(self.number));
@@ -154,8 +173,12 @@ impl Pass<'_> {
     }
 
     /// A session that has the tables that `step` may read, as far as they are of this pass.
-    async fn session(&self, step: &Step) -> datafusion::error::Result<SessionContext> {
-        let session = self.engine.session();
+    async fn session(
+        &self,
+        step: &Step,
+        by_hash: bool,
+    ) -> datafusion::error::Result<SessionContext> {
+        let session = self.engine.session_with(by_hash);
         for name in TABLES {
             self.register(&session, name, &self.engine.table(name))
                 .await?;
@@ -237,6 +260,16 @@ impl Pass<'_> {
             .in_list(nodes.collect(), false)
             .and(col("day").in_list(days, false))
     }
+}
+
+/// What the engine may account for itself. The rest is what it does not count: decoded pages, batches on
+/// their way, what spilled rows are read back through, the file that is written, and what the allocator
+/// keeps. Measured over fifty million rows: 1.2 GB beside pools of 0.75 and of 2 GiB.
+fn pool_bytes(memory_bytes: u64) -> u64 {
+    const UNCOUNTED: u64 = 1 << 30;
+    const LEAST: u64 = 32 << 20;
+    let left = memory_bytes.saturating_sub(UNCOUNTED) / 4 * 3;
+    left.max(memory_bytes / 4).max(LEAST)
 }
 
 /// A path as the engine takes it.

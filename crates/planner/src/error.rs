@@ -26,6 +26,14 @@ pub enum Error {
         /// Why.
         source: ParquetError,
     },
+    /// A bucket of reports could not be read.
+    #[error("{url}")]
+    Bucket {
+        /// Which, or which object of it.
+        url: String,
+        /// Why.
+        source: object_store::Error,
+    },
     /// A file that an owner hands in has a row that cannot be.
     #[error("{}: {row}: {problem}", path.display())]
     Row {
@@ -72,6 +80,14 @@ pub enum Error {
         bytes: u64,
         /// How much it holds.
         capacity: u64,
+    },
+    /// The manifest before is none, or not one that changes can be told against.
+    #[error("{}: {problem}", path.display())]
+    Previous {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
     },
     /// A manifest that cannot be.
     #[error("a manifest")]

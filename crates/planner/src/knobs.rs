@@ -19,6 +19,8 @@ pub struct Knobs {
     pub floor: u64,
     /// The same where the disks hold at least half of what is watched. 100.
     pub floor_roomy: u64,
+    /// The same of what launches, which is filled first. 20.
+    pub launch_floor: u64,
     /// The fewest plays a day for which an object is let in at its first miss, in thousandths. 300.
     pub seed_floor: u64,
     /// Plays a day, in thousandths, for each of which an object takes one more box of its cluster.
@@ -28,8 +30,10 @@ pub struct Knobs {
     /// What an object is worth where it is already, in thousandths of what it is worth where it is
     /// not: 1,000 to 10,000. 1,250: two that are about equal do not take turns.
     pub held_worth: u64,
-    /// Plays of a title until which its positions are taken to be watched alike. 50.
+    /// Plays a day of all titles together until which half minutes are taken to be watched alike. 50.
     pub flat_plays: u64,
+    /// Plays a day of a whole title for which the rungs of other titles count beside its own. 30.
+    pub rung_plays: u64,
     /// Objects in a manifest, at most. 1,000,000.
     pub objects_max: u64,
 }
@@ -42,10 +46,12 @@ impl Default for Knobs {
             shrink_days: 2,
             floor: 200,
             floor_roomy: 100,
+            launch_floor: 20,
             seed_floor: 300,
             copy_plays: 1_000_000,
             held_worth: 1_250,
             flat_plays: 50,
+            rung_plays: 30,
             objects_max: 1_000_000,
         }
     }
@@ -69,17 +75,19 @@ impl Knobs {
     }
 
     /// All of them as the row of the table `knob`.
-    pub(crate) fn columns(&self) -> [(&'static str, i64); 8] {
+    pub(crate) fn columns(&self) -> [(&'static str, i64); 10] {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         [
             ("floor_tight", number(self.floor)),
             ("floor_roomy", number(self.floor_roomy)),
+            ("launch_floor", number(self.launch_floor)),
             ("seed_floor", number(self.seed_floor)),
             ("copy_plays", number(self.copy_plays)),
             ("shrink", i64::from(self.shrink_days) * self.weight(0)),
             ("held_worth", number(self.held_worth)),
-            // In the unit of `seen`: thousandths of plays times a weight.
-            ("flat", number(self.flat_plays) * 1_000 * self.weight(0)),
+            // In millionths, as rates are.
+            ("flat", number(self.flat_plays) * 1_000_000),
+            ("spread", number(self.rung_plays) * 1_000_000),
             ("objects_max", number(self.objects_max)),
         ]
     }
@@ -92,10 +100,12 @@ impl Knobs {
             ("shrink_days", u64::from(self.shrink_days), 0, 28),
             ("floor", self.floor, 1, KNOB_MAX),
             ("floor_roomy", self.floor_roomy, 1, KNOB_MAX),
+            ("launch_floor", self.launch_floor, 1, KNOB_MAX),
             ("seed_floor", self.seed_floor, 1, KNOB_MAX),
             ("copy_plays", self.copy_plays, 1, KNOB_MAX),
             ("held_worth", self.held_worth, 1_000, 10_000),
             ("flat_plays", self.flat_plays, 1, 1_000_000),
+            ("rung_plays", self.rung_plays, 1, 100_000),
             ("objects_max", self.objects_max, 1, 2_000_000),
         ];
         let wrong = knobs

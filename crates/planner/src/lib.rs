@@ -5,8 +5,10 @@
 //! then become manifests. The SQL is the same text on this machine and on a distributed engine: a
 //! step is a file in `sql/`, whose rows are the table of its name.
 
+mod bucket;
 mod catalog;
 mod day;
+mod delta;
 mod engine;
 mod error;
 mod fleet;
@@ -25,8 +27,10 @@ mod source;
 mod steps;
 mod tables;
 
+pub use bucket::fetch;
 pub use catalog::Entry;
 pub use day::Day;
+pub use delta::delta;
 pub use engine::{Limits, Progress, solve};
 pub use error::Error;
 pub use fleet::{Appliance, Cluster, Fleet};

@@ -1,7 +1,8 @@
 //! How many clusters are planned at a time.
 
-/// Bytes of memory that a byte of report may come to while it is planned. A guess: see "Measured" in
-/// the README for what is known of fifty million rows.
+/// Bytes of memory that a byte of report may come to while it is planned. Of fifty million rows in
+/// 1.7 GB a cluster's 170 MB become 1.6 million paths of 0.2 kB while they are added up, in two
+/// partitions.
 const MEMORY_PER_REPORT_BYTE: u64 = 4;
 
 /// Groups of clusters, of which each should fit into `memory_bytes`; `report_bytes` tells how much

@@ -21,7 +21,7 @@ use crate::{
 /// Objects of a catalogue, at most. 20 million: their names are 0.7 GB while they are read.
 const OBJECTS_MAX: usize = 20_000_000;
 /// Days for which a title is judged by its newest day alone.
-const YOUNG_DAYS: u64 = 4;
+const YOUNG_DAYS: i64 = 4;
 /// 1 MiB.
 const MIB: u64 = 1 << 20;
 
@@ -109,7 +109,7 @@ impl Tables<'_> {
     }
 
     /// The weight of a cluster is that of the days on which any of its boxes reported: so much of
-    /// what is known of it is its own.
+    /// what is known of it is its own. `tell` has the same of the newest 1, 2, ... days.
     fn clusters(&self, folders: &[Folder]) -> Result<(), Error> {
         let fleet = &self.inputs.fleet;
         let reported: HashSet<(&str, Day)> = folders
@@ -125,19 +125,24 @@ impl Tables<'_> {
             "weight",
         ];
         let mut rows = self.create("cluster", &[], &numbers)?;
+        let mut tells = self.create("tell", &[], &["cluster", "told", "weight"])?;
         for (index, cluster) in fleet.clusters.iter().enumerate() {
             let boxes: Vec<_> = fleet
                 .of_cluster(index)
                 .map(|(_, appliance)| appliance)
                 .collect();
             let capacity: u64 = boxes.iter().map(|appliance| appliance.capacity).sum();
-            let weight = (0..fleet.knobs.days).filter(|age| {
-                let day = self.inputs.day.before(i64::from(*age) + 1);
-                boxes
+            let mut weight = 0;
+            for age in 0..fleet.knobs.days {
+                let day = self.inputs.day.before(i64::from(age) + 1);
+                let is_reported = boxes
                     .iter()
-                    .any(|appliance| reported.contains(&(appliance.name.as_str(), day)))
-            });
-            let weight = weight.map(|age| fleet.knobs.weight(age)).sum();
+                    .any(|appliance| reported.contains(&(appliance.name.as_str(), day)));
+                weight += i64::from(is_reported) * fleet.knobs.weight(age);
+                if weight > 0 {
+                    tells.push([], [whole(index), i64::from(age) + 1, weight])?;
+                }
+            }
             let capacity_mib = (capacity / MIB).max(1);
             let numbers = [
                 whole(index),
@@ -150,6 +155,7 @@ impl Tables<'_> {
             ];
             rows.push([], numbers)?;
         }
+        tells.finish()?;
         rows.finish()
     }
 
@@ -224,6 +230,7 @@ impl Tables<'_> {
 struct Objects {
     rows: Rows,
     day: Day,
+    days: i64,
     seen: HashSet<u128>,
     assets: HashMap<u128, i64>,
     variants: BTreeMap<(String, String), i64>,
@@ -234,11 +241,12 @@ impl Objects {
         let texts = ["site", "path", "digest"];
         let numbers = [
             "object", "size", "asset", "variant", "position", "bucket", "fillable", "pinned",
-            "excluded", "young", "forecast", "live_at",
+            "launch", "excluded", "told", "forecast", "live_at",
         ];
         Ok(Self {
             rows: tables.create("object", &texts, &numbers)?,
             day: tables.inputs.day,
+            days: i64::from(tables.inputs.fleet.knobs.days),
             seen: HashSet::new(),
             assets: HashMap::new(),
             variants: BTreeMap::new(),
@@ -266,9 +274,8 @@ impl Objects {
         let begin = self.day.begin_s();
         let live_at = entry.live_at.unwrap_or(0);
         let is_out = live_at < begin + DAY_S;
-        let is_young = live_at + YOUNG_DAYS * DAY_S >= begin;
         // Until a whole day of it was seen, its owner knows more.
-        let is_new = live_at + DAY_S >= begin;
+        let is_new = live_at + DAY_S > begin;
         let numbers = [
             whole(self.seen.len()),
             bytes(entry.size),
@@ -278,8 +285,9 @@ impl Objects {
             i64::from(bucket(title)),
             i64::from(entry.digest.is_some()),
             i64::from(entry.mandatory),
+            i64::from(is_new && entry.forecast > 0),
             i64::from(entry.excluded || !(is_out || entry.mandatory)),
-            i64::from(is_young),
+            self.days_that_tell(live_at),
             if is_new {
                 bytes(entry.forecast) * 1_000
             } else {
@@ -289,6 +297,15 @@ impl Objects {
         ];
         let texts = [Some(entry.site), Some(entry.path), entry.digest];
         keep(self.rows.push(texts, numbers), failed)
+    }
+
+    /// How many of the days before tell of what viewers may have since then: of what is young the
+    /// newest alone.
+    fn days_that_tell(&self, live_at_s: u64) -> i64 {
+        match self.day.since(Day::of(live_at_s)) {
+            ..YOUNG_DAYS => 1,
+            age => age.min(self.days),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use forecast::model::mix;
 use popularity::{FIRST_BYTES, Hour, PARTS, Row, write_report};
 
 use crate::{Day, Error, day::DAY_S, tables::Rows};
@@ -185,14 +186,6 @@ fn size_of(object: u64) -> u64 {
     let (title, rung, _) = parts_of(object);
     let long = if title % 40 == 0 { 3 } else { 1 };
     (300_000 + rung * 500_000 + mix(object) % 900_000) * long
-}
-
-/// `splitmix64`'s last step.
-fn mix(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
 }
 
 fn signed(number: u64) -> i64 {

@@ -29,24 +29,30 @@ macro_rules! step {
 
 /// All of them. Those of [`Scope::Clusters`] that follow each other run for some clusters before
 /// they run for the next.
-pub(crate) const STEPS: [Step; 13] = [
+pub(crate) const STEPS: [Step; 20] = [
+    step!("cell", Fleet),
+    step!("place", Fleet),
+    step!("title", Fleet),
+    step!("asked", Clusters),
     step!("seen", Clusters),
     step!("local", Clusters),
+    step!("reached", Clusters),
+    step!("footprint", Clusters),
+    step!("watched", Fleet),
     step!("fleet", Fleet),
-    step!("position", Fleet),
-    step!("cell", Fleet),
-    step!("title", Fleet),
+    step!("spread", Fleet),
     step!("share", Fleet),
     step!("launch", Fleet),
     step!("expect", Clusters),
+    step!("rung", Fleet),
+    step!("reach", Fleet),
     step!("candidate", Clusters),
     step!("placed", Clusters),
     step!("pinned", Clusters),
     step!("plan", Clusters),
 ];
-
 /// What is prepared, besides the reports.
-pub(crate) const TABLES: [&str; 7] = [
+pub(crate) const TABLES: [&str; 8] = [
     "appliance",
     "cluster",
     "day",
@@ -54,4 +60,5 @@ pub(crate) const TABLES: [&str; 7] = [
     "knob",
     "object",
     "placement",
+    "tell",
 ];

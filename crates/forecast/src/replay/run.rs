@@ -7,25 +7,13 @@ use crate::{
     catalogue::Object,
     estimate::Expected,
     model::{Access, Appliance, Lru, Served, Sizes, Source, mix},
+    plan::{Rules, plan},
     show::ratio,
 };
 
 const DAY: Duration = Duration::from_hours(24);
 /// How long a night's fills take.
 const WINDOW: Duration = Duration::from_hours(8);
-
-/// What of a plan is carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fill {
-    /// Bytes that may be filled in a night.
-    pub bytes_per_night: u64,
-    /// What is expected at least of a slice that is filled, in thousandths a day.
-    pub fill_floor: u32,
-    /// The same of a slice that launches.
-    pub launch_floor: u32,
-    /// The same of a slice that gets credit.
-    pub seed_floor: u32,
-}
 
 /// Who decides what a box holds.
 #[derive(Clone, Copy)]
@@ -35,7 +23,7 @@ pub enum Strategy<'a> {
     /// The node's policy alone.
     Reactive,
     /// The node's policy, with plans.
-    Planned(&'a Nights, Fill),
+    Planned(&'a Nights, Rules),
 }
 
 enum Cache {
@@ -70,11 +58,11 @@ pub fn cold_day(record: &Record, sizes: &Sizes, strategy: Strategy<'_>, day: usi
     let mut played = Played::new(record, sizes, strategy);
     let from = DAY * u32::try_from(day).unwrap_or(u32::MAX);
     played.tonight = day + 1;
-    if let (Strategy::Planned(nights, fill), Cache::Appliance(_)) = (strategy, &played.cache) {
-        let all = Fill {
-            bytes_per_night: sizes.disk_bytes,
-            fill_floor: fill.seed_floor,
-            ..fill
+    if let (Strategy::Planned(nights, rules), Cache::Appliance(_)) = (strategy, &played.cache) {
+        let all = Rules {
+            fill_bytes: sizes.disk_bytes,
+            fill_floor: rules.seed_floor,
+            ..rules
         };
         if let Some(night) = nights.0.get(day) {
             played.begin(night, all, from);
@@ -123,12 +111,12 @@ impl<'a> Played<'a> {
 
     fn play(&mut self, play: Play) {
         let at = play.at();
-        if let Strategy::Planned(nights, fill) = self.strategy {
+        if let Strategy::Planned(nights, rules) = self.strategy {
             let begin = DAY * u32::try_from(self.tonight).unwrap_or(u32::MAX) + BEGIN;
             if at >= begin
                 && let Some(night) = nights.0.get(self.tonight)
             {
-                self.begin(night, fill, begin);
+                self.begin(night, rules, begin);
                 self.tonight += 1;
             }
             self.fill_until(at, at);
@@ -162,33 +150,27 @@ impl<'a> Played<'a> {
         }
     }
 
-    /// Appraises what is held, and lines up what is to be filled, evenly over the window: launches
-    /// first, then what is expected most.
-    fn begin(&mut self, night: &Night, fill: Fill, begin: Duration) {
+    /// Appraises what is held, and lines up what is to be filled, evenly over the window.
+    fn begin(&mut self, night: &Night, rules: Rules, begin: Duration) {
         let Cache::Appliance(appliance) = &self.cache else {
             return;
         };
         self.due.clear();
         self.planned.fill(0);
-        let listed = |one: &&Expected| one.thousandths >= fill.seed_floor;
-        for one in night.expected.iter().filter(listed) {
+        let catalogue = &self.record.catalogue;
+        let holds = |object| appliance.holds(tag(object));
+        let plan = plan(catalogue, &night.expected, &rules, holds);
+        for one in &plan.listed {
             self.planned[one.object as usize] = one.thousandths;
-            if appliance.holds(tag(one.object)) {
+            if holds(one.object) {
                 appliance.appraise(tag(one.object), one.thousandths, begin);
             }
         }
-        let launches = |one: &&Expected| one.is_launch && one.thousandths >= fill.launch_floor;
-        let others = |one: &&Expected| !one.is_launch && one.thousandths >= fill.fill_floor;
-        let wanted = night.expected.iter().filter(launches);
         let mut filled = 0;
-        for one in wanted.chain(night.expected.iter().filter(others)) {
-            let bytes = self.record.catalogue.bytes(one.object);
-            let fits = filled + bytes <= fill.bytes_per_night;
-            if fits && !appliance.holds(tag(one.object)) {
-                let due = begin + WINDOW.mul_f64(ratio(filled, fill.bytes_per_night));
-                self.due.push_back((due, *one));
-                filled += bytes;
-            }
+        for one in plan.fills {
+            let due = begin + WINDOW.mul_f64(ratio(filled, rules.fill_bytes));
+            self.due.push_back((due, one));
+            filled += catalogue.bytes(one.object);
         }
     }
 

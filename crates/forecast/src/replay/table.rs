@@ -7,8 +7,8 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Fill, Knowledge, Nights, Record, Strategy, Tally, cold_day, run};
-use crate::model::Sizes;
+use super::{Knowledge, Nights, Record, Strategy, Tally, cold_day, run};
+use crate::{model::Sizes, plan::Rules};
 
 /// What to play.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,8 @@ pub struct Options {
     pub launch_floor: u32,
     /// The same of a slice that gets credit.
     pub seed_floor: u32,
+    /// What a slice is worth where it is already, in thousandths of what it is worth where it is not.
+    pub held_worth: u32,
 }
 
 impl Default for Options {
@@ -39,6 +41,7 @@ impl Default for Options {
             fill_floor: 500,
             launch_floor: 20,
             seed_floor: 20,
+            held_worth: 1250,
         }
     }
 }
@@ -104,13 +107,13 @@ pub fn table(record: &Record, options: &Options, progress: impl Fn(usize, usize)
     let work = || {
         while let Some(number) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|it| *it < all) {
             let sizes = &boxes[number / RUNS];
-            let fill = options.fill(sizes);
+            let rules = options.rules(sizes);
+            let day = options.warmup_days;
             let tally = one(
                 record,
                 sizes,
                 [&seen, &perfect],
-                fill,
-                options,
+                (rules, day),
                 number % RUNS,
             );
             tallies.lock()[number] = tally;
@@ -160,44 +163,44 @@ fn sized(record: &Record, percent: u32) -> Sizes {
     }
 }
 
-/// One of the runs of a row.
+/// One of the runs of a row. `day` is that on which an empty box begins.
 fn one(
     record: &Record,
     sizes: &Sizes,
     [seen, perfect]: [&Nights; 2],
-    fill: Fill,
-    options: &Options,
+    (rules, day): (Rules, usize),
     number: usize,
 ) -> Tally {
-    let seeds = Fill {
-        bytes_per_night: 0,
-        ..fill
+    let seeds = Rules {
+        fill_bytes: 0,
+        ..rules
     };
     // What comes for sure is worth filling if it comes at all.
-    let sure = Fill {
+    let sure = Rules {
         fill_floor: 1000,
-        ..fill
+        ..rules
     };
-    let day = options.warmup_days;
     match number {
         0 => run(record, sizes, Strategy::Lru),
         1 => run(record, sizes, Strategy::Reactive),
         2 => run(record, sizes, Strategy::Planned(seen, seeds)),
-        3 => run(record, sizes, Strategy::Planned(seen, fill)),
+        3 => run(record, sizes, Strategy::Planned(seen, rules)),
         4 => run(record, sizes, Strategy::Planned(perfect, sure)),
         5 => cold_day(record, sizes, Strategy::Lru, day),
         6 => cold_day(record, sizes, Strategy::Reactive, day),
-        _ => cold_day(record, sizes, Strategy::Planned(seen, fill), day),
+        _ => cold_day(record, sizes, Strategy::Planned(seen, rules), day),
     }
 }
 
 impl Options {
-    fn fill(&self, sizes: &Sizes) -> Fill {
-        Fill {
-            bytes_per_night: sizes.disk_bytes / 100 * u64::from(self.fill_percent),
+    fn rules(&self, sizes: &Sizes) -> Rules {
+        Rules {
+            capacity_bytes: sizes.disk_bytes,
+            fill_bytes: sizes.disk_bytes / 100 * u64::from(self.fill_percent),
             fill_floor: self.fill_floor,
             launch_floor: self.launch_floor,
             seed_floor: self.seed_floor,
+            held_worth: self.held_worth,
         }
     }
 }

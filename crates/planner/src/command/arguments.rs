@@ -1,10 +1,15 @@
 //! Arguments that several commands share.
 
-use std::{num::NonZeroUsize, path::PathBuf, thread::available_parallelism};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+};
 
+use forecast::show::bytes as readable;
 use planner::{Day, Fleet, Inputs, Limits, Stamp};
 
-use super::plan::Failed;
+use super::{output::tell, plan::Failed};
 
 /// What a plan is made of.
 #[derive(Debug, clap::Args)]
@@ -15,9 +20,11 @@ pub(crate) struct From {
     /// The catalogue: NDJSON or Parquet.
     #[arg(long, value_name = "FILE")]
     catalog: PathBuf,
-    /// The folder of popularity reports, with `day=2026-11-21/node=NAME/*.parquet` in it.
-    #[arg(long, value_name = "FOLDER")]
-    reports: PathBuf,
+    /// The popularity reports: a folder, or `s3://BUCKET/PREFIX`, with
+    /// `day=2026-11-21/node=NAME/*.parquet` in it. Keys, region and endpoint of a bucket are those of the
+    /// environment (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT`, ...).
+    #[arg(long, value_name = "FOLDER|URL")]
+    reports: String,
     /// The day that is planned for; the reports of the days before it are read. Default: today, in
     /// UTC.
     #[arg(long, value_name = "DAY")]
@@ -25,13 +32,24 @@ pub(crate) struct From {
 }
 
 impl From {
-    pub(crate) fn inputs(&self) -> Result<Inputs, Failed> {
+    /// What a bucket has is copied into the work folder first.
+    pub(crate) async fn inputs(&self, work: &Path) -> Result<Inputs, Failed> {
         let today = || Day::of(message::now().unix_s());
+        let day = self.day.unwrap_or_else(today);
+        let fleet = Fleet::read(&self.fleet)?;
+        let reports = if self.reports.starts_with("s3://") {
+            let folder = work.join("reports");
+            let moved = planner::fetch(&self.reports, &fleet, day, &folder).await?;
+            tell(format!("reports: {} copied", readable(moved)));
+            folder
+        } else {
+            PathBuf::from(&self.reports)
+        };
         Ok(Inputs {
-            fleet: Fleet::read(&self.fleet)?,
+            fleet,
             catalog: self.catalog.clone(),
-            reports: self.reports.clone(),
-            day: self.day.unwrap_or_else(today),
+            reports,
+            day,
         })
     }
 }
@@ -70,6 +88,11 @@ pub(crate) struct Manifests {
     /// The folder for the manifests, one a box.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
+    /// A folder of the manifests before, by the same names. Of a box that has one there, what changes is
+    /// written beside the whole, as `NAME.delta`; a box that is at another plan refuses it and takes the
+    /// whole.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) previous: Option<PathBuf>,
     /// The generation of the manifests, higher than that of each before. Default: the second since
     /// the Unix epoch.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=manifest::GENERATION_MAX))]

@@ -16,6 +16,8 @@ Examples:
   millpond-plan plan --fleet fleet.toml --catalog catalog.ndjson --reports /mnt/popularity \\
       --key planner.key.json --work /var/tmp/plan --output manifests
       a signed manifest for each box, for today's evening
+  millpond-plan plan --replay n --scale 0.1 --plot n.svg
+      what such plans would have brought to boxes of several sizes, before anything ships
   millpond-plan prepare --fleet fleet.toml --catalog catalog.parquet --reports /mnt/popularity --work /mnt/plan
   spark-submit --master spark://host:7077 crates/planner/spark/plan.py --work /mnt/plan
   millpond-plan write --work /mnt/plan --rows /mnt/plan/spark/plan --key planner.key.json --output manifests
@@ -33,8 +35,8 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Prepare, solve and write: signed manifests from reports.
-    Plan(plan::Plan),
+    /// Prepare, solve and write: signed manifests from reports; or tell what plans would bring.
+    Plan(Box<plan::Plan>),
     /// Write the tables that the SQL reads, besides the reports.
     Prepare(plan::Prepare),
     /// Run the SQL over what was prepared.
@@ -65,7 +67,7 @@ pub(crate) fn run() -> ExitCode {
 async fn perform(action: &Action) -> Result<(), Failed> {
     match action {
         Action::Plan(arguments) => arguments.run().await,
-        Action::Prepare(arguments) => arguments.run(),
+        Action::Prepare(arguments) => arguments.run().await,
         Action::Solve(arguments) => arguments.run().await,
         Action::Write(arguments) => arguments.run().await,
         Action::Sample(arguments) => arguments.run(),

@@ -5,12 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::{Arg, ArgGroup};
+use forecast::{
+    command::{HOW, How, Workload},
+    show::bytes as readable,
+};
 use manifest::{Encoding, Manifest, Signed, SigningKey};
 use planner::{Day, Job, Limits, Progress, Sample, Summary};
 
 use super::{
     arguments::{Engine, From, Manifests},
-    output::{memory_peak, readable, say, tell},
+    output::{memory_peak, progress, say, tell},
 };
 
 /// Why a command failed.
@@ -26,21 +31,44 @@ pub(crate) enum Failed {
     Sign(#[from] manifest::CannotSign),
     #[error("the summary")]
     Summary(#[from] serde_json::Error),
+    #[error(transparent)]
+    Replay(#[from] forecast::command::Failed),
+    #[error("a plan needs --fleet, --catalog, --reports, --key, --output and --work")]
+    Arguments,
     #[error("the runtime")]
     Runtime(#[source] io::Error),
 }
 
 #[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("how").args(HOW).multiple(true).requires("replay"))]
+#[command(mut_args(unless_replayed))]
 pub(crate) struct Plan {
+    /// Ship nothing: tell what nightly plans would have brought to boxes of several sizes, had viewers
+    /// asked for this. A request trace (*.csv, *.oracleGeneral, or of `millpond trace`), or a made-up
+    /// workload: n, a or l
+    #[arg(long, value_name = "TRACE", conflicts_with_all = ["key", "output", "work"])]
+    replay: Option<Workload>,
     #[command(flatten)]
-    from: From,
+    how: How,
+    #[command(flatten)]
+    from: Option<From>,
     #[command(flatten)]
     engine: Engine,
     #[command(flatten)]
-    manifests: Manifests,
+    manifests: Option<Manifests>,
     /// A folder for tables and what is spilled; what was there of another plan goes.
-    #[arg(long, value_name = "FOLDER")]
-    work: PathBuf,
+    #[arg(long, value_name = "FOLDER", required_unless_present = "replay")]
+    work: Option<PathBuf>,
+}
+
+/// What a plan that is shipped needs, a replay does not.
+fn unless_replayed(argument: Arg) -> Arg {
+    const SHIPPED: [&str; 5] = ["fleet", "catalog", "reports", "key", "output"];
+    if SHIPPED.contains(&argument.get_id().as_str()) {
+        argument.required(false).required_unless_present("replay")
+    } else {
+        argument
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -119,20 +147,28 @@ impl Make {
 
 impl Plan {
     pub(crate) async fn run(&self) -> Result<(), Failed> {
+        if let Some(workload) = &self.replay {
+            say(self.how.run(workload, progress)?);
+            return Ok(());
+        }
+        let (Some(from), Some(manifests), Some(work)) = (&self.from, &self.manifests, &self.work)
+        else {
+            return Err(Failed::Arguments);
+        };
         // A key that cannot be is found before the work and not after it.
-        let key = read_key(&self.manifests.key)?;
+        let key = read_key(&manifests.key)?;
         tell("prepare");
-        let job = planner::prepare(&self.from.inputs()?, &self.work)?;
+        let job = planner::prepare(&from.inputs(work).await?, work)?;
         let limits = self.engine.limits();
-        planner::solve(&self.work, &job, &limits, tell_progress).await?;
-        let rows = own_rows(&self.work);
-        write(&self.work, &job, &rows, &limits, (&self.manifests, &key)).await
+        planner::solve(work, &job, &limits, tell_progress).await?;
+        let rows = own_rows(work);
+        write(work, &job, &rows, &limits, (manifests, &key)).await
     }
 }
 
 impl Prepare {
-    pub(crate) fn run(&self) -> Result<(), Failed> {
-        planner::prepare(&self.from.inputs()?, &self.work)?;
+    pub(crate) async fn run(&self) -> Result<(), Failed> {
+        planner::prepare(&self.from.inputs(&self.work).await?, &self.work)?;
         Ok(())
     }
 }
@@ -209,9 +245,15 @@ async fn write(
     let stamp = arguments.stamp();
     tell("manifests");
     let collected = planner::collect(work, job, rows, (limits, &stamp), |manifest, summary| {
-        let path = output.join(format!("{}.manifest", summary.appliance));
+        let name = summary.appliance.clone();
         summaries.push(summary);
-        seal(&manifest, key, &path).map_err(|error| {
+        let written = delta(arguments, &name, &manifest).and_then(|delta| {
+            if let Some(delta) = delta {
+                seal(&delta, key, &output.join(format!("{name}.delta")))?;
+            }
+            seal(&manifest, key, &output.join(format!("{name}.manifest")))
+        });
+        written.map_err(|error| {
             failed = Some(error);
             planner::Error::Plan("a manifest could not be written".to_owned())
         })
@@ -220,6 +262,23 @@ async fn write(
         return Err(failed.unwrap_or(Failed::Plan(error)));
     }
     report(&summaries, arguments.json)
+}
+
+/// What changes against the manifest before, if there is one.
+fn delta(
+    arguments: &Manifests,
+    name: &str,
+    manifest: &Manifest,
+) -> Result<Option<Manifest>, Failed> {
+    let Some(folder) = &arguments.previous else {
+        return Ok(None);
+    };
+    let path = folder.join(format!("{name}.manifest"));
+    match fs::read(&path) {
+        Ok(file) => Ok(Some(planner::delta(&path, &file, manifest)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(of_file(&path)(error)),
+    }
 }
 
 /// Signs a manifest and writes it under its name when it is whole.

@@ -21,8 +21,16 @@ async fn a_box_holds_what_serves_most_for_each_byte() {
         .watched(1, "a", "/hot", 9)
         .watched_with(1, "a", "/cold", (10, 90, 0));
     // Nine plays a day, five, then four: big would not fit behind hot, and what follows it does not
-    // either. Cold has less than 0.1 plays a day.
-    assert_eq!(told(&world.plan().await), ["0 /hot fill 100/100 9000"]);
+    // either; as far as they are no more than the box holds, they are let in when somebody asks. Cold
+    // has less than 0.1 plays a day.
+    assert_eq!(
+        told(&world.plan().await),
+        [
+            "0 /hot fill 100/100 9000",
+            "0 /big seed 0/0 5000",
+            "0 /small seed 0/0 4000"
+        ]
+    );
     let roomier = one_box(350, 350).object("/big", 250).object("/hot", 100);
     let roomier = roomier
         .watched(1, "a", "/big", 5)
@@ -114,15 +122,15 @@ async fn a_rung_is_judged_by_the_whole_title() {
         .watched(1, "a", "/hd/0", 90)
         .watched(1, "a", "/hd/1", 30)
         .watched(1, "a", "/sd/0", 10);
-    // 120 plays in hd, 10 in sd; of 130 by position 100 and 30, and 50 more spread evenly:
-    // (100 * 2 + 50) / (180 * 2) of each rung for the first, (30 * 2 + 50) / (180 * 2) for the second.
+    // 120 plays in hd, 10 in sd, and so it is with everybody, for this is the only title. 100 and 30 are
+    // at its positions, where 65 could be, and 50 more everywhere: 150 / 115 and 80 / 115 of the mean.
     assert_eq!(
         told(&world.plan().await),
         [
-            "0 /hd/0 fill 100/100 83333",
-            "0 /hd/1 fill 100/100 36666",
-            "0 /sd/0 fill 100/100 6944",
-            "0 /sd/1 fill 100/100 3055"
+            "0 /hd/0 fill 100/100 78260",
+            "0 /hd/1 fill 100/100 41739",
+            "0 /sd/0 fill 100/100 6521",
+            "0 /sd/1 fill 100/100 3478"
         ]
     );
 }
@@ -180,8 +188,14 @@ async fn what_is_held_stays_unless_the_new_is_a_quarter_better() {
             .watched(1, "a", "/old", 8)
             .watched(1, "a", "/new", plays)
     };
-    assert_eq!(told(&held(9).plan().await), ["0 /old fill 100/0 8000"]);
-    assert_eq!(told(&held(11).plan().await), ["0 /new fill 100/100 11000"]);
+    assert_eq!(
+        told(&held(9).plan().await),
+        ["0 /old fill 100/0 8000", "0 /new seed 0/0 9000"]
+    );
+    assert_eq!(
+        told(&held(11).plan().await),
+        ["0 /new fill 100/100 11000", "0 /old seed 0/0 8000"]
+    );
 }
 
 #[tokio::test]
@@ -211,14 +225,14 @@ async fn a_launch_is_planned_by_its_forecast_and_the_rungs_of_others() {
         .watched(1, "a", "/old/hd", 9)
         .watched(1, "a", "/old/sd", 1);
     let rows = world.plan().await;
-    // Nine tenths of a hundred plays are in hd. (A fraction is lost where nobody divides by zero.)
+    // Nine tenths of a hundred plays are in hd. (Shares are cut to whole numbers of 1/1048576.)
     assert_eq!(
         told(&rows),
         [
             "0 /new/hd fill 100/100 89999",
-            "0 /new/sd fill 100/100 10000",
-            "0 /old/hd fill 100/100 9000",
-            "0 /old/sd fill 100/100 1000"
+            "0 /new/sd fill 100/100 9999",
+            "0 /old/hd fill 100/100 8999",
+            "0 /old/sd fill 100/100 999"
         ]
     );
     assert_eq!(rows[0].live_at_s, Some(begin + 20 * 3600));

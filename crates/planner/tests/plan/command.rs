@@ -70,7 +70,7 @@ fn a_box_accepts_the_manifest_that_was_planned_for_it() {
     let accepted = accept(&state, &file, now_s, &keys, &Limits::default()).unwrap();
     let plan = accepted.plan();
     let paths: Vec<&str> = plan.iter().map(|object| object.path).collect();
-    assert_eq!(paths, ["/hot", "/pinned"]);
+    assert_eq!(paths, ["/hot", "/pinned", "/stray"]);
     let pinned = plan.at(1).unwrap();
     assert_eq!((pinned.pin, pinned.size), (Pin::WhilePlanned, 200));
     assert_eq!(plan.at(0).unwrap().expected, 5_000);
@@ -91,4 +91,18 @@ fn people_are_told_what_a_plan_comes_to() {
     assert_eq!(lines.len(), 3, "{told}");
     assert!(lines[1].starts_with("a "), "{told}");
     assert!(lines[2].contains("takes 4 nights"), "{told}");
+}
+
+#[test]
+fn a_replay_needs_nothing_but_a_workload_and_tells_what_plans_bring() {
+    let folder = TempDir::with_prefix("millpond-plan-").unwrap();
+    let plot = folder.path().join("n.svg");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_millpond-plan"));
+    command.args("plan --replay n --scale 0.002 --days 3 --warmup 1 --disk 25 --plot".split(' '));
+    let output = command.arg(&plot).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{errors}");
+    assert!(text.contains(" 25 %  "), "{text}");
+    assert!(fs::read_to_string(plot).unwrap().starts_with("<svg"));
 }

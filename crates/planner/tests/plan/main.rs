@@ -4,6 +4,7 @@
 
 mod by_hand;
 mod command;
+mod parity;
 mod promises;
 mod spark;
 mod world;
