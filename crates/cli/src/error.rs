@@ -28,6 +28,9 @@ pub(crate) enum Error {
     /// An argument that cannot be.
     #[error("{0}")]
     Argument(String),
+    /// The demo saw what it must not see, or not what it must.
+    #[error("{0}")]
+    Demo(String),
     /// A config with problems.
     #[error("{}\n{report}", counted(.report.problems().len()))]
     Config {
@@ -120,6 +123,7 @@ impl Error {
             | Self::Exists(_)
             | Self::Signing(_)
             | Self::Argument(_)
+            | Self::Demo(_)
             | Self::Runtime(_)
             | Self::Certificate(_)
             | Self::Trace { .. }

@@ -61,7 +61,7 @@ impl fmt::Display for Bytes {
 }
 
 /// The sum of a counter over its labels, or of those whose one label has `value`.
-fn sum(registry: &Registry, name: &str, value: Option<&str>) -> u64 {
+pub(super) fn sum(registry: &Registry, name: &str, value: Option<&str>) -> u64 {
     let family = registry
         .gather()
         .into_iter()

@@ -3,10 +3,12 @@
 
 mod content;
 mod figures;
+mod night;
 mod pki;
 mod settings;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     pin::Pin,
     time::Duration,
@@ -51,6 +53,12 @@ pub(crate) struct Arguments {
     /// End by itself after so many seconds.
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
+    /// Play three days of viewers in minutes, with nights in which an edge is filled by plan beside one
+    /// that is not; then end
+    #[arg(long, conflicts_with_all = ["seconds", "port", "admin_port"])]
+    night: bool,
+    #[command(flatten)]
+    night_settings: night::Arguments,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
@@ -66,9 +74,16 @@ async fn play(arguments: &Arguments) -> Result<(), Error> {
         .folder
         .as_deref()
         .unwrap_or_else(|| temporary.path());
-    content::write(&folder.join("origin"))?;
+    fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
     pki::write(folder)?;
     let key = write_keys(folder)?;
+    if arguments.night {
+        return tokio::select! {
+            played = night::play(folder, &arguments.night_settings, key) => played,
+            () = end.came() => Err(Error::Demo("ended before the third day was over".to_owned())),
+        };
+    }
+    content::write(&folder.join("origin"))?;
 
     let shield = settings::write_shield(folder)?;
     let shield = shield::Config::load(&shield).map_err(|report| Error::Config { report })?;

@@ -12,10 +12,13 @@ use crate::{Error, keys};
 
 /// The shield's name in its certificate.
 pub(crate) const SHIELD: &str = "shield.demo.internal";
+/// Who steers, in his client certificate.
+pub(crate) const STEERING: &str = "steering.demo.internal";
 /// The edge's name in its client certificate.
 const EDGE: &str = "edge.demo.internal";
 
-/// Writes `ca.pem`, and `NAME.pem` with `NAME.key` for `edge`, `edge-client` and `shield`.
+/// Writes `ca.pem`, and `NAME.pem` with `NAME.key` for `edge`, `edge-client`, `shield` and
+/// `steering`.
 pub(crate) fn write(folder: &Path) -> Result<(), Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -36,7 +39,8 @@ pub(crate) fn write(folder: &Path) -> Result<(), Error> {
         &authority,
     )?;
     issue(folder, "shield", &[SHIELD], server, &authority)?;
-    issue(folder, "edge-client", &[EDGE], client, &authority)
+    issue(folder, "edge-client", &[EDGE], client.clone(), &authority)?;
+    issue(folder, "steering", &[STEERING], client, &authority)
 }
 
 fn issue(

@@ -92,7 +92,8 @@ ttl_default = "1h"
     write(folder, "edge.toml", &text)
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
+/// Writes a config of this name, and says where.
+pub(crate) fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
     let path = folder.join(name);
     keys::replace(&path, text)?;
     Ok(path)

@@ -1,0 +1,253 @@
+//! What there is to watch, and who watches it when: a made-up workload, made small.
+//!
+//! A film or an episode comes in three renditions, each cut into pieces of five minutes. Viewers are
+//! those of `traces`: Zipf over titles, a day's curve, launches. Pieces are two thousand times
+//! smaller than real ones, so that three days go through real nodes in minutes.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use forecast::catalogue::{Catalogue, Object};
+use traces::{Asset, BEGIN_UNIX_MS, Settings, Synthetic};
+
+use crate::Error;
+
+/// Days that are played.
+pub(super) const DAYS: usize = 3;
+/// Hours of a day.
+pub(super) const HOURS: usize = 24;
+
+/// Half minutes of a piece.
+const PIECE: u64 = 10;
+/// Real bytes of one of ours.
+const SHRUNK: u64 = 2048;
+/// The workload's rung that stands for each rendition, by what it carries.
+const RENDITIONS: [usize; 3] = [3, 5, 14];
+const HOUR_MS: u64 = 3_600_000;
+
+/// The workload's settings but for the viewers of a day: a shelf of films and series, beside what was
+/// released in four weeks, and with this seed on the second and on the third day.
+const SHELF: Settings = Settings {
+    days: DAYS as u64,
+    seed: 34,
+    sessions_per_day: 0.0,
+    films: 40,
+    series: 16,
+    launches_per_day: 0.4,
+    launches_share: 0.4,
+    alpha: 0.95,
+    scale: 0.002,
+};
+
+/// A viewer asks for a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Play {
+    /// Since the first day's midnight.
+    pub(super) hour: usize,
+    /// Who.
+    pub(super) viewer: u64,
+    /// For what, all of it.
+    pub(super) object: Object,
+}
+
+/// All there is to watch, and all that will be.
+pub(super) struct Library {
+    pub(super) catalogue: Catalogue,
+    /// In order of time.
+    pub(super) plays: Vec<Play>,
+}
+
+impl Library {
+    /// The same from the same number of sessions, for ever.
+    pub(super) fn new(sessions_per_day: u32) -> Self {
+        let settings = Settings {
+            sessions_per_day: f64::from(sessions_per_day),
+            ..SHELF
+        };
+        Self::of(&settings)
+    }
+
+    fn of(settings: &Settings) -> Self {
+        let mut catalogue = Catalogue::default();
+        for asset in traces::catalogue(settings) {
+            let pieces = asset.positions.div_ceil(PIECE);
+            let sizes = RENDITIONS.iter().flat_map(|rung| {
+                let asset = &asset;
+                (0..pieces).map(move |piece| {
+                    let half_minute = asset.object_bytes(*rung, piece * PIECE);
+                    (half_minute * PIECE / SHRUNK).max(1)
+                })
+            });
+            let live_day = asset.live_unix_ms.map(day_of);
+            catalogue.list(number(asset.title), number(pieces), live_day, sizes);
+        }
+        let plays = plays(settings, &catalogue);
+        Self { catalogue, plays }
+    }
+
+    /// What is asked for in an hour.
+    pub(super) fn of_hour(&self, hour: usize) -> &[Play] {
+        let place = |hour| self.plays.partition_point(|play| play.hour < hour);
+        &self.plays[place(hour)..place(hour + 1)]
+    }
+
+    /// What is asked for on a day.
+    pub(super) fn of_day(&self, day: usize) -> &[Play] {
+        let place = |day: usize| self.plays.partition_point(|play| play.hour < day * HOURS);
+        &self.plays[place(day)..place(day + 1)]
+    }
+
+    /// Films and episodes that are released on a day.
+    pub(super) fn released(&self, day: usize) -> Vec<usize> {
+        let day = i64::try_from(day).ok();
+        let assets = self.catalogue.assets.iter().enumerate();
+        let released =
+            assets.filter(|(_, asset)| asset.live_day.is_some() && asset.live_day == day);
+        released.map(|(asset, _)| asset).collect()
+    }
+
+    /// All pieces, by number.
+    pub(super) fn objects(&self) -> std::ops::Range<Object> {
+        0..self.catalogue.objects()
+    }
+
+    /// Film or episode, rendition and piece.
+    pub(super) fn parts(&self, object: Object) -> (usize, u32, u32) {
+        let number = self.catalogue.asset_of(object);
+        let asset = &self.catalogue.assets[number];
+        let within = object - asset.first;
+        (number, within / asset.positions, within % asset.positions)
+    }
+
+    pub(super) fn path(&self, object: Object) -> String {
+        let (asset, rendition, piece) = self.parts(object);
+        format!("/v/{asset}/{rendition}/{piece}.m4s")
+    }
+
+    /// The piece that a path names, if there is one.
+    pub(super) fn find(&self, path: &str) -> Option<Object> {
+        let mut parts = path.strip_prefix("/v/")?.strip_suffix(".m4s")?.split('/');
+        let mut next = || parts.next()?.parse::<u32>().ok();
+        let (asset, rendition, piece) = (next()?, next()?, next()?);
+        let asset = self.catalogue.assets.get(usize::try_from(asset).ok()?)?;
+        let is_there = rendition < asset.variants && piece < asset.positions;
+        is_there.then(|| asset.object(rendition, piece))
+    }
+
+    /// Its bytes: no two pieces have eight in common at one place, but by chance.
+    pub(super) fn content(&self, object: Object) -> Vec<u8> {
+        let bytes = usize::try_from(self.catalogue.bytes(object)).unwrap_or(usize::MAX);
+        let mut state = u64::from(object) + 1;
+        let mut content = Vec::with_capacity(bytes + 8);
+        while content.len() < bytes {
+            // SplitMix64 (Steele, Lea, Flood 2014).
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            content.extend_from_slice(&(mixed ^ mixed >> 31).to_le_bytes());
+        }
+        content.truncate(bytes);
+        content
+    }
+
+    /// Writes pieces below `origin`, whose content it is; what nobody ever asks for need not be there.
+    pub(super) fn write(
+        &self,
+        origin: &Path,
+        objects: impl IntoIterator<Item = Object>,
+    ) -> Result<(), Error> {
+        for object in objects {
+            let path = origin.join(self.path(object).trim_start_matches('/'));
+            let folder = path.parent().unwrap_or(origin);
+            fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
+            fs::write(&path, self.content(object)).map_err(|error| Error::file(&path, error))?;
+        }
+        Ok(())
+    }
+}
+
+/// The workload's requests, of which each piece of a sitting is one.
+fn plays(settings: &Settings, catalogue: &Catalogue) -> Vec<Play> {
+    let mut last: HashMap<u64, (u64, u64)> = HashMap::new();
+    let mut plays = Vec::new();
+    for request in Synthetic::new(settings) {
+        let (number, rung, position) = Asset::parts(request.object);
+        let piece = (number, position / PIECE);
+        let asset = usize::try_from(number)
+            .ok()
+            .and_then(|at| catalogue.assets.get(at));
+        let Some(asset) = asset else { continue };
+        if last.insert(request.client, piece) == Some(piece) {
+            continue;
+        }
+        plays.push(Play {
+            hour: usize::try_from((request.unix_ms - BEGIN_UNIX_MS) / HOUR_MS)
+                .unwrap_or(usize::MAX),
+            viewer: request.client,
+            object: asset.object(rendition(rung), self::number(piece.1)),
+        });
+    }
+    plays
+}
+
+/// The rendition that stands for a rung: phones, screens, the largest screens.
+fn rendition(rung: usize) -> u32 {
+    match rung {
+        0..=3 | 7..=9 => 0,
+        14.. => 2,
+        4..=6 | 10..=13 => 1,
+    }
+}
+
+fn day_of(unix_ms: u64) -> i64 {
+    let since = i64::try_from(unix_ms).unwrap_or(i64::MAX) - BEGIN_UNIX_MS.cast_signed();
+    since.div_euclid(24 * HOUR_MS.cast_signed())
+}
+
+fn number(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn there_are_three_days_of_viewers_and_a_release_on_the_second_and_on_the_third() {
+        let library = Library::new(500);
+        for day in 0..DAYS {
+            let plays = library.of_day(day).len();
+            assert!((1500..6000).contains(&plays), "{plays} on day {day}");
+        }
+        assert!(!library.released(1).is_empty() && !library.released(2).is_empty());
+        let asked: HashSet<_> = library.plays.iter().map(|play| play.object).collect();
+        let bytes: u64 = asked.iter().map(|one| library.catalogue.bytes(*one)).sum();
+        assert!(bytes < 300 << 20, "{bytes} of {} pieces", asked.len());
+        for play in &library.plays {
+            let (asset, ..) = library.parts(play.object);
+            let live_day = library.catalogue.assets[asset].live_day.unwrap_or(0);
+            assert!(usize::try_from(live_day).unwrap_or(0) * HOURS <= play.hour);
+        }
+    }
+
+    #[test]
+    fn a_path_finds_its_piece_and_its_bytes_are_its_own() {
+        let library = Library::new(10);
+        for object in library.objects().step_by(97) {
+            assert_eq!(library.find(&library.path(object)), Some(object));
+            let content = library.content(object);
+            assert_eq!(content.len() as u64, library.catalogue.bytes(object));
+            assert_ne!(content[..8], library.content(object + 1)[..8]);
+        }
+        for none in [
+            "/v/0/0/999.m4s",
+            "/v/0/3/0.m4s",
+            "/v/9999999/0/0.m4s",
+            "/v/0/0",
+            "",
+        ] {
+            assert_eq!(library.find(none), None, "{none}");
+        }
+    }
+}

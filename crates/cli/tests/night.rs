@@ -1,0 +1,91 @@
+//! The built `millpond demo --night`, made small: it runs to its end, and what it tells adds up.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// Sessions a day: some five hundred requests.
+const SESSIONS: &str = "60";
+
+fn demo(folder: &Path, planner: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_millpond"))
+        .args([
+            "demo",
+            "--night",
+            "--sessions",
+            SESSIONS,
+            "--planner",
+            planner,
+        ])
+        .arg("--folder")
+        .arg(folder.join("demo"))
+        .arg("--plot")
+        .arg(folder.join("night.svg"))
+        .output()
+        .unwrap()
+}
+
+/// What must hold whoever plans: the demo compares every byte of every answer itself, and fails where one
+/// is wrong.
+fn holds(folder: &Path, run: &Output) {
+    assert!(run.status.success(), "{run:?}");
+    let told = String::from_utf8(run.stdout.clone()).unwrap();
+    assert!(
+        told.contains("every byte of every answer was compared"),
+        "{told}"
+    );
+    let rows: Vec<&str> = told.lines().filter(|line| line.contains("x  ")).collect();
+    assert_eq!(rows.len(), 3, "{told}");
+    assert!(
+        rows[0].ends_with("  0 B"),
+        "nothing was filled before the first day: {told}"
+    );
+    let served = rows[1..].iter().filter(|row| !row.ends_with("  0 B"));
+    assert!(served.count() > 0, "what was filled was served: {told}");
+    let svg = fs::read_to_string(folder.join("night.svg")).unwrap();
+    assert_eq!(svg.matches("<polyline").count(), 2, "{svg}");
+}
+
+#[test]
+fn three_days_go_by_and_what_nights_have_filled_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = demo(folder.path(), "here");
+    holds(folder.path(), &run);
+    let told = String::from_utf8(run.stdout).unwrap();
+    assert!(told.contains("in this process"), "{told}");
+    assert!(
+        told.contains("cargo build --profile plan -p planner"),
+        "{told}"
+    );
+    let reports = folder.path().join("demo/reports");
+    let days = fs::read_dir(reports).unwrap().count();
+    assert_eq!(days, 2, "each night had the report of the day before");
+}
+
+#[test]
+fn the_planner_itself_plans_where_it_is_built() {
+    let beside = Path::new(env!("CARGO_BIN_EXE_millpond"));
+    let program: PathBuf = beside.with_file_name("millpond-plan");
+    if !program.is_file() {
+        println!("skipped: millpond-plan is not built (cargo build -p planner)");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = demo(folder.path(), program.to_str().unwrap());
+    holds(folder.path(), &run);
+}
+
+#[test]
+fn a_planner_that_is_not_there_is_told_with_how_it_is_built() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = demo(folder.path(), "/nowhere/millpond-plan");
+    assert_eq!(run.status.code(), Some(1));
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert!(
+        told.contains("cargo build --profile plan -p planner"),
+        "{told}"
+    );
+}
