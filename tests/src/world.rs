@@ -38,80 +38,102 @@ pub struct World {
 /// How a world is made.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// MiB of disk in the edge's cache.
-    pub edge_disk_mib: Option<u64>,
-    /// MiB of disk in the shield's cache.
-    pub shield_disk_mib: Option<u64>,
-    /// The edge has a steering API.
-    pub edge_steered: bool,
-    /// The shield has a steering API.
-    pub shield_steered: bool,
-    /// Keys of the edge's config.
-    pub edge: Vec<(&'static str, toml::Value)>,
-    /// Keys of the shield's config.
-    pub shield: Vec<(&'static str, toml::Value)>,
-    /// The edge is a child process.
-    pub edge_apart: bool,
-    /// The shield is a child process.
-    pub shield_apart: bool,
+    edge: Part,
+    shield: Part,
     /// How the edge is started, if it is a child process.
     pub edge_launch: Launch,
+}
+
+/// How a node of it is made.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    /// MiB of disk in its cache.
+    disk_mib: Option<u64>,
+    /// It has a steering API.
+    is_steered: bool,
+    /// It is a child process.
+    is_apart: bool,
+    /// Keys of its config.
+    keys: Vec<(&'static str, toml::Value)>,
+}
+
+impl Part {
+    /// Settings, as this part has them.
+    fn settle(&self, home: &Home, pki: &Pki, mut settings: Settings) -> Settings {
+        if let Some(mib) = self.disk_mib {
+            settings = settings.with_disk(home, mib);
+        }
+        if self.is_steered {
+            settings = settings.with_steering(pki);
+        }
+        for (key, value) in &self.keys {
+            settings.set(key, value.clone());
+        }
+        settings
+    }
 }
 
 impl Plan {
     /// A disk for the edge.
     #[must_use]
     pub fn edge_disk(mut self, mib: u64) -> Self {
-        self.edge_disk_mib = Some(mib);
+        self.edge.disk_mib = Some(mib);
         self
     }
 
     /// A disk for the shield.
     #[must_use]
     pub fn shield_disk(mut self, mib: u64) -> Self {
-        self.shield_disk_mib = Some(mib);
+        self.shield.disk_mib = Some(mib);
         self
     }
 
     /// A steering API for the edge.
     #[must_use]
     pub fn edge_steered(mut self) -> Self {
-        self.edge_steered = true;
+        self.edge.is_steered = true;
         self
     }
 
     /// A steering API for the shield.
     #[must_use]
     pub fn shield_steered(mut self) -> Self {
-        self.shield_steered = true;
+        self.shield.is_steered = true;
         self
     }
 
     /// A key of the edge's config.
     #[must_use]
     pub fn edge_key(mut self, key: &'static str, value: impl Into<toml::Value>) -> Self {
-        self.edge.push((key, value.into()));
+        self.edge.keys.push((key, value.into()));
+        self
+    }
+
+    /// Keys of the edge's config.
+    #[must_use]
+    pub fn edge_keys(mut self, keys: &[(&'static str, toml::Value)]) -> Self {
+        self.edge.keys.extend_from_slice(keys);
         self
     }
 
     /// A key of the shield's config.
     #[must_use]
     pub fn shield_key(mut self, key: &'static str, value: impl Into<toml::Value>) -> Self {
-        self.shield.push((key, value.into()));
+        self.shield.keys.push((key, value.into()));
         self
     }
 
     /// The edge as a child process.
     #[must_use]
     pub fn edge_apart(mut self) -> Self {
-        self.edge_apart = true;
+        self.edge.is_apart = true;
         self
     }
 
     /// The shield as a child process.
     #[must_use]
     pub fn shield_apart(mut self) -> Self {
-        self.shield_apart = true;
+        self.shield.is_apart = true;
         self
     }
 
@@ -122,30 +144,14 @@ impl Plan {
         let shield_home = Home::new(Role::Shield);
         let mut shield_settings = Settings::shield(&shield_home, &pki, &origin.url());
         shield_settings = shield_settings.with_vault_at(&origin.url());
-        if let Some(mib) = self.shield_disk_mib {
-            shield_settings = shield_settings.with_disk(&shield_home, mib);
-        }
-        if self.shield_steered {
-            shield_settings = shield_settings.with_steering(&pki);
-        }
-        for (key, value) in self.shield {
-            shield_settings.set(key, value);
-        }
-        let shield = start(&shield_home, &shield_settings, self.shield_apart).await;
+        shield_settings = self.shield.settle(&shield_home, &pki, shield_settings);
+        let shield = start(&shield_home, &shield_settings, self.shield.is_apart).await;
 
         let edge_home = Home::new(Role::Edge);
         let mut edge_settings = Settings::edge(&edge_home, &pki, &[shield.address]);
         edge_settings = edge_settings.with_signed_site(&keys.file());
-        if self.edge_steered {
-            edge_settings = edge_settings.with_steering(&pki);
-        }
-        if let Some(mib) = self.edge_disk_mib {
-            edge_settings = edge_settings.with_disk(&edge_home, mib);
-        }
-        for (key, value) in self.edge {
-            edge_settings.set(key, value);
-        }
-        let edge = if self.edge_apart {
+        edge_settings = self.edge.settle(&edge_home, &pki, edge_settings);
+        let edge = if self.edge.is_apart {
             edge_home.spawn_as(&edge_settings, self.edge_launch).await
         } else {
             edge_home.start(&edge_settings).await

@@ -348,10 +348,7 @@ async fn an_s3_server_takes_an_edges_reports_once_it_is_there() {
     let mut edge = reports(&weed, secrets.path());
     // Nobody listens there: the report waits.
     edge[2].1 = "http://127.0.0.1:9".into();
-    let plan = Plan {
-        edge,
-        ..Plan::default()
-    };
+    let plan = Plan::default().edge_keys(&edge);
     let mut world = plan.start(std::slice::from_ref(&object)).await;
     let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
     reply.is_whole(&object);

@@ -14,10 +14,7 @@ use tests::{
 const MIB: u64 = 1 << 20;
 
 fn plan(keys: &[(&'static str, toml::Value)]) -> Plan {
-    Plan {
-        edge: keys.to_vec(),
-        ..Plan::default()
-    }
+    Plan::default().edge_keys(keys)
 }
 
 async fn top(edge: &Node) -> Value {
