@@ -24,6 +24,7 @@ use crate::{
     App,
     countries::Countries,
     fill::{Fill, Wish},
+    gate::CmcdRules,
     tokens::{self, Tokens},
 };
 
@@ -59,6 +60,8 @@ pub(crate) struct Site {
     pub(crate) cors: Cors,
     /// Whether `Server-Timing` is sent to those who ask.
     pub(crate) server_timing: bool,
+    /// What is made of what players tell.
+    pub(crate) cmcd: CmcdRules,
     pub(crate) rules: Arc<SiteRules>,
     /// Where prepositioning may fetch its objects when the shields cannot give them.
     pub(crate) origin: Option<Origin>,
@@ -176,6 +179,7 @@ fn read_site(section: &mut Section, countries: &Countries) -> Option<Site> {
     let mut query = section.list("query", 0..=64).or(Vec::new());
     let origins = section.list("cors", 0..=256).or(vec!["*".to_owned()]);
     let server_timing = section.flag("server_timing").or(false);
+    let cmcd = section.section("cmcd", |cmcd| Some(CmcdRules::read(cmcd)));
     let rules = node::read_rules(section, Clients::Anybody);
     let origin = section.optional_section("origin", Origin::read);
     if rules.live.is_some() && query.iter().all(|name| name != "*") {
@@ -202,6 +206,7 @@ fn read_site(section: &mut Section, countries: &Countries) -> Option<Site> {
         key: KeyRules { query },
         cors: Cors { allow_origins },
         server_timing,
+        cmcd: cmcd?,
         rules: Arc::new(rules),
         origin,
     })

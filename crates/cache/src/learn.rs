@@ -72,7 +72,7 @@ pub(crate) struct Learning {
 }
 
 impl Learning {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             lesson: watch::Sender::new(None),
             own: Mutex::default(),

@@ -7,6 +7,7 @@
 //! are read for ranges, preconditions and cache directives and go no further: what reaches upstream
 //! is a [`message::Fetch`], which has room only for those that the site's own rule names.
 
+mod ahead;
 mod answer;
 mod ask;
 mod audience;
@@ -51,6 +52,7 @@ use message::{ObjectName, Upstream};
 use store::{Key, Memory, Store};
 use tokio_util::task::TaskTracker;
 
+pub use ahead::Announcement;
 pub use audience::{Audience, Served};
 pub use config::Config;
 pub use geometry::{SLICE_BYTES, WHOLE_BYTES_MAX};
@@ -107,6 +109,7 @@ struct Inner {
     viewers: Viewers,
     audience: OnceLock<Arc<dyn Audience>>,
     live: live::Live,
+    ahead: ahead::Ahead,
     tasks: TaskTracker,
     metrics: Metrics,
 }
@@ -166,6 +169,7 @@ impl Cache {
             viewers: Viewers::default(),
             audience: OnceLock::new(),
             live: live::Live::register(registry)?,
+            ahead: ahead::Ahead::register(config.fills_max.div_ceil(8), registry)?,
             tasks: TaskTracker::new(),
             metrics,
             config,

@@ -121,6 +121,19 @@ impl fmt::Display for Protocol {
     }
 }
 
+/// A value that a player told of itself (Common Media Client Data).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// Yes or no.
+    Flag(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Another number.
+    Decimal(f64),
+    /// Anything else, of printable ASCII.
+    Text(Box<str>),
+}
+
 /// What the rooms learned on the way, left in [`http::Response::extensions`] for the access log.
 #[derive(Debug, Clone, Default)]
 pub struct Trail {
@@ -134,4 +147,6 @@ pub struct Trail {
     pub reason: Option<Arc<str>>,
     /// Session that the verified token named.
     pub session: Option<Arc<str>>,
+    /// What the viewer's player told of itself, as far as the site has it logged.
+    pub told: Vec<(Box<str>, Told)>,
 }

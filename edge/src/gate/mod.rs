@@ -6,6 +6,7 @@
 mod after;
 mod metrics;
 mod site;
+mod viewers;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,12 +19,14 @@ use http::{Method, StatusCode};
 use message::{Answer, Error, Handler, ObjectName, Request, Response, Trail};
 use node::Sites;
 use prometheus::Registry;
-use semantics::{cors, fields};
+use semantics::{cmsd, cors, fields};
 
 use crate::config::Config;
 use after::{After, give_cookie, redirect};
 use metrics::Metrics;
 use site::{Admitted, Site};
+
+pub(crate) use viewers::CmcdRules;
 
 /// The handler that stands before the cache.
 pub(crate) struct Gate {
@@ -66,17 +69,21 @@ impl Gate {
         if request.head.method == Method::OPTIONS {
             return site.preflight(&request);
         }
+        let mut told = Vec::new();
         let (answer, session, cookie) = match site.admit(&request, &self.node) {
             Ok(Admitted {
                 after: After::Redirect(target),
                 session,
                 ..
             }) => (Ok(redirect(&target)), session, None),
-            Ok(Admitted {
-                name,
-                session,
-                after,
-            }) => {
+            Ok(admitted) => {
+                told = site.listen(&self.cache, &request, &admitted);
+                let Admitted {
+                    name,
+                    session,
+                    after,
+                    ..
+                } = admitted;
                 let viewer = self.cache.viewer(&request, session.as_deref());
                 let answer = self.cache.answer_for(viewer, &request, name, &site.rules);
                 let cookie = match after {
@@ -97,8 +104,22 @@ impl Gate {
         let trail = response.extensions_mut().get_or_insert_default::<Trail>();
         trail.site = Some(Arc::clone(&site.name));
         trail.session = session;
+        trail.told = told;
         site.tell_timing(&request, &mut response);
+        self.tell_duress(&mut response);
         response
+    }
+
+    /// CTA-5006: a node under duress says so, and players may ask for less. Of the way to the
+    /// player it knows nothing that it could tell as an estimate.
+    fn tell_duress(&self, response: &mut Response) {
+        let dynamic = cmsd::Dynamic {
+            node: &self.node,
+            throughput_kbps: None,
+            round_trip_ms: None,
+            is_under_duress: self.cache.is_short(),
+        };
+        cmsd::append(response.headers_mut(), &dynamic);
     }
 }
 

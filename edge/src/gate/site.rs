@@ -6,9 +6,10 @@ use cache::SiteRules;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use message::{Body, Error, Kind, ObjectName, Request, Response, Trail};
 use semantics::{
+    cmcd,
     cors::{self, Cors},
     fields,
-    key::{self, KeyRules},
+    key::{self, KeyRules, QueryRule},
 };
 use signing::{
     Carriers, Denied, Facts, Fields, Found, Grant, Label, ObjectPath, Regions, Scheme, SigningKey,
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 use super::{
     after::After,
     metrics::{Metrics, SiteMetrics},
+    viewers::CmcdRules,
 };
 use crate::{config, countries::Countries, timing, tokens::Session};
 
@@ -36,6 +38,7 @@ pub(super) struct Site {
     key: KeyRules,
     pub(super) cors: Cors,
     server_timing: bool,
+    pub(super) cmcd: CmcdRules,
     pub(super) rules: Arc<SiteRules>,
     pub(super) metrics: SiteMetrics,
 }
@@ -44,6 +47,7 @@ pub(super) struct Site {
 pub(super) struct Admitted {
     pub(super) name: ObjectName,
     pub(super) session: Option<Arc<str>>,
+    pub(super) grant: Option<Arc<Grant>>,
     pub(super) after: After,
 }
 
@@ -80,6 +84,7 @@ impl Site {
             key: site.key.clone(),
             cors: site.cors.clone(),
             server_timing: site.server_timing,
+            cmcd: site.cmcd,
             rules: Arc::clone(&site.rules),
             metrics: metrics.of_site(&site.name.to_arc(), tokens.map(|tokens| &tokens.revoked)),
         }
@@ -98,7 +103,9 @@ impl Site {
             self.metrics.refused(what.label());
             bad_request(what.to_string())
         };
-        let found = self.find(request).map_err(malformed)?;
+        // CTA-5004: nothing that a player tells of itself is part of what is signed, or of a key.
+        let query = request.query().and_then(cmcd::strip);
+        let found = self.find(request, query.as_deref()).map_err(malformed)?;
         let path = ObjectPath::parse(&found.path).map_err(malformed)?;
         let mut tokens = found.token.into_iter().chain(found.beside);
         // Other schemes sign whole URLs; a native token does not care who is asked.
@@ -126,17 +133,23 @@ impl Site {
             (Some(grant), Some(carrier)) => self.after(grant, carrier, &facts),
             (Some(_) | None, _) => After::Nothing,
         };
-        let session = grant.and_then(|grant| grant.claims.session.as_ref().map(Label::to_arc));
+        let session = grant.as_ref();
+        let session = session.and_then(|grant| grant.claims.session.as_ref().map(Label::to_arc));
         let site = Arc::clone(&self.name);
         let name = ObjectName { site, path: key };
         Ok(Admitted {
             name,
             session,
+            grant,
             after,
         })
     }
 
-    fn find<'r>(&self, request: &'r Request) -> Result<Found<'r>, signing::Malformed> {
+    fn find<'r>(
+        &self,
+        request: &'r Request,
+        query: Option<&'r str>,
+    ) -> Result<Found<'r>, signing::Malformed> {
         let headers = &request.head.headers;
         let text = |value: &'r http::HeaderValue| value.to_str().ok();
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(text);
@@ -145,8 +158,7 @@ impl Site {
             .as_ref()
             .and_then(|name| headers.get(name))
             .and_then(text);
-        self.carriers
-            .find(request.path(), request.query(), field, cookies)
+        self.carriers.find(request.path(), query, field, cookies)
     }
 
     /// The site's own rules, then the token's. A country is looked for only where a rule asks.
@@ -190,6 +202,11 @@ impl Site {
         Error::new(Kind::HttpRequestDenied, denied.label())
     }
 
+    /// Whether every query parameter is part of the key.
+    pub(super) fn keeps_all_parameters(&self) -> bool {
+        self.key.query == QueryRule::All
+    }
+
     /// What a URL names that comes without a token.
     pub(super) fn object(&self, path: &str, query: Option<&str>) -> Result<ObjectName, String> {
         let path = ObjectPath::parse(path).map_err(|what| what.to_string())?;
@@ -230,6 +247,6 @@ fn bad_request(what: String) -> Error {
 
 /// Scheme and host as signers write them. Nothing is served in clear, so the scheme is `https`; a
 /// listener has dropped the port, which to viewers is 443.
-fn origin(host: &str) -> String {
+pub(super) fn origin(host: &str) -> String {
     format!("https://{host}")
 }

@@ -29,3 +29,4 @@ mod signed;
 mod steering;
 mod tokens;
 mod versions;
+mod viewers;

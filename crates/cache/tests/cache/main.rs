@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod ahead;
 mod collapse;
 mod failing;
 mod honest;

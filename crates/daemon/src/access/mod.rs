@@ -3,15 +3,18 @@
 //! ```json
 //! {"time":"2026-03-01T12:34:56.789Z","client":"198.51.100.7:52110","protocol":"h2","method":"GET",
 //!  "host":"cdn.example","path":"/~-/vod/clip/v1/seg3.m4s","range":"bytes=0-","agent":"player/1",
-//!  "cmcd":{"request":"bl=21300","session":"sid=\"6e2f\""},"site":"vod","status":206,"bytes":1048576,
-//!  "end":"complete","first_byte_us":212,"duration_us":8120,"outcome":"hit","source":"ram",
-//!  "session":"s-17"}
+//!  "site":"vod","status":206,"bytes":1048576,"end":"complete","first_byte_us":212,
+//!  "duration_us":8120,"outcome":"hit","source":"ram","session":"s-17",
+//!  "cmcd":{"bl":21300,"bs":true,"sid":"6e2f"}}
 //! ```
 //!
 //! What a listener refused has `"end":"refused"`, and no method, host or path where its head could
 //! not be read.
 //!
-//! Tokens have no place in it: no query (but CMCD), no `Cookie`, no `Authorization`, no `Referer`,
+//! `cmcd` is what the player told of itself, under CTA-5004's names, if the site has it logged and
+//! the request was answered: the log has no other words of the player's but its `agent`.
+//!
+//! Tokens have no place in it: no query, no `Cookie`, no `Authorization`, no `Referer`,
 //! and a path segment that starts with `~` is written `~-`.
 
 mod metrics;

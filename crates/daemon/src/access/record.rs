@@ -2,17 +2,20 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use http::{HeaderMap, StatusCode, header, request::Parts};
-use message::{Client, Refused, Request, Timestamp, Trail};
-use serde::Serialize;
+use http::{StatusCode, header, request::Parts};
+use message::{Client, Refused, Request, Timestamp, Told, Trail};
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use tokio::time::Instant;
 
 use super::{
     metrics::{Finished, RequestMetrics},
-    redact::{self, CMCD_BYTES_MAX, FIELD_BYTES_MAX},
+    redact::{self, FIELD_BYTES_MAX},
     time::rfc3339,
 };
 use crate::logs::Lines;
+
+/// Most lines fit without growing.
+const LINE_BYTES: usize = 768;
 
 /// How a response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +149,7 @@ impl Drop for Record {
                 .session
                 .as_deref()
                 .map(|name| start_of(name, FIELD_BYTES_MAX)),
+            cmcd: Cmcd(&self.trail.told),
         };
         if complete(&mut line, &outgoing) {
             lines.push(&line);
@@ -168,6 +172,7 @@ pub(super) fn tell_refused(refused: &Refused<'_>, lines: &Lines) {
         source: None,
         reason: trail.and_then(reason),
         session: None,
+        cmcd: Cmcd(&[]),
     };
     if complete(&mut line, &outgoing) {
         lines.push(&line);
@@ -210,8 +215,6 @@ struct Incoming<'r> {
     agent: Option<std::borrow::Cow<'r, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<&'r str>,
-    #[serde(skip_serializing_if = "Cmcd::is_empty")]
-    cmcd: Cmcd,
 }
 
 /// What is known when a response has ended.
@@ -233,41 +236,31 @@ struct Outgoing<'r> {
     reason: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<&'r str>,
+    #[serde(skip_serializing_if = "Cmcd::is_empty")]
+    cmcd: Cmcd<'r>,
 }
 
-/// CTA-5004: four header fields or one query parameter, kept as the player sent them.
-#[derive(Serialize, Default, PartialEq)]
-struct Cmcd {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    object: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    query: Option<String>,
-}
+/// What a player told of itself (CTA-5004), under the standard's own names.
+struct Cmcd<'r>(&'r [(Box<str>, Told)]);
 
-impl Cmcd {
-    fn of(headers: &HeaderMap, query: Option<&str>) -> Self {
-        let field = |name| {
-            headers
-                .get(name)
-                .map(|value| redact::cmcd(value.as_bytes()))
-        };
-        Self {
-            object: field("cmcd-object"),
-            request: field("cmcd-request"),
-            session: field("cmcd-session"),
-            status: field("cmcd-status"),
-            query: query.and_then(redact::cmcd_parameter),
-        }
-    }
-
+impl Cmcd<'_> {
     fn is_empty(&self) -> bool {
-        *self == Self::default()
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Cmcd<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in self.0 {
+            match value {
+                Told::Flag(flag) => map.serialize_entry(key, flag)?,
+                Told::Integer(number) => map.serialize_entry(key, number)?,
+                Told::Decimal(number) => map.serialize_entry(key, number)?,
+                Told::Text(text) => map.serialize_entry(key, start_of(text, FIELD_BYTES_MAX))?,
+            }
+        }
+        map.end()
     }
 }
 
@@ -289,11 +282,8 @@ fn begun(head: Option<&Parts>, client: &Client, at: Timestamp) -> Vec<u8> {
         range: field(header::RANGE),
         agent: field(header::USER_AGENT),
         identity: client.identity.as_deref(),
-        cmcd: head.map_or_else(Cmcd::default, |head| {
-            Cmcd::of(&head.headers, head.uri.query())
-        }),
     };
-    let mut line = Vec::with_capacity(512 + CMCD_BYTES_MAX / 4);
+    let mut line = Vec::with_capacity(LINE_BYTES);
     // Serialising texts and numbers into memory has no way to fail; an empty line is not logged.
     if serde_json::to_writer(&mut line, &incoming).is_err() {
         line.clear();

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::stream;
 use http_body_util::BodyExt;
-use message::{Client, Kind, Protocol};
+use message::{Client, Kind, Protocol, Told};
 use prometheus::{Encoder, Registry, TextEncoder};
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -119,6 +119,12 @@ fn pieces(items: Vec<Result<&'static str, Error>>, length: Option<u64>) -> Respo
         source: Some("ram"),
         reason: None,
         session: Some("s-17".into()),
+        told: vec![
+            ("bl".into(), Told::Integer(21_300)),
+            ("bs".into(), Told::Flag(true)),
+            ("pr".into(), Told::Decimal(1.5)),
+            ("sid".into(), Told::Text("a\"b".into())),
+        ],
     });
     response
 }
@@ -144,7 +150,7 @@ async fn a_complete_response_is_one_line_that_tells_all() {
     let expected = serde_json::json!({
         "client": "198.51.100.7:52110", "protocol": "h2", "method": "GET", "host": "cdn.example",
         "path": "/vod/a.m4s", "range": "bytes=0-", "agent": "player \"1\"\\", "site": "vod",
-        "cmcd": { "request": "bl=21300", "query": "sid=\"a\"" }, "status": 200, "bytes": 8,
+        "cmcd": { "bl": 21300, "bs": true, "pr": 1.5, "sid": "a\"b" }, "status": 200, "bytes": 8,
         "end": "complete", "outcome": "hit", "source": "ram", "session": "s-17",
     });
     for (key, value) in expected.as_object().unwrap() {
