@@ -138,7 +138,7 @@ async fn cmcd_is_logged_and_is_no_part_of_the_key() {
     let object = Object::new("/v/a.m4s", 5_000);
     let world = World::start(std::slice::from_ref(&object)).await;
     for (n, protocol) in PROTOCOLS.into_iter().enumerate() {
-        let target = format!("{}?CMCD=bl%3D{n}7777%2Csid%3D%22abc%22", object.name);
+        let target = format!("{}?CMCD=bl%3D1{n}7777%2Csid%3D%22abc%22", object.name);
         let reply = world.client.get(protocol, &target, &[]).await;
         assert_eq!(
             reply
@@ -147,7 +147,7 @@ async fn cmcd_is_logged_and_is_no_part_of_the_key() {
                 .starts_with("edge1; hit"),
             n > 0
         );
-        let fields = [("cmcd-request", format!("bl={n}8888,mtp=25400"))];
+        let fields = [("cmcd-request", format!("bl=1{n}8888,mtp=25400"))];
         let fields = fields
             .each_ref()
             .map(|(name, value)| (*name, value.as_str()));
@@ -160,7 +160,7 @@ async fn cmcd_is_logged_and_is_no_part_of_the_key() {
     assert_eq!(world.origin.reads().len(), 1);
     eventually(10, "CMCD in the access log", async || {
         let log = world.edge_home.logs();
-        let known = ["07777", "17777", "27777", "08888", "18888", "28888"];
+        let known = ["107777", "117777", "127777", "108888", "118888", "128888"];
         known.iter().all(|value| log.contains(value)).then_some(())
     })
     .await;
