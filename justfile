@@ -64,6 +64,10 @@ recovery:
 recall:
     cargo test --release -p store --lib asked -- --ignored --nocapture
 
+# records of a client, damaged in all ways, for five minutes (FUZZ_SECONDS)
+fuzz-records:
+    cargo test --release -p tls --lib damage -- --ignored --nocapture
+
 # CPU of a whole idle process, which must run alone.
 idle:
     cargo test -p downstream --test loopback lifecycle -- --ignored --nocapture

@@ -1,5 +1,6 @@
 //! The record layer over a socket that the test controls, with a client made of the same ciphers.
 
+mod damage;
 mod kernel;
 mod receiving;
 mod sending;

@@ -10,12 +10,12 @@ use super::{
     ALERT, DATA, HANDSHAKE, Setup, setup,
 };
 
-const UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
-const UPDATE_ASKED: [u8; 5] = [24, 0, 0, 1, 1];
+pub(super) const UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
+pub(super) const UPDATE_ASKED: [u8; 5] = [24, 0, 0, 1, 1];
 
 /// How reading went until it was pending or over.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     Pending,
     Eof,
     Failed(Error),
@@ -39,7 +39,7 @@ fn read_all(setup: &mut Setup) -> (Vec<u8>, End) {
     }
 }
 
-fn receive(setup: &mut Setup, bytes: &[u8]) -> (Vec<u8>, End) {
+pub(super) fn receive(setup: &mut Setup, bytes: &[u8]) -> (Vec<u8>, End) {
     setup.socket.wire().inbound.extend(bytes);
     read_all(setup)
 }
