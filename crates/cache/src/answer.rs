@@ -142,6 +142,7 @@ impl Visit<'_> {
 
     async fn verdict(&self) -> Result<Verdict, Error> {
         let (id, entry, missing) = self.find().await;
+        self.tell_use(entry.as_ref());
         let pause = self.inner.config.revalidation_pause;
         let found = Found::judge(entry, &self.request.at, pause);
         let is_to_be_asked = matches!(found, Found::Stale(_) | Found::Pass | Found::Nothing);
@@ -205,6 +206,21 @@ impl Visit<'_> {
                 entry.filter(|entry| self.is_for_me(entry)),
                 Reason::UriMiss,
             ),
+        }
+    }
+
+    /// Has the store keep what memory answers for.
+    fn tell_use(&self, entry: Option<&Entry>) {
+        let Some(Entry::Object(head)) = entry else {
+            return;
+        };
+        if head.told.is_due(self.request.at.wall) {
+            let store = &self.inner.store;
+            store.touch(&head.id.key.head_key());
+            // The note of what it varies by leads to it.
+            if head.id.key != self.base {
+                store.touch(&self.base.head_key());
+            }
         }
     }
 

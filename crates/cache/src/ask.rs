@@ -18,7 +18,7 @@ use crate::{
     filling::{Failure, Filling},
     flights::Joined,
     geometry::{Geometry, SLICE_BYTES, WHOLE_BYTES_MAX, first_question},
-    head::{Checked, Entry, Head, version_of},
+    head::{Checked, Entry, Head, Told, version_of},
     id::Identity,
     learn::{Lesson, Own, Question},
     live::Growth,
@@ -263,6 +263,7 @@ impl Inner {
             tags,
             failed_at: None,
             checked: Checked::default(),
+            told: Told::default(),
         };
         // Slices of one version are put together under a strong validator only, and an origin
         // that sends a large object whole does not do ranges: both are passed through.

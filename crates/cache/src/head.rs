@@ -66,6 +66,37 @@ pub(crate) struct Head {
     pub(crate) failed_at: Option<Instant>,
     /// The purges by pattern or tag that were found not to reach it; not kept on disk.
     pub(crate) checked: Checked,
+    /// When the store was last told of its use; not kept on disk.
+    pub(crate) told: Told,
+}
+
+/// How often the store is told that a head is in use. A log goes round in hours.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
+/// When, in whole seconds since the Unix epoch, the store was last told that a head is in use.
+///
+/// Memory answers for a head that is asked for all the time, so that nobody reads it from disk. Were
+/// the store not told, it would let go of just those, and a restart would lose them.
+#[derive(Debug, Default)]
+pub(crate) struct Told(AtomicU64);
+
+impl Told {
+    /// Whether the store is to be told at `now`. Of those who ask at once one is.
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
+        let (now_s, last_s) = (now.as_secs(), self.0.load(Ordering::Relaxed));
+        now_s.saturating_sub(last_s) >= TELL_EVERY.as_secs()
+            && self
+                .0
+                .compare_exchange(last_s, now_s, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}
+
+impl Clone for Told {
+    /// What is made of a head is written anew, and told of anew.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// Up to which version of the purges by pattern or tag something was checked.
@@ -257,6 +288,7 @@ impl Head {
             tags: stored.tags,
             failed_at: None,
             checked: Checked::default(),
+            told: Told::default(),
         })
     }
 

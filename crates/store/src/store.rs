@@ -86,6 +86,12 @@ impl Store {
         self.0.admission.judge.reference(viewer, tag);
     }
 
+    /// The record is in use, though nobody reads it: what it says is in somebody's memory. It stays on
+    /// the disks as if it had been read. A short lock: not to be called for each request.
+    pub fn touch(&self, key: &Key) {
+        self.0.directory.touch(key);
+    }
+
     /// Where the record would come from. A look at the index only: the disk may still disappoint.
     pub fn tier(&self, key: &Key) -> Option<Tier> {
         self.0.directory.tier(key)

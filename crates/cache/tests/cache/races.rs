@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Bench, Fault, PIECE, name, request, rules};
+use crate::support::{Bench, Fault, PIECE, name, read, request, rules};
 use cache::Reach;
 use message::Kind;
 use semantics::freshness::TtlRules;
@@ -62,6 +62,35 @@ async fn a_stale_head_that_two_viewers_read_from_disk_is_still_confirmed() {
         bench.origin.fetches().len(),
         asked + 1,
         "one question, and not none"
+    );
+}
+
+#[tokio::test]
+async fn what_memory_answers_for_is_found_after_a_restart_though_the_log_went_round() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::over_small_disk(folder, Arc::default()).await;
+    let hot = bench.origin.put("/hot.m4s", 1, 100_000);
+    for lap in 0..8 {
+        let mut request = request("GET", "/hot.m4s", &[]);
+        request.at.wall += Duration::from_mins(2 * lap);
+        let name = name("/hot.m4s");
+        let response = bench.cache.answer(&request, name, &bench.rules).await;
+        assert_eq!(read(response.unwrap()).await.body.unwrap(), hot);
+        for n in 0..20 {
+            let path = format!("/{lap}/{n}.m4s");
+            bench.origin.put(&path, 1, 100_000);
+            bench.get(&path).await;
+        }
+        bench.store.flush().await;
+    }
+    let (folder, origin) = bench.ended().await;
+    let bench = Bench::over_small_disk(folder, origin).await;
+    let asked = bench.origin.fetches().len();
+    assert_eq!(bench.get("/hot.m4s").await.body.unwrap(), hot);
+    assert_eq!(
+        bench.origin.fetches().len(),
+        asked,
+        "nothing is asked again"
     );
 }
 

@@ -397,19 +397,37 @@ impl Bench {
         }
     }
 
+    /// Over a disk that goes round soon, without a tier in memory.
+    pub(crate) async fn over_small_disk(folder: TempDir, origin: Arc<Origin>) -> Self {
+        let store = store::Config {
+            ram_bytes: 0,
+            disks: vec![DiskConfig::new(folder.path().join("slices"), 8 << 20)],
+            state_dir: Some(folder.path().join("state")),
+            segment_bytes: 1 << 20,
+            ..store::Config::default()
+        };
+        Self::on(store, folder, origin, rules(), config()).await
+    }
+
     /// The same disk under a new process, as far as one process can tell.
     pub(crate) async fn restarted(self) -> Self {
+        let ttl = self.rules.ttl.clone();
+        let (folder, origin) = self.ended().await;
+        Self::over(folder, origin, ttl).await
+    }
+
+    /// What an end leaves.
+    pub(crate) async fn ended(self) -> (TempDir, Arc<Origin>) {
         let Self {
             cache,
             store,
             origin,
             folder,
-            rules,
+            rules: _,
         } = self;
         cache.drained().await;
         store.close().await;
-        drop((cache, store));
-        Self::over(folder, origin, rules.ttl.clone()).await
+        (folder, origin)
     }
 
     pub(crate) async fn ask(&self, path: &str, fields: &[(&str, &str)]) -> Result<Response, Error> {

@@ -1,12 +1,18 @@
 //! What was used of what lies on the disks.
 
 use super::Directory;
-use crate::index::USES_MAX;
+use crate::{index::USES_MAX, key::Key};
 
 impl Directory {
     /// How many shards there are.
     pub(crate) fn shards(&self) -> usize {
         self.shards.len()
+    }
+
+    /// Counts a use of a record that nobody reads. What is not on a disk yet is not counted.
+    pub(crate) fn touch(&self, key: &Key) {
+        let tag = self.tag(key);
+        self.shard(tag).lock().index.used(tag);
     }
 
     /// The tags of a shard's records on a disk that were used, by how often.

@@ -46,6 +46,23 @@ async fn records_that_are_used_outlive_those_that_are_not() {
 }
 
 #[tokio::test]
+async fn records_that_are_touched_outlive_those_that_are_not() {
+    let place = Place::new(2 << 20);
+    let opened = place.open().await;
+    opened.put_all(0..100).await;
+    for round in 1..40 {
+        for number in 0..20 {
+            opened.store.touch(&key(number));
+        }
+        opened.put_all(round * 100..(round + 1) * 100).await;
+    }
+    let again = place.crashed();
+    let again = again.open().await;
+    assert_eq!(again.count_held(0..20).await, 20);
+    assert_eq!(again.count_held(20..100).await, 0);
+}
+
+#[tokio::test]
 async fn used_records_never_keep_new_ones_out() {
     let mut place = Place::new(1 << 20);
     // RAM larger than the disk: everything counts as used.
