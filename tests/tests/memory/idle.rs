@@ -22,6 +22,9 @@ const WARMING: usize = 100;
 /// How long the dust takes to settle: handshakes end, buffers go back.
 const SETTLING: Duration = Duration::from_secs(2);
 
+/// How often it is waited for anew, on a machine that has other things to do.
+const SETTLINGS_MAX: usize = 8;
+
 async fn idle_connections_cost(protocol: Protocol, records: &str, most: u64) {
     let _quiet = QUIET.lock().await;
     let object = Object::new("/v/a.m4s", 64 * KIB);
@@ -35,8 +38,14 @@ async fn idle_connections_cost(protocol: Protocol, records: &str, most: u64) {
     let edge = world.edge().child();
     let before = edge.rss_bytes();
     let connections = served(&world.client, protocol, &object, CONNECTIONS).await;
-    sleep(SETTLING).await;
-    let each = edge.rss_bytes().saturating_sub(before) / CONNECTIONS as u64;
+    let mut each = u64::MAX;
+    for _ in 0..SETTLINGS_MAX {
+        sleep(SETTLING).await;
+        each = edge.rss_bytes().saturating_sub(before) / CONNECTIONS as u64;
+        if each <= most {
+            break;
+        }
+    }
     println!("{protocol}, records by {records}: {each} bytes for an idle connection");
     assert!(connections.iter().all(Connection::is_open));
     assert!(
