@@ -5,6 +5,7 @@ use std::fmt;
 use crate::{
     Error,
     path::{check_segments, is_unreserved},
+    wild,
 };
 
 /// The longest pattern.
@@ -63,7 +64,7 @@ impl Glob {
         for pattern in head.split('/') {
             if !segments
                 .next()
-                .is_some_and(|text| segment_matches(pattern, text))
+                .is_some_and(|text| wild::matches(pattern.as_bytes(), text.as_bytes()))
             {
                 return false;
             }
@@ -77,7 +78,7 @@ impl Glob {
             .all(|pattern| {
                 segments
                     .next_back()
-                    .is_some_and(|text| segment_matches(pattern, text))
+                    .is_some_and(|text| wild::matches(pattern.as_bytes(), text.as_bytes()))
             })
     }
 }
@@ -86,34 +87,6 @@ impl fmt::Display for Glob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Matches one segment: on a mismatch, the last star takes one byte more. Earlier stars need no
-/// second try, because what stood between them was found as far left as it can be.
-fn segment_matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    let mut retry = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                retry = Some((p + 1, t));
-                p += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            Some(_) | None => {
-                let Some((after_star, taken)) = retry else {
-                    return false;
-                };
-                retry = Some((after_star, taken + 1));
-                (p, t) = (after_star, taken + 1);
-            }
-        }
-    }
-    pattern[p..].iter().all(|&byte| byte == b'*')
 }
 
 #[cfg(test)]

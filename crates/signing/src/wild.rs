@@ -1,4 +1,4 @@
-//! The other vendors' wildcards: `*` runs over slashes.
+//! Wildcards: other vendors' run over slashes; a segment of our globs has none.
 
 /// The longest pattern, of CloudFront's whole URLs.
 pub(crate) const WILD_BYTES_MAX: usize = 1024;
