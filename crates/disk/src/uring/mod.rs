@@ -14,6 +14,7 @@
 //! - A ring ends with its runtime or its device, when the last operation has landed; so does the
 //!   lock on the file.
 
+mod kernel;
 mod lane;
 mod order;
 mod ring;

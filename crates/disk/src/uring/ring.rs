@@ -10,13 +10,14 @@ use std::{
     time::Duration,
 };
 
-use io_uring::{IoUring, Probe, cqueue, opcode, squeue, types};
+use io_uring::{IoUring, cqueue, opcode, squeue};
 use tokio::sync::oneshot;
 
-use super::order::{Order, Work};
+use super::{
+    kernel::{self, entry},
+    order::Order,
+};
 
-/// The device among the registered files.
-const DEVICE: types::Fixed = types::Fixed(0);
 /// Marks a completion that belongs to no slot.
 const CANCEL: u64 = u64::MAX;
 /// How often an operation that was interrupted is started again.
@@ -58,14 +59,14 @@ impl Ring {
     }
 
     fn with_entries(file: &File, flights: usize, entries: u32) -> io::Result<Self> {
-        let uring = build(entries)?;
+        let uring = kernel::build(entries)?;
         if !uring.params().is_feature_nodrop() {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "the kernel may lose completions",
             ));
         }
-        check_operations(&uring)?;
+        kernel::check_operations(&uring)?;
         uring.submitter().register_files(&[file.as_raw_fd()])?;
         let mut ring = Self {
             uring: ManuallyDrop::new(uring),
@@ -281,65 +282,6 @@ fn transient(entered: io::Result<usize>) -> io::Result<Submitted> {
     }
 }
 
-/// A ring that any thread may use. What completes is worked off by the thread that began it, when
-/// it next enters the kernel, and without being interrupted; before kernel 5.19 it is interrupted.
-///
-/// Not limited to one thread with its completions deferred to that thread's wish: the runtime's
-/// thread sleeps in its own poll and not in the ring, so that little is expected of it. Not measured.
-fn build(entries: u32) -> io::Result<IoUring> {
-    let mut modern = IoUring::builder();
-    modern.setup_coop_taskrun().setup_submit_all();
-    modern.build(entries).or_else(|error| {
-        if error.raw_os_error() == Some(libc::EINVAL) {
-            IoUring::builder().build(entries)
-        } else {
-            Err(error)
-        }
-    })
-}
-
-fn check_operations(uring: &IoUring) -> io::Result<()> {
-    let mut probe = Probe::new();
-    uring.submitter().register_probe(&mut probe)?;
-    let needed = [
-        opcode::Nop::CODE,
-        opcode::Read::CODE,
-        opcode::Write::CODE,
-        opcode::Fsync::CODE,
-        opcode::AsyncCancel::CODE,
-    ];
-    if needed.into_iter().all(|code| probe.is_supported(code)) {
-        return Ok(());
-    }
-    let what = "the kernel lacks an operation";
-    Err(io::Error::new(io::ErrorKind::Unsupported, what))
-}
-
-/// What the kernel is told. The work must stay where it is until the completion.
-fn entry(work: &mut Work) -> squeue::Entry {
-    match work {
-        Work::Read { offset, buffer } => {
-            let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
-            opcode::Read::new(DEVICE, buffer.as_mut_ptr(), length)
-                .offset(*offset)
-                .build()
-        }
-        Work::Write {
-            offset,
-            buffer,
-            length,
-        } => {
-            let length = u32::try_from(*length).unwrap_or(u32::MAX);
-            opcode::Write::new(DEVICE, buffer.as_ptr(), length)
-                .offset(*offset)
-                .build()
-        }
-        Work::Sync => opcode::Fsync::new(DEVICE)
-            .flags(types::FsyncFlags::DATASYNC)
-            .build(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -348,7 +290,7 @@ mod tests {
     use crate::{
         BLOCK, Error, Pool,
         gate::{Gate, Turn},
-        uring::order::Done,
+        uring::order::{Done, Work},
     };
 
     /// A ring, or nothing, said aloud, where the kernel refuses it.
