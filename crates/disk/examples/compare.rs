@@ -22,23 +22,69 @@ use disk::{BLOCK, Device, Engine, Options, Pool};
 use tokio::time::Instant;
 
 const GIB: u64 = 1 << 30;
-const SIZES: [usize; 2] = [256 << 10, 1 << 20];
+const SIZES: [usize; 3] = [16 << 10, 256 << 10, 1 << 20];
 const DEPTHS: [usize; 3] = [1, 8, 64];
 
 /// Who reads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reader {
     Fio(&'static str),
-    Ours(Engine, bool),
+    Ours(Ours),
 }
 
-const READERS: [Reader; 6] = [
-    Reader::Fio("io_uring"),
-    Reader::Ours(Engine::Uring, false),
-    Reader::Ours(Engine::Uring, true),
-    Reader::Fio("psync"),
-    Reader::Ours(Engine::Blocking, false),
-    Reader::Ours(Engine::Blocking, true),
+/// A way of ours.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Ours {
+    engine: Engine,
+    batch_max: usize,
+    /// With a pass of crc32c.
+    check: bool,
+}
+
+const URING: Ours = Ours {
+    engine: Engine::Uring,
+    batch_max: Options::BATCH_MAX,
+    check: false,
+};
+const BLOCKING: Ours = Ours {
+    engine: Engine::Blocking,
+    ..URING
+};
+
+const READERS: [(&str, Reader); 8] = [
+    ("fio io_uring", Reader::Fio("io_uring")),
+    (
+        "io_uring, one by one",
+        Reader::Ours(Ours {
+            batch_max: 1,
+            ..URING
+        }),
+    ),
+    ("io_uring", Reader::Ours(URING)),
+    (
+        "io_uring, one by one, crc32c",
+        Reader::Ours(Ours {
+            batch_max: 1,
+            check: true,
+            ..URING
+        }),
+    ),
+    (
+        "io_uring, crc32c",
+        Reader::Ours(Ours {
+            check: true,
+            ..URING
+        }),
+    ),
+    ("fio psync", Reader::Fio("psync")),
+    ("blocking", Reader::Ours(BLOCKING)),
+    (
+        "blocking, crc32c",
+        Reader::Ours(Ours {
+            check: true,
+            ..BLOCKING
+        }),
+    ),
 ];
 
 /// GB/s and CPU-seconds per GB.
@@ -95,38 +141,32 @@ fn main() {
 fn compare(path: &Path, length: u64, size: usize, depth: usize, rounds: u64, time: Duration) {
     let mut taken = [const { Vec::new() }; READERS.len()];
     for round in 0..rounds {
-        for (reader, taken) in READERS.iter().zip(&mut taken) {
+        for ((_, reader), taken) in READERS.iter().zip(&mut taken) {
             let rate = match *reader {
                 Reader::Fio(engine) => fio(path, engine, size, depth, time),
-                Reader::Ours(engine, check) => {
+                Reader::Ours(way) => {
                     let work = Work {
                         length,
                         size,
                         depth,
                         time,
-                        check,
+                        way,
                         seed: round + 1,
                     };
-                    Some(runtime().block_on(ours(path, engine, work)))
+                    Some(runtime().block_on(ours(path, work)))
                 }
             };
             taken.extend(rate);
         }
     }
     let mut fio = None;
-    for (reader, taken) in READERS.iter().zip(&taken) {
+    for ((name, reader), taken) in READERS.iter().zip(&taken) {
         let Some(Summary { median, costs }) = summary(taken) else {
             continue;
         };
-        let name = match reader {
-            Reader::Fio(engine) => {
-                fio = Some(median);
-                format!("fio {engine}")
-            }
-            Reader::Ours(engine, check) => {
-                format!("{engine}{}", if *check { " + crc32c" } else { "" })
-            }
-        };
+        if matches!(reader, Reader::Fio(_)) {
+            fio = Some(median);
+        }
         let ratio = fio.map_or(f64::NAN, |fio: Rate| median.speed / fio.speed);
         println!(
             "| {} KiB | {depth} | {name} | {:.2} | {ratio:.2} | {:.3} | {:.3} to {:.3} |",
@@ -168,23 +208,24 @@ struct Work {
     size: usize,
     depth: usize,
     time: Duration,
-    check: bool,
+    way: Ours,
     seed: u64,
 }
 
-async fn open(path: &Path, engine: Engine, depth: usize, size: usize) -> Device {
+async fn open(path: &Path, way: Ours, depth: usize, size: usize) -> Device {
     let options = Options {
-        engine,
+        engine: way.engine,
         reads_in_flight: depth,
         read_deadline: Duration::from_mins(1),
+        batch_max: way.batch_max,
         pool: Pool::new((depth + 2) * size),
         faults: None,
     };
     Device::open(path, options).await.unwrap()
 }
 
-async fn ours(path: &Path, engine: Engine, work: Work) -> Rate {
-    let device = Arc::new(open(path, engine, work.depth, work.size).await);
+async fn ours(path: &Path, work: Work) -> Rate {
+    let device = Arc::new(open(path, work.way, work.depth, work.size).await);
     assert!(device.is_direct(), "the page cache would be measured");
     read_all(&device, work, Duration::from_millis(200)).await;
     let (cpu, start) = (cpu_seconds(), Instant::now());
@@ -209,7 +250,7 @@ async fn read_all(device: &Arc<Device>, work: Work, time: Duration) -> u64 {
                 draw = mix(draw);
                 let block = device.read_at(draw % blocks * work.size as u64, work.size);
                 let block = block.await.unwrap();
-                if work.check {
+                if work.way.check {
                     std::hint::black_box(crc_fast::crc32_iscsi(&block));
                 }
                 bytes += block.len() as u64;
@@ -227,7 +268,7 @@ async fn read_all(device: &Arc<Device>, work: Work, time: Duration) -> u64 {
 
 async fn fill(path: &Path, length: u64) {
     eprintln!("filling {} ...", path.display());
-    let device = open(path, Engine::Auto, 1, 4 << 20).await;
+    let device = open(path, URING, 1, 4 << 20).await;
     device.resize(length).await.unwrap();
     let mut word = 1;
     for offset in (0..length).step_by(4 << 20) {

@@ -18,7 +18,7 @@ use crate::{
     engine::{Engine, Motor},
     file::Opened,
     gate::{Gate, Permit, Turn},
-    uring::DEPTH_MAX,
+    uring::{BATCH_MAX, DEPTH_MAX},
 };
 
 /// How to open a device.
@@ -32,10 +32,19 @@ pub struct Options {
     /// How long a read may take, the wait for its turn included. One that takes longer is an error
     /// at once; its place and its buffer are free again when the device lets go of them.
     pub read_deadline: Duration,
+    /// How many operations `io_uring` is told of in one call at most, of those that one turn of a
+    /// runtime brings while the device has much to do: see [`Self::BATCH_MAX`]. With 1 each is told of
+    /// at once.
+    pub batch_max: usize,
     /// Where buffers come from.
     pub pool: Pool,
     /// Faults to inject.
     pub faults: Option<Faults>,
+}
+
+impl Options {
+    /// A good bound for [`Self::batch_max`]: `crates/disk/README.md` has what it was measured to save.
+    pub const BATCH_MAX: usize = BATCH_MAX;
 }
 
 /// An open file or partition. A clone is the same device.
@@ -71,7 +80,7 @@ impl Device {
             let opened = Opened::open(&place, &wish.pool)?;
             let bytes = opened.measure()?;
             let gate = Gate::new(wish.reads_in_flight.clamp(1, DEPTH_MAX));
-            let motor = Motor::start(&opened, wish.engine, &gate)?;
+            let motor = Motor::start(&opened, &wish, &gate)?;
             Ok((opened, gate, motor, AtomicU64::new(bytes)))
         });
         let failed = Error::ShuttingDown {

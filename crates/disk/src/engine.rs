@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    Buffer, Error, Operation,
+    Buffer, Error, Operation, Options,
     blocking::Blocking,
     file::Opened,
     gate::{Gate, Permit},
@@ -52,13 +52,13 @@ pub(crate) enum Motor {
 
 impl Motor {
     /// Starts an engine. Blocks the thread.
-    pub(crate) fn start(opened: &Opened, wish: Engine, gate: &Gate) -> Result<Self, Error> {
-        let uring = || Uring::start(opened, gate.clone());
+    pub(crate) fn start(opened: &Opened, options: &Options, gate: &Gate) -> Result<Self, Error> {
+        let uring = || Uring::start(opened, options, gate.clone());
         let blocking = |fallback| Self::Blocking {
             engine: Blocking::new(opened.clone()),
             fallback,
         };
-        match wish {
+        match options.engine {
             Engine::Uring => uring()
                 .map(Self::Uring)
                 .map_err(|error| Error::io(Operation::Open, 0, error)),

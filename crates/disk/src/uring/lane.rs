@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::{
     io::{Interest, unix::AsyncFd},
     runtime::Handle,
-    sync::oneshot,
+    sync::{Notify, oneshot},
     task::AbortHandle,
 };
 
@@ -25,6 +25,8 @@ use crate::{Error, Operation, gate::Permit};
 /// A ring and what becomes of it.
 pub(super) struct Lane {
     state: Mutex<State>,
+    /// Somebody's order waits for the end of the turn.
+    waits: Notify,
     reaper: OnceLock<AbortHandle>,
     runtime: Handle,
     /// The device stays locked until the last operation has landed.
@@ -64,6 +66,7 @@ impl Lane {
         };
         let lane = Arc::new(Self {
             state: Mutex::new(state),
+            waits: Notify::new(),
             reaper: OnceLock::new(),
             runtime,
             _lock: lock,
@@ -106,23 +109,39 @@ impl Lane {
         done.unwrap_or_else(|_lost| Err(ended(operation, offset)))
     }
 
-    /// The kernel has it when this returns: it is the kernel's work on the operation that costs,
-    /// not the call.
+    /// The kernel has it when this returns, or at the end of the turn: see [`super::batch`].
     fn place(self: &Arc<Self>, order: Order) -> Option<usize> {
         let mut state = self.state.lock();
         if state.broken {
             return None;
         }
-        let slot = state.ring.as_mut()?.start(order);
-        self.submit(&mut state);
+        let ring = state.ring.as_mut()?;
+        let slot = ring.start(order);
+        if ring.is_due() {
+            self.submit(&mut state);
+        } else {
+            // The reaper comes after all that is ready to run in its runtime now. Told again, it
+            // comes once.
+            self.waits.notify_one();
+        }
         slot
+    }
+
+    /// The turn is over.
+    fn hand_over(self: &Arc<Self>) {
+        self.submit(&mut self.state.lock());
     }
 
     fn cancel(self: &Arc<Self>, slot: usize) {
         let mut state = self.state.lock();
         if let Some(ring) = &mut state.ring {
             ring.cancel_abandoned(slot);
+            let over = ring.is_idle();
             self.submit(&mut state);
+            if over && state.closed {
+                // No completion will tell the reaper.
+                self.end();
+            }
         }
     }
 
@@ -152,7 +171,7 @@ impl Lane {
         if ring.reap().is_err() || (closed && ring.is_idle()) {
             return false;
         }
-        // What was interrupted.
+        // What was interrupted, and what waits: there is less to wait for.
         self.submit(&mut state);
         true
     }
@@ -189,7 +208,8 @@ impl State {
     }
 }
 
-/// The task that takes completions as they come. It sleeps in its runtime's poll.
+/// The task that takes completions as they come, and hands over what waits when a turn is over. It
+/// sleeps in its runtime's poll.
 struct Reaper {
     /// Before the ring whose descriptor it watches.
     poll: AsyncFd<RawFd>,
@@ -207,13 +227,21 @@ impl Drop for Driven {
 
 impl Reaper {
     async fn run(self) {
-        // An error is that of a runtime that shuts down.
-        while let Ok(mut ready) = self.poll.readable().await {
-            if !self.lane.0.reap() {
-                return;
+        let lane = &self.lane.0;
+        loop {
+            tokio::select! {
+                biased;
+                ready = self.poll.readable() => {
+                    // An error is that of a runtime that shuts down.
+                    let Ok(mut ready) = ready else { return };
+                    if !lane.reap() {
+                        return;
+                    }
+                    // What completed since is told of again.
+                    ready.clear_ready();
+                }
+                () = lane.waits.notified() => lane.hand_over(),
             }
-            // What completed since is told of again.
-            ready.clear_ready();
         }
     }
 }
@@ -243,4 +271,54 @@ impl Drop for Waiting<'_> {
 
 fn ended(operation: Operation, offset: u64) -> Error {
     Error::io(operation, offset, io::Error::other("the engine has ended"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Duration, Instant, timeout_at};
+
+    use super::*;
+    use crate::{
+        BLOCK, Pool,
+        gate::{Gate, Turn},
+        uring::batch::BATCH_MAX,
+    };
+
+    const READS: usize = 12;
+
+    /// A disk that never answers: all that wait for each other time out when they would have alone,
+    /// and give back what they hold.
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_others_has_no_more_time_than_they() {
+        let (reader, _writer) = io::pipe().unwrap();
+        let file = Arc::new(File::from(std::os::fd::OwnedFd::from(reader)));
+        let ring = match Ring::new(&file, READS, BATCH_MAX) {
+            Ok(ring) => ring,
+            Err(error) => {
+                eprintln!("skipped: no io_uring here: {error}");
+                return;
+            }
+        };
+        let lane = Lane::start(ring, Handle::current(), file).unwrap();
+        let (pool, gate) = (Pool::new(1 << 20), Gate::new(READS));
+        let mut late = Vec::new();
+        for number in 1..=READS {
+            let permit = gate.enter(Turn::Read).await.unwrap();
+            let buffer = pool.take(BLOCK);
+            let order = Arc::clone(&lane).order(Work::Read { offset: 0, buffer }, permit);
+            let end = Instant::now() + Duration::from_millis(50 * number as u64);
+            late.push(tokio::spawn(async move {
+                (timeout_at(end, order).await.is_err(), end.elapsed())
+            }));
+        }
+        for order in late {
+            let (late, since) = order.await.unwrap();
+            assert!(late);
+            assert!(since < Duration::from_millis(50), "{since:?}");
+        }
+        while !gate.is_idle() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(pool.retained_bytes(), READS * BLOCK);
+    }
 }

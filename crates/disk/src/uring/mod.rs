@@ -6,14 +6,16 @@
 //!    └── oneshot ◀── reaper ◀── epoll ◀── completion
 //! ```
 //!
-//! - No thread of its own: an operation is begun by the thread that asks, and its completion is one
-//!   more event of the poll that the runtime sleeps in. With a runtime a core a read never changes
+//! - No thread of its own: an operation is begun by the thread that asks, at once or at the end of its
+//!   turn with others (`batch.rs`), and its completion is one more event of the poll that the runtime
+//!   sleeps in. With a runtime a core a read never changes
 //!   threads. An idle device costs nothing.
 //! - An order's buffer is with the ring until the kernel has answered, whoever stops waiting
 //!   meanwhile; so is its permit, so a device that hangs holds a bounded amount of memory.
 //! - A ring ends with its runtime or its device, when the last operation has landed; so does the
 //!   lock on the file.
 
+mod batch;
 mod kernel;
 mod lane;
 mod order;
@@ -25,10 +27,11 @@ use parking_lot::RwLock;
 use tokio::runtime::{Handle, Id};
 
 use crate::{
-    Buffer, Error, Operation,
+    Buffer, Error, Operation, Options,
     file::Opened,
     gate::{Gate, Permit},
 };
+pub(crate) use batch::BATCH_MAX;
 use lane::Lane;
 use order::Work;
 use ring::Ring;
@@ -41,6 +44,7 @@ pub(crate) struct Uring {
     file: Arc<File>,
     lock: Arc<File>,
     gate: Gate,
+    batch_max: usize,
     /// One for each runtime that asked, as long as it lives.
     lanes: RwLock<Vec<(Id, Arc<Lane>)>>,
 }
@@ -48,11 +52,12 @@ pub(crate) struct Uring {
 impl Uring {
     /// Makes the current runtime's ring, or says why the kernel will not. Blocks the thread for as
     /// long as that takes.
-    pub(crate) fn start(opened: &Opened, gate: Gate) -> io::Result<Self> {
+    pub(crate) fn start(opened: &Opened, options: &Options, gate: Gate) -> io::Result<Self> {
         let uring = Self {
             file: Arc::clone(&opened.file),
             lock: Arc::clone(&opened.lock),
             gate,
+            batch_max: options.batch_max,
             lanes: RwLock::default(),
         };
         uring.lane()?;
@@ -134,7 +139,7 @@ impl Uring {
     }
 
     fn start_lane(&self, runtime: Handle) -> io::Result<Arc<Lane>> {
-        let ring = Ring::new(&self.file, self.gate.flights_max())?;
+        let ring = Ring::new(&self.file, self.gate.flights_max(), self.batch_max)?;
         Lane::start(ring, runtime, Arc::clone(&self.lock))
     }
 }

@@ -14,6 +14,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use tokio::sync::oneshot;
 
 use super::{
+    batch,
     kernel::{self, entry},
     order::Order,
 };
@@ -31,9 +32,13 @@ pub(super) struct Ring {
     uring: ManuallyDrop<IoUring>,
     slots: ManuallyDrop<Vec<Option<Flight>>>,
     free: Vec<usize>,
+    /// Slots whose orders the kernel has not been told of.
+    waiting: Vec<usize>,
+    /// How many may wait for each other.
+    batch_max: usize,
 }
 
-/// An operation in flight.
+/// An operation in flight, or one that waits to be.
 struct Flight {
     order: Order,
     starts: u8,
@@ -51,14 +56,19 @@ pub(super) enum Submitted {
 impl Ring {
     /// A ring for up to `flights` operations at one time. Everything that the engine needs is
     /// tried, so that a kernel, a sandbox or a setting that refuses is found out here.
-    pub(super) fn new(file: &File, flights: usize) -> io::Result<Self> {
+    pub(super) fn new(file: &File, flights: usize, batch_max: usize) -> io::Result<Self> {
         // Each operation may have a cancellation besides. The kernel makes the completion queue
         // twice as long, so that it does not overflow.
         let entries = u32::try_from(2 * flights).map_err(io::Error::other)?;
-        Self::with_entries(file, flights, entries.next_power_of_two())
+        Self::with_entries(file, flights, entries.next_power_of_two(), batch_max)
     }
 
-    fn with_entries(file: &File, flights: usize, entries: u32) -> io::Result<Self> {
+    fn with_entries(
+        file: &File,
+        flights: usize,
+        entries: u32,
+        batch_max: usize,
+    ) -> io::Result<Self> {
         let uring = kernel::build(entries)?;
         if !uring.params().is_feature_nodrop() {
             return Err(io::Error::new(
@@ -72,6 +82,8 @@ impl Ring {
             uring: ManuallyDrop::new(uring),
             slots: ManuallyDrop::new((0..flights).map(|_| None).collect()),
             free: (0..flights).rev().collect(),
+            waiting: Vec::with_capacity(batch_max),
+            batch_max,
         };
         ring.try_out()?;
         Ok(ring)
@@ -99,7 +111,7 @@ impl Ring {
         self.free.len() == self.slots.len()
     }
 
-    /// Prepares an order and says in which slot. The kernel sees it at the next [`Self::submit`].
+    /// Takes an order and says in which slot. The kernel sees it at the next [`Self::submit`].
     pub(super) fn start(&mut self, order: Order) -> Option<usize> {
         // Permits are as many as slots, so there is one. Dropping the order would tell its owner.
         let slot = self.free.pop()?;
@@ -109,8 +121,23 @@ impl Ring {
             cancelled: false,
         };
         self.slots[slot] = Some(flight);
-        self.launch(slot);
+        self.waiting.push(slot);
         Some(slot)
+    }
+
+    /// Whether those that wait have waited for enough others.
+    pub(super) fn is_due(&self) -> bool {
+        let taken = self.slots.len() - self.free.len();
+        let under_way = taken - self.waiting.len();
+        batch::is_due(self.waiting.len(), under_way, self.batch_max)
+    }
+
+    /// Prepares those that wait.
+    fn launch_waiting(&mut self) {
+        for at in 0..self.waiting.len() {
+            self.launch(self.waiting[at]);
+        }
+        self.waiting.clear();
     }
 
     fn launch(&mut self, slot: usize) {
@@ -124,8 +151,9 @@ impl Ring {
         }
     }
 
-    /// Has the kernel drop what `slot` does, if nobody waits for it any more. Whether it does or
-    /// not, the buffer stays here until the operation's completion comes.
+    /// Drops what `slot` is to do, if nobody wants it any more. What the kernel has been told of it is
+    /// asked to drop; whether it does or not, the buffer stays here until the operation's completion
+    /// comes.
     pub(super) fn cancel_abandoned(&mut self, slot: usize) {
         // The slot may have been given to somebody else by now.
         self.cancel_if(slot, |flight| flight.order.reply.is_closed());
@@ -137,13 +165,21 @@ impl Ring {
             return;
         };
         flight.cancelled = true;
+        if let Some(at) = self.waiting.iter().position(|waiting| *waiting == slot) {
+            // The kernel has not been told of its buffer.
+            self.waiting.swap_remove(at);
+            let never = io::Error::from_raw_os_error(libc::ECANCELED);
+            self.finish(slot, Err(never));
+            return;
+        }
         let cancel = opcode::AsyncCancel::new(slot as u64).build();
         // Where there is no room the operation just takes its time.
         let _ = self.push(&cancel.user_data(CANCEL));
     }
 
-    /// Hands everything prepared to the kernel. Never waits for a completion.
+    /// Hands everything that waits to the kernel. Never waits for a completion.
     pub(super) fn submit(&mut self) -> io::Result<Submitted> {
+        self.launch_waiting();
         if self.uring.submission().is_empty() {
             return Ok(Submitted::All);
         }
@@ -240,6 +276,7 @@ impl Ring {
 
     /// Hands over what is prepared, blocks until something completes, and deals with it.
     fn wait(&mut self) -> io::Result<()> {
+        self.launch_waiting();
         if transient(self.uring.submit_and_wait(1))? == Submitted::Later {
             thread::park_timeout(BREATH);
         }
@@ -295,7 +332,7 @@ mod tests {
 
     /// A ring, or nothing, said aloud, where the kernel refuses it.
     fn ring(file: &File, flights: usize, entries: u32) -> Option<Ring> {
-        Ring::with_entries(file, flights, entries)
+        Ring::with_entries(file, flights, entries, 16)
             .inspect_err(|error| eprintln!("skipped: no io_uring here: {error}"))
             .ok()
     }
@@ -373,6 +410,52 @@ mod tests {
         for mut outcome in waiting {
             assert!(outcome.try_recv().unwrap().is_err(), "it was not read");
         }
+    }
+
+    #[test]
+    fn an_order_that_is_given_up_before_the_kernel_knows_of_it_is_gone_at_once() {
+        let (file, _writer) = pipe();
+        let Some(mut ring) = ring(&file, 4, 16) else {
+            return;
+        };
+        let pool = Pool::new(1 << 20);
+        let [(first, kept), (second, given_up)] = [read(0, &pool), read(0, &pool)];
+        ring.start(first).unwrap();
+        let slot = ring.start(second).unwrap();
+        drop(given_up);
+        ring.cancel_abandoned(slot);
+        assert_eq!(pool.retained_bytes(), BLOCK, "its buffer is free");
+        assert!(
+            ring.uring.submission().is_empty(),
+            "the kernel is told nothing"
+        );
+        ring.submit().unwrap();
+        assert_eq!(pool.retained_bytes(), BLOCK, "the other one is under way");
+        drop(ring);
+        assert_eq!(pool.retained_bytes(), 2 * BLOCK);
+        drop(kept);
+    }
+
+    #[test]
+    fn orders_wait_for_each_other_only_while_the_disk_has_more_to_do_than_they() {
+        let (file, _writer) = pipe();
+        let Some(mut ring) = ring(&file, 16, 32) else {
+            return;
+        };
+        let pool = Pool::new(1 << 20);
+        let (mut batches, mut outcomes, mut batch) = (Vec::new(), Vec::new(), 0);
+        for _ in 0..16 {
+            let (order, outcome) = read(0, &pool);
+            outcomes.push(outcome);
+            ring.start(order).unwrap();
+            batch += 1;
+            if ring.is_due() {
+                ring.submit().unwrap();
+                batches.push(std::mem::take(&mut batch));
+            }
+        }
+        assert_eq!(batches, [1, 1, 1, 1, 2, 3, 4]);
+        assert_eq!(batch, 3);
     }
 
     #[test]

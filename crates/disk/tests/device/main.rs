@@ -5,6 +5,7 @@
 )]
 #![expect(clippy::print_stderr, reason = "what is skipped is said aloud")]
 
+mod batches;
 mod choice;
 mod partition;
 mod runtimes;

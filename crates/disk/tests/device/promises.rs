@@ -19,6 +19,7 @@ fn options(faults: Option<Faults>) -> Options {
         engine: engine(),
         reads_in_flight: 4,
         read_deadline: Duration::from_mins(1),
+        batch_max: Options::BATCH_MAX,
         pool: Pool::new(1 << 20),
         faults,
     }

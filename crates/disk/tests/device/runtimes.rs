@@ -14,6 +14,7 @@ async fn open(path: &Path) -> Device {
         engine: Engine::Auto,
         reads_in_flight: 4,
         read_deadline: Duration::from_mins(1),
+        batch_max: Options::BATCH_MAX,
         pool: Pool::new(1 << 20),
         faults: None,
     };

@@ -142,6 +142,7 @@ fn options(disk: &DiskConfig, settings: &Config) -> Options {
         engine: settings.engine,
         read_deadline: READ_DEADLINE,
         reads_in_flight: settings.reads_per_disk,
+        batch_max: Options::BATCH_MAX,
         pool: Pool::new(POOL_BYTES),
         faults: disk.faults.clone(),
     }
