@@ -199,10 +199,11 @@ async fn ages_count() {
             vec![aged("99999999999999999999"), says(200)],
             vec![gets(1), gets(2)],
         ),
+        // Date has whole seconds: the origin may have entered the next one after it was asked.
         row(
             "9111 4.2.3: Date in the past is age",
             vec![controls("max-age=100").with("date", "{-60}")],
-            vec![gets(1), gets(1).age(60, 64)],
+            vec![gets(1), gets(1).age(59, 64)],
         ),
         row(
             "9111 4.2.3",
