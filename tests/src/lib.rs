@@ -3,6 +3,7 @@
 //! - [`oracle`]: content of test objects is a keyed function, so every byte of every body is checked;
 //! - [`pki`]: authorities and certificates made on the spot;
 //! - [`origin`]: a directory of objects, and an HTTP origin that does what a test tells it;
+//! - [`relay`]: a wire that can be cut;
 //! - [`client`]: one face for HTTP/1.1, 2 and 3, and a raw connection for malformed requests;
 //! - [`node`]: edges and shields, in this process or as children that can be killed;
 //! - [`keys`]: signing keys and signed URLs; [`signers`]: those of other vendors;
@@ -32,6 +33,7 @@ pub mod oracle;
 pub mod origin;
 pub mod pki;
 pub mod planner;
+pub mod relay;
 pub mod reports;
 pub mod signers;
 pub mod world;

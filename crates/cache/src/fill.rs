@@ -173,10 +173,21 @@ impl Run {
             at: self.at,
         };
         self.inner.metrics.fills.inc();
-        let response = self.source.fetch(fetch).await.map_err(Failure::Upstream)?;
+        let response = self.source.fetch(fetch).await;
+        let response = response.map_err(|error| self.unanswered(error))?;
         same_version(&response, etag)?;
         self.right_bytes(&response, range)?;
         Ok(response.into_body())
+    }
+
+    /// An answer that does not fit the question is one of an upstream that does no ranges, or no
+    /// more. The head goes, so that whoever asks next is handed the whole instead of being cut at
+    /// this slice until its time is over; the slices stay, if it comes back under the same tag.
+    fn unanswered(&self, error: Error) -> Failure {
+        match self.kept {
+            Kept::OnDemand if error.kind() == Kind::HttpProtocolError => Failure::VersionChanged,
+            Kept::OnDemand | Kept::Apart(_) => Failure::Upstream(error),
+        }
     }
 
     fn right_bytes(&self, response: &Response, asked: ByteRange) -> Result<(), Failure> {
@@ -210,7 +221,8 @@ impl Run {
             return Ok(());
         }
         let detail = format!("asked for {}-{}, got other bytes", asked.first, asked.last);
-        Err(upstream(Kind::HttpProtocolError, detail))
+        let error = Error::new(Kind::HttpProtocolError, detail);
+        Err(self.unanswered(error))
     }
 
     /// Hands bytes to the legs that they belong to, and completes each leg that is full.

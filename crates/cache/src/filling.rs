@@ -68,6 +68,11 @@ impl Parts {
         self.chunks.last().map_or(0, Chunk::end)
     }
 
+    /// How many pieces end at or before this byte.
+    fn pieces_before(&self, start: u64) -> usize {
+        self.chunks.partition_point(|chunk| chunk.end() <= start)
+    }
+
     fn push(&mut self, bytes: Bytes) {
         let start = self.received();
         self.chunks.push(Chunk { start, bytes });
@@ -149,20 +154,60 @@ impl Filling {
     pub(crate) fn joined_with(&self, last: &Bytes) -> Bytes {
         // Copied even when there is one chunk: it may be a corner of a large read buffer, which a
         // cached slice must not keep alive.
-        let parts = self.parts.lock();
-        let chunks: Vec<_> = parts
-            .chunks
-            .iter()
-            .map(|chunk| chunk.bytes.clone())
-            .collect();
-        drop(parts);
-        let chunks = || chunks.iter().chain([last]);
-        let mut whole = BytesMut::with_capacity(chunks().map(Bytes::len).sum());
-        for chunk in chunks() {
-            whole.extend_from_slice(chunk);
-        }
-        whole.freeze()
+        joined(&self.pieces_from(0), last)
     }
+
+    /// The bytes from `start` on, where a piece begins, in one piece. A copy.
+    pub(crate) fn joined_from(&self, start: u64) -> Bytes {
+        joined(&self.pieces_from(start), &Bytes::new())
+    }
+
+    /// Puts `joined` in place of the pieces from `start` on that it was joined from, for whoever
+    /// has not read them yet. For the one writer, between two appends.
+    pub(crate) fn settle(&self, start: u64, joined: Bytes) {
+        let mut parts = self.parts.lock();
+        let kept = parts.pieces_before(start);
+        let bytes = joined;
+        let pieces = parts.chunks.split_off(kept);
+        parts.chunks.push(Chunk { start, bytes });
+        drop(parts);
+        drop(pieces);
+    }
+
+    /// What has come from `start` on, where a piece begins, as it lies there.
+    pub(crate) fn pieces_from(&self, start: u64) -> Vec<Bytes> {
+        let parts = self.parts.lock();
+        let pieces = parts.chunks.iter().skip(parts.pieces_before(start));
+        pieces.map(|chunk| chunk.bytes.clone()).collect()
+    }
+
+    /// Whether these are the bytes that came at this place.
+    pub(crate) fn is_same(&self, mut at: u64, mut bytes: &[u8]) -> bool {
+        let parts = self.parts.lock();
+        for chunk in &parts.chunks[parts.pieces_before(at)..] {
+            let from = usize::try_from(at - chunk.start).unwrap_or(usize::MAX);
+            let there = chunk.bytes.get(from..).unwrap_or_default();
+            let count = there.len().min(bytes.len());
+            if there[..count] != bytes[..count] {
+                return false;
+            }
+            bytes = &bytes[count..];
+            at += count as u64;
+            if bytes.is_empty() {
+                break;
+            }
+        }
+        bytes.is_empty()
+    }
+}
+
+fn joined(pieces: &[Bytes], last: &Bytes) -> Bytes {
+    let pieces = || pieces.iter().chain([last]);
+    let mut whole = BytesMut::with_capacity(pieces().map(Bytes::len).sum());
+    for piece in pieces() {
+        whole.extend_from_slice(piece);
+    }
+    whole.freeze()
 }
 
 impl Flight for Filling {
@@ -209,7 +254,7 @@ impl Follower {
 
     fn take(&mut self) -> Option<Bytes> {
         let parts = self.filling.parts.lock();
-        let next = parts.chunks.partition_point(|chunk| chunk.end() <= self.at);
+        let next = parts.pieces_before(self.at);
         let chunk = parts.chunks.get(next)?;
         let from = usize::try_from(self.at - chunk.start).ok()?;
         self.at = chunk.end();
@@ -264,6 +309,27 @@ mod tests {
         assert!(piece.is_unique(), "nobody holds the piece any more");
         assert_eq!(follower.next().await.unwrap().unwrap(), "pond");
         assert!(follower.next().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_settled_is_read_on_and_its_pieces_are_gone() {
+        let filling = Arc::new(Filling::of(0));
+        let piece = Bytes::from(vec![b'm'; 5]);
+        filling.append(piece.clone());
+        filling.append(bytes("pond"));
+        let mut follower = Follower::new(Arc::clone(&filling), 0);
+        assert_eq!(follower.next().await.unwrap().unwrap(), "mmmmm");
+        let joined = filling.joined_from(0);
+        filling.settle(0, joined.clone());
+        assert!(piece.is_unique(), "nobody holds the piece any more");
+        filling.append(bytes("-more"));
+        assert_eq!(follower.next().await.unwrap().unwrap(), "pond");
+        filling.settle(9, filling.joined_from(9));
+        assert_eq!(filling.pieces_from(0), [bytes("mmmmmpond"), bytes("-more")]);
+        assert_eq!(follower.next().await.unwrap().unwrap(), "-more");
+        assert!(filling.is_same(3, b"mmpond-mo"));
+        assert!(!filling.is_same(3, b"mmpond/mo"));
+        assert!(!filling.is_same(12, b"re!"), "more than has come");
     }
 
     #[test]

@@ -31,6 +31,15 @@ pub struct ByteRange {
 }
 
 impl ByteRange {
+    /// A last byte that no object has, in a range that is to be answered with what comes until the
+    /// object ends. RFC 8673 section 2.2: a number that fits what JavaScript counts with.
+    pub const OPEN: u64 = (1 << 53) - 1;
+
+    /// Whether it is to be answered with all from its first byte on, however much that will be.
+    pub fn is_open(&self) -> bool {
+        self.last >= Self::OPEN
+    }
+
     /// How many bytes it names.
     pub fn length(&self) -> u64 {
         self.last - self.first + 1

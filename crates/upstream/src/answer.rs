@@ -25,15 +25,18 @@ pub(crate) fn judge(asked: &Asked, head: &Parts) -> Result<Shape, Error> {
     let length = body_length(head)?;
     match head.status {
         StatusCode::OK => {
-            if let Some(range) = asked.range.filter(|range| range.first > 0) {
+            let part = |range: &ByteRange| range.first > 0 && !range.is_open();
+            if let Some(range) = asked.range.filter(part) {
                 // RFC 9110 section 14.2 allows it, but a whole object for each of its slices is
-                // an amplification that nobody asked for.
+                // an amplification that nobody asked for. All the rest is asked for once.
                 return Err(lie(format!("200 to a range from {}", range.first)));
             }
             version(asked, head, length)
         }
         StatusCode::PARTIAL_CONTENT => {
-            let part = partial(asked, head)?.length();
+            let Some(part) = partial(asked, head)?.map(|part| part.length()) else {
+                return version(asked, head, length);
+            };
             if length.is_some_and(|length| length != part) {
                 return Err(lie(format!(
                     "content-length {length:?} for a part of {part}"
@@ -92,8 +95,9 @@ fn version(asked: &Asked, head: &Parts, length: Option<u64>) -> Result<Shape, Er
     }
 }
 
-/// The part that a 206 carries, which must be the one asked for, cut at the object's end.
-fn partial(asked: &Asked, head: &Parts) -> Result<ByteRange, Error> {
+/// The part that a 206 carries, which must be the one asked for, cut at the object's end; `None`
+/// for what goes on until it ends (RFC 8673 section 2.2).
+fn partial(asked: &Asked, head: &Parts) -> Result<Option<ByteRange>, Error> {
     let Some(range) = asked.range else {
         return Err(lie("206 to no range"));
     };
@@ -110,7 +114,7 @@ fn partial(asked: &Asked, head: &Parts) -> Result<ByteRange, Error> {
         && part.last == last
         && total.is_none_or(|total| part.last < total);
     if fits {
-        Ok(part)
+        Ok((total.is_some() || !range.is_open()).then_some(part))
     } else {
         let got = field.map(printable);
         Err(lie(format!(

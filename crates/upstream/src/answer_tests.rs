@@ -30,6 +30,32 @@ fn refused(asked: &Asked, head: &Parts) -> bool {
 }
 
 /// O04, O03.
+/// RFC 8673 section 2.2.
+#[test]
+fn all_the_rest_goes_on_until_it_ends_or_has_a_length_or_comes_from_the_start() {
+    let question = asked(Some((10, ByteRange::OPEN)), None);
+    for (status, range, expected) in [
+        (
+            206,
+            Some("bytes 10-9007199254740991/*"),
+            Some(Shape::Body(None)),
+        ),
+        (206, Some("bytes 10-19/20"), Some(Shape::Body(Some(10)))),
+        (200, None, Some(Shape::Body(None))),
+        (206, Some("bytes 10-19/*"), None),
+        (206, Some("bytes 9-9007199254740991/*"), None),
+    ] {
+        let fields: Vec<_> = range
+            .iter()
+            .map(|range| ("content-range", *range))
+            .collect();
+        let judged = judge(&question, &head(status, Version::HTTP_2, &fields));
+        assert_eq!(judged.ok(), expected, "{status} {range:?}");
+    }
+    let in_parts = asked(Some((10, 19)), None);
+    assert!(refused(&in_parts, &head(200, Version::HTTP_2, &[])));
+}
+
 #[test]
 fn a_body_is_framed_in_one_way_or_refused() {
     let plain = asked(None, None);
@@ -80,6 +106,11 @@ fn a_part_is_the_one_asked_for_or_refused() {
         let head = head(206, Version::HTTP_2, &[("content-range", field)]);
         assert_eq!(judge(&question, &head).is_ok(), fits, "{field}");
     }
+    let of_unknown = head(206, Version::HTTP_2, &[("content-range", "bytes 10-19/*")]);
+    assert_eq!(
+        judge(&question, &of_unknown).unwrap(),
+        Shape::Body(Some(10))
+    );
     assert!(refused(&question, &head(206, Version::HTTP_2, &[])));
     assert!(refused(
         &asked(None, None),

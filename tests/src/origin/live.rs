@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     body::{Frame, Incoming},
@@ -59,6 +59,8 @@ struct Piece {
     bytes: Vec<u8>,
     etag: String,
     end: Option<End>,
+    /// How often the connections of who reads it were broken.
+    breaks: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,6 +119,30 @@ impl LiveOrigin {
         self.change(path, |piece| piece.end = Some(End::Cut));
     }
 
+    /// Closes the connections of all who read it now. It goes on being written.
+    pub fn break_readers(&self, path: &str) {
+        self.change(path, |piece| piece.breaks += 1);
+    }
+
+    /// What there is of an object.
+    pub fn bytes(&self, path: &str) -> Option<Vec<u8>> {
+        let objects = self.state.objects.lock().unwrap();
+        Some(objects.get(path)?.borrow().bytes.clone())
+    }
+
+    /// Whether an object will not change any more.
+    pub fn is_finished(&self, path: &str) -> bool {
+        let objects = self.state.objects.lock().unwrap();
+        objects
+            .get(path)
+            .is_some_and(|object| object.borrow().end.is_some())
+    }
+
+    /// The paths of all that is there.
+    pub fn paths(&self) -> Vec<String> {
+        self.state.objects.lock().unwrap().keys().cloned().collect()
+    }
+
     /// How often an object was asked for.
     pub fn reads_of(&self, path: &str) -> usize {
         let reads = self.state.reads.borrow();
@@ -134,18 +160,29 @@ impl LiveOrigin {
     }
 
     fn put(&self, path: &str, bytes: &[u8], end: Option<End>) {
-        let mut objects = self.state.objects.lock().unwrap();
-        let version = self.state.versions.fetch_add(1, Ordering::Relaxed);
+        self.state.put(path, bytes, end);
+    }
+
+    fn change(&self, path: &str, change: impl FnOnce(&mut Piece)) {
+        self.state.change(path, change);
+    }
+}
+
+impl State {
+    fn put(&self, path: &str, bytes: &[u8], end: Option<End>) {
+        let mut objects = self.objects.lock().unwrap();
+        let version = self.versions.fetch_add(1, Ordering::Relaxed);
         let piece = Piece {
             bytes: bytes.to_vec(),
             etag: format!("\"{version}\""),
             end,
+            breaks: 0,
         };
         objects.insert(path.to_owned(), watch::Sender::new(piece));
     }
 
     fn change(&self, path: &str, change: impl FnOnce(&mut Piece)) {
-        let objects = self.state.objects.lock().unwrap();
+        let objects = self.objects.lock().unwrap();
         objects[path].send_modify(change);
     }
 }
@@ -158,8 +195,8 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
                 let Ok((stream, _)) = accepted else { continue };
                 let state = Arc::clone(&state);
                 let service = service_fn(move |request| {
-                    let response = answer(&request, &state);
-                    async move { Ok::<_, Infallible>(response) }
+                    let state = Arc::clone(&state);
+                    async move { Ok::<_, Infallible>(respond(request, &state).await) }
                 });
                 // A connection that ends with an error was cut on purpose, or by the client.
                 let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -170,27 +207,110 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
     }
 }
 
+/// As an origin that packagers write to: PUT and DELETE besides.
+async fn respond(request: Request<Incoming>, state: &State) -> Response<Body> {
+    match *request.method() {
+        Method::PUT | Method::POST => {
+            let path = request.uri().path().to_owned();
+            let status = if take(&path, request.into_body(), state).await {
+                201
+            } else {
+                400
+            };
+            status_alone(status)
+        }
+        Method::DELETE => {
+            state.objects.lock().unwrap().remove(request.uri().path());
+            status_alone(204)
+        }
+        _ => answer(&request, state),
+    }
+}
+
+/// Takes an object as it is written. One whose writer breaks off is cut.
+///
+/// What replaces a manifest is there when it is whole; what is new, from its first byte on.
+async fn take(path: &str, mut body: Incoming, state: &State) -> bool {
+    let is_new = !state.objects.lock().unwrap().contains_key(path);
+    let mut whole = Vec::new();
+    if is_new {
+        state.put(path, &[], None);
+    }
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            if is_new {
+                state.change(path, |piece| piece.end = Some(End::Cut));
+            }
+            return false;
+        };
+        let Ok(bytes) = frame.into_data() else {
+            continue;
+        };
+        if is_new {
+            state.change(path, |piece| piece.bytes.extend_from_slice(&bytes));
+        } else {
+            whole.extend_from_slice(&bytes);
+        }
+    }
+    if is_new {
+        state.change(path, |piece| piece.end = Some(End::Written));
+    } else {
+        state.put(path, &whole, Some(End::Whole));
+    }
+    true
+}
+
 fn answer(request: &Request<Incoming>, state: &State) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let target = request.uri().to_string();
     state.reads.send_modify(|reads| reads.push(target));
     let objects = state.objects.lock().unwrap();
     let Some(object) = objects.get(&path) else {
-        return Response::builder().status(404).body(full(b"")).unwrap();
+        return status_alone(404);
     };
     let now = object.borrow().clone();
     let headers = request.headers();
-    let unchanged = headers
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|tag| *tag == *now.etag);
+    let is_tag = |name| headers.get(name).map(|tag: &HeaderValue| *tag == *now.etag);
     let builder = Response::builder().header(header::ETAG, &now.etag);
-    match now.end {
-        Some(End::Whole | End::Written) if unchanged => {
-            builder.status(304).body(full(b"")).unwrap()
-        }
-        Some(End::Whole) => builder.body(full(&now.bytes)).unwrap(),
-        Some(End::Written | End::Cut) | None => builder.body(growing(object)).unwrap(),
+    if is_tag(header::IF_MATCH) == Some(false) {
+        return builder.status(412).body(full(b"")).unwrap();
     }
+    let is_over = matches!(now.end, Some(End::Whole | End::Written));
+    if is_over && is_tag(header::IF_NONE_MATCH) == Some(true) {
+        return builder.status(304).body(full(b"")).unwrap();
+    }
+    let total = now.bytes.len();
+    match (headers.get(header::RANGE).and_then(range), now.end) {
+        (Some((first, last)), Some(End::Whole | End::Written)) if first < total => {
+            let last = last.min(total - 1);
+            let told = format!("bytes {first}-{last}/{total}");
+            let builder = builder.status(206).header(header::CONTENT_RANGE, told);
+            builder.body(full(&now.bytes[first..=last])).unwrap()
+        }
+        (Some(_), Some(End::Whole | End::Written)) if total > 0 => status_alone(416),
+        // RFC 8673 section 2.2.
+        (Some((first, last)), None) if first > 0 && last > 1 << 40 => {
+            let told = format!("bytes {first}-{last}/*");
+            let builder = builder.status(206).header(header::CONTENT_RANGE, told);
+            builder.body(growing(object, first)).unwrap()
+        }
+        (_, Some(End::Whole)) => builder.body(full(&now.bytes)).unwrap(),
+        (_, Some(End::Written | End::Cut) | None) => builder.body(growing(object, 0)).unwrap(),
+    }
+}
+
+/// First and last byte of a closed range.
+fn range(value: &HeaderValue) -> Option<(usize, usize)> {
+    let (first, last) = value
+        .to_str()
+        .ok()?
+        .strip_prefix("bytes=")?
+        .split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()?))
+}
+
+fn status_alone(status: u16) -> Response<Body> {
+    Response::builder().status(status).body(full(b"")).unwrap()
 }
 
 fn full(bytes: &[u8]) -> Body {
@@ -198,17 +318,24 @@ fn full(bytes: &[u8]) -> Body {
     body.map_err(|never| match never {}).boxed()
 }
 
-/// What has come, and what comes.
-fn growing(object: &watch::Sender<Piece>) -> Body {
+/// What has come from a byte on, and what comes.
+fn growing(object: &watch::Sender<Piece>, from: usize) -> Body {
     let pieces = object.subscribe();
-    let frames = stream::unfold((pieces, 0), |(mut pieces, sent)| async move {
-        let more = pieces.wait_for(|piece| piece.bytes.len() > sent || piece.end.is_some());
-        let piece = more.await.ok()?.clone();
-        if piece.bytes.len() > sent {
-            let bytes = Bytes::copy_from_slice(&piece.bytes[sent..]);
-            return Some((Ok(Frame::data(bytes)), (pieces, piece.bytes.len())));
+    let breaks = pieces.borrow().breaks;
+    let frames = stream::unfold((pieces, from), move |(mut pieces, sent)| async move {
+        let more = pieces.wait_for(|piece| {
+            piece.bytes.len() > sent || piece.end.is_some() || piece.breaks > breaks
+        });
+        let (bytes, is_cut) = {
+            let piece = more.await.ok()?;
+            let bytes = piece.bytes.get(sent..).unwrap_or_default();
+            let is_cut = piece.end == Some(End::Cut) || piece.breaks > breaks;
+            (Bytes::copy_from_slice(bytes), is_cut)
+        };
+        if !bytes.is_empty() {
+            let sent = sent + bytes.len();
+            return Some((Ok(Frame::data(bytes)), (pieces, sent)));
         }
-        let is_cut = piece.end == Some(End::Cut);
         is_cut.then_some((Err(Broken), (pieces, sent)))
     });
     BoxBody::new(StreamBody::new(frames))

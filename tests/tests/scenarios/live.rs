@@ -8,6 +8,7 @@ use tests::{
     eventually,
     oracle::Object,
     origin::LiveOrigin,
+    relay::Relay,
     world::{Plan, World},
 };
 
@@ -17,7 +18,11 @@ const KIB: u64 = 1 << 10;
 /// A site with live streams on both tiers: a shield that knows when to stop waiting, and an edge
 /// that waits for as long as it takes.
 async fn world(origin: &LiveOrigin) -> World {
-    let mut plan = Plan::default().shield_key("site.0.origin.urls", vec![origin.url()]);
+    with(Plan::default(), origin).await
+}
+
+async fn with(plan: Plan, origin: &LiveOrigin) -> World {
+    let mut plan = plan.shield_key("site.0.origin.urls", vec![origin.url()]);
     for (key, value) in [
         ("site.0.live.poll", "50ms"),
         ("site.0.live.window.0.segments", "/live/s{number}.m4s"),
@@ -110,6 +115,60 @@ async fn a_segment_that_is_cut_never_looks_complete() {
     whole.is_whole(&object);
 }
 
+/// Of 4K video: longer than a slice. What is cut is the connection, and not the segment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_segment_goes_on_where_a_connection_broke_and_is_cached() {
+    let origin = LiveOrigin::start().await;
+    let relay = Relay::start().await;
+    let plan = Plan::default().edge_key(
+        "shields.member.0.addresses",
+        vec![relay.address().to_string()],
+    );
+    let world = with(plan, &origin).await;
+    relay.lead_to(world.shield().address);
+    let object = Object::new("/v/large.m4s", 9 << 20);
+    let steps = [3 << 20, 5 << 20, 7 << 20, object.bytes];
+    origin.open(&object.name, &object.slice(0..steps[0]));
+    let mut viewers = Vec::new();
+    for protocol in PROTOCOLS {
+        let viewer = world.client.stream(protocol, &object.name, &[]).await;
+        viewers.push((viewer, 0));
+    }
+    for step in 0..4 {
+        for (viewer, seen) in &mut viewers {
+            let part = viewer
+                .read(usize::try_from(steps[step] - *seen).unwrap())
+                .await;
+            object.check(*seen, &part).unwrap();
+            *seen += part.len() as u64;
+        }
+        match step {
+            0 => relay.cut(),
+            1 => origin.break_readers(&object.name),
+            2 => {
+                relay.cut();
+                origin.break_readers(&object.name);
+            }
+            _ => break,
+        }
+        origin.append(&object.name, &object.slice(steps[step]..steps[step + 1]));
+    }
+    origin.close(&object.name);
+    for (viewer, seen) in viewers {
+        let rest = viewer.finish().await;
+        rest.end.as_ref().unwrap();
+        assert_eq!(seen + rest.body.len() as u64, object.bytes);
+    }
+    let reads = origin.reads_of(&object.name);
+    for protocol in PROTOCOLS {
+        let hit = world.client.get(protocol, &object.name, &[]).await;
+        hit.is_whole(&object);
+        assert_eq!(hit.field("content-length"), object.bytes.to_string());
+    }
+    assert_eq!(origin.reads_of(&object.name), reads, "it is cached");
+    assert_eq!(reads, 3, "once, and once more for each break at the origin");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn viewers_wait_for_the_next_segment_and_have_it_once_it_is_published() {
     let origin = LiveOrigin::start().await;
@@ -187,6 +246,60 @@ async fn a_playlist_lives_for_less_than_a_second() {
     eventually(20, "the new playlist", async || {
         let reply = world.client.get(PROTOCOLS[1], PLAYLIST, &[]).await;
         text(&reply).contains("s4.m4s").then_some(())
+    })
+    .await;
+}
+
+/// Fills of an edge; a quarter of them is left to those who wait for one.
+const FILLS: usize = 8;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_overload_who_watches_from_the_past_is_shed_before_the_live_edge() {
+    let origin = LiveOrigin::start().await;
+    let plan = Plan::default()
+        .edge_key("limits.fills", i64::try_from(FILLS).unwrap())
+        .edge_key("site.0.live.live_edge", 2);
+    let world = with(plan, &origin).await;
+    publish_playlist(&origin, 1..21);
+    for number in 1..21 {
+        publish(&origin, &segment(number));
+    }
+    let get = async |number, protocol| {
+        let name = segment(number).name;
+        world.client.get(protocol, &name, &[]).await
+    };
+    // Held in memory from before.
+    get(7, PROTOCOLS[1]).await.is_whole(&segment(7));
+    let busy: Vec<_> = (0..FILLS * 3 / 4)
+        .map(|n| Object::new(&format!("/v/busy{n}.m4s"), KIB))
+        .collect();
+    let mut reading = Vec::new();
+    for object in &busy {
+        origin.open(&object.name, &object.slice(0..10));
+        let mut viewer = world.client.stream(PROTOCOLS[0], &object.name, &[]).await;
+        viewer.read(10).await;
+        reading.push(viewer);
+    }
+    for (n, protocol) in PROTOCOLS.into_iter().enumerate() {
+        let past = get(2 + n as u64, protocol).await;
+        past.is(503);
+        assert!(!past.field("retry-after").is_empty());
+        get(7, protocol).await.is_whole(&segment(7));
+        let newest = 19 + n as u64 % 2;
+        get(newest, protocol).await.is_whole(&segment(newest));
+    }
+    assert_eq!(origin.reads_of(&segment(2).name), 0);
+    for object in &busy {
+        origin.append(&object.name, &object.slice(10..KIB));
+        origin.close(&object.name);
+    }
+    for viewer in reading {
+        viewer.finish().await.end.unwrap();
+    }
+    // A place is free again a moment after its body has ended.
+    eventually(20, "room for the past", async || {
+        let past = get(2, PROTOCOLS[1]).await;
+        (past.status == 200).then(|| past.is_whole(&segment(2)).status)
     })
     .await;
 }

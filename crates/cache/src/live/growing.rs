@@ -7,15 +7,18 @@
 //! error, which no protocol takes for the end of a body (the last chunk of HTTP/1 does not come,
 //! streams of HTTP/2 and 3 are reset).
 //!
-//! Once it is whole, up to [`WHOLE_BYTES_MAX`], it is stored like any other object. A longer one
-//! lives as long as somebody reads it.
+//! What comes is cut into slices as it comes. Which version they are of is known when its length
+//! is: at the end they go to the store, and then the head does. A body that breaks is gone on
+//! with from its last byte, if a strong validator can say that it is the same one ([`resume`]).
+//!
+//! [`resume`]: super::resume
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode};
-use message::{Body, Error, Kind};
+use message::{Body, ByteRange, Condition, Demand, Error, Fetch, Kind};
 use parking_lot::Mutex;
 use store::{Epoch, Reservation};
 use tokio::time::timeout;
@@ -24,16 +27,14 @@ use crate::{
     Inner,
     ask::{Answered, Feed},
     filling::{Failure, Filling, Follower},
-    geometry::WHOLE_BYTES_MAX,
+    geometry::{SLICE_BYTES, WHOLE_BYTES_MAX},
     head::{Entry, Head},
     learn::{Lesson, Question},
+    live::resume::{self, Rest},
 };
 
 /// A segment of 4K video of six seconds has 12 MB. What goes on beyond this is no segment.
-const GROWING_BYTES_MAX: u64 = 32 << 20;
-
-/// Room is taken in steps of so much.
-const STEP_BYTES: u64 = 1 << 20;
+pub(super) const GROWING_BYTES_MAX: u64 = 32 << 20;
 
 /// A packager that sends a chunk at a time may pause for as long as a chunk lasts; without a byte
 /// for so long it is dead. (What waits for the whole may wait less.)
@@ -44,8 +45,9 @@ pub(crate) struct Growing {
     /// All that its header said; its length is not in it.
     pub(crate) head: Arc<Head>,
     filling: Arc<Filling>,
-    /// The memory of the pieces, for as long as anybody can read them.
-    room: Mutex<Vec<Reservation>>,
+    /// The memory of the pieces of the last slice, for as long as anybody can read them. Those
+    /// before it are joined, and hold their own.
+    room: Mutex<Option<Reservation>>,
 }
 
 impl fmt::Debug for Growing {
@@ -85,9 +87,20 @@ pub(crate) struct Growth {
     fields: HeaderMap,
     stamp: Epoch,
     body: Body,
+    /// The object's byte that the body goes on with: before `received`, where it begins anew.
+    at: u64,
     growing: Arc<Growing>,
     received: u64,
-    reserved: u64,
+    /// How long it is, where an answer has told.
+    total: Option<u64>,
+}
+
+/// Why it grows no further.
+enum Stop {
+    /// The body broke: what is left may be had in another.
+    Broken(Error),
+    /// There is no more to be had.
+    Failed(Failure),
 }
 
 impl Inner {
@@ -115,9 +128,10 @@ impl Inner {
             fields,
             stamp,
             body,
+            at: 0,
             growing: Arc::clone(&growing),
             received: 0,
-            reserved: 0,
+            total: None,
         };
         Answered {
             lesson: Lesson::Growing(growing, status),
@@ -135,14 +149,8 @@ impl Growth {
     pub(crate) async fn drive<Q: Send>(mut self, question: Q) {
         match self.read().await {
             Ok(()) => {
-                let stored = self.store().await;
-                match stored {
-                    Some(whole) => {
-                        self.growing.filling.complete(whole);
-                        self.growing.room.lock().clear();
-                    }
-                    None => self.growing.filling.end(Ok(())),
-                }
+                self.store().await;
+                self.growing.filling.end(Ok(()));
                 drop(question);
             }
             Err(failure) => {
@@ -156,21 +164,101 @@ impl Growth {
     }
 
     async fn read(&mut self) -> Result<(), Failure> {
-        let pause = self.inner.config.stall.max(PAUSE_MAX);
+        let mut resumes = 0;
         loop {
-            let Ok(item) = timeout(pause, self.body.next()).await else {
-                let detail = format!("upstream stalled at byte {}", self.received);
-                return Err(failed(Kind::ConnectionReadTimeout, detail));
+            let error = match self.read_body().await {
+                Ok(()) => return Ok(()),
+                Err(Stop::Failed(failure)) => return Err(failure),
+                Err(Stop::Broken(error)) => error,
             };
-            let Some(bytes) = item else {
-                return Ok(());
-            };
-            self.append(bytes.map_err(Failure::Upstream)?).await?;
+            if self.growing.head.strong_etag().is_none() || resumes == self.inner.config.resumes_max
+            {
+                return Err(Failure::Upstream(error));
+            }
+            resumes += 1;
+            self.inner.metrics.fill_resumes.inc();
+            let at = self.received;
+            tracing::debug!(object = %self.question.name, at, %error, "resuming a growing object");
+            self.resume().await?;
         }
     }
 
-    async fn append(&mut self, bytes: Bytes) -> Result<(), Failure> {
+    async fn read_body(&mut self) -> Result<(), Stop> {
+        let pause = self.inner.config.stall.max(PAUSE_MAX);
+        loop {
+            let Ok(item) = timeout(pause, self.body.next()).await else {
+                let detail = format!("upstream stalled at byte {}", self.at);
+                return Err(Stop::Broken(Error::new(
+                    Kind::ConnectionReadTimeout,
+                    detail,
+                )));
+            };
+            let Some(bytes) = item else {
+                return self.ended();
+            };
+            let news = self.news(bytes.map_err(Stop::Broken)?)?;
+            self.append(news).await.map_err(Stop::Failed)?;
+        }
+    }
+
+    /// Whether the end of a body is the end of the object.
+    fn ended(&self) -> Result<(), Stop> {
+        let is_all =
+            self.at == self.received && self.total.is_none_or(|total| total == self.received);
+        if is_all {
+            return Ok(());
+        }
+        let detail = format!("upstream ended at byte {}", self.at);
+        Err(Stop::Broken(Error::new(
+            Kind::HttpResponseIncomplete,
+            detail,
+        )))
+    }
+
+    /// What has not come before. A body that begins anew must begin with the same bytes: what it
+    /// adds would else be put behind another version's.
+    fn news(&mut self, mut bytes: Bytes) -> Result<Bytes, Stop> {
+        let known = usize::try_from(self.received - self.at).unwrap_or(usize::MAX);
+        let before = bytes.split_to(known.min(bytes.len()));
+        if !before.is_empty() && !self.growing.filling.is_same(self.at, &before) {
+            return Err(Stop::Failed(Failure::VersionChanged));
+        }
+        self.at += (before.len() + bytes.len()) as u64;
+        Ok(bytes)
+    }
+
+    /// Asks for what is left, of this version and no other.
+    async fn resume(&mut self) -> Result<(), Failure> {
+        let head = &self.growing.head;
+        // Without a strong validator nothing can say that more bytes belong to the same version.
+        let etag = head.strong_etag().ok_or(Failure::VersionChanged)?;
+        let range = ByteRange {
+            first: self.received,
+            last: ByteRange::OPEN,
+        };
+        let fetch = Fetch {
+            object: head.name.clone(),
+            range: (self.received > 0).then_some(range),
+            condition: Some(Condition::IfMatch(etag.into())),
+            carried: head.selection.carried.clone(),
+            demand: Demand::Any,
+            at: message::now(),
+        };
+        self.inner.metrics.fills.inc();
+        let response = self.inner.upstream.fetch(fetch).await;
+        let response = response.map_err(Failure::Upstream)?;
+        let Rest { first, total } = resume::read(&response, etag, range)?;
+        (self.at, self.total) = (first, total);
+        self.body = response.into_body();
+        Ok(())
+    }
+
+    async fn append(&mut self, mut bytes: Bytes) -> Result<(), Failure> {
         let after = self.received + bytes.len() as u64;
+        if self.total.is_some_and(|total| after > total) {
+            let detail = "more bytes than the object has".to_owned();
+            return Err(failed(Kind::HttpProtocolError, detail));
+        }
         if after > GROWING_BYTES_MAX {
             // From now on its answers go from upstream to each viewer alone.
             let passed = self
@@ -180,37 +268,60 @@ impl Growth {
                 format!("{passed:?}: more than {GROWING_BYTES_MAX} bytes without a length");
             return Err(failed(Kind::HttpProtocolError, detail));
         }
-        while self.reserved < after {
-            let room = self.inner.room(STEP_BYTES).await?;
-            self.growing.room.lock().push(room);
-            self.reserved += STEP_BYTES;
-        }
-        self.received = after;
         self.inner.metrics.fill_bytes.inc_by(bytes.len() as u64);
-        // A copy, because it may be a corner of a large read buffer, and is not to keep it alive.
-        self.growing.filling.append(Bytes::copy_from_slice(&bytes));
+        while !bytes.is_empty() {
+            if self.growing.room.lock().is_none() {
+                let room = self.inner.room(SLICE_BYTES).await?;
+                *self.growing.room.lock() = Some(room);
+            }
+            let begun = self.received % SLICE_BYTES;
+            let left = usize::try_from(SLICE_BYTES - begun).unwrap_or(usize::MAX);
+            let part = bytes.split_to(left.min(bytes.len()));
+            self.received += part.len() as u64;
+            // A copy, because it may be a corner of a large read buffer, and is not to keep it alive.
+            self.growing.filling.append(Bytes::copy_from_slice(&part));
+            if self.received.is_multiple_of(SLICE_BYTES) {
+                self.settle(self.received - SLICE_BYTES).await?;
+            }
+        }
         Ok(())
     }
 
-    /// Stores it as what it has turned out to be: the slice first, so that nobody who sees the head
-    /// asks upstream again.
-    async fn store(&mut self) -> Option<Bytes> {
-        if self.received > WHOLE_BYTES_MAX {
-            return None;
+    /// Joins the pieces from `start` on, for the store and for who reads on.
+    async fn settle(&mut self, start: u64) -> Result<(), Failure> {
+        let room = self.inner.room(self.received - start).await?;
+        let filling = &self.growing.filling;
+        filling.settle(start, room.hold(filling.joined_from(start)));
+        Ok(())
+    }
+
+    /// Stores it as what it has turned out to be: the slices first, so that nobody who sees the
+    /// head asks upstream again. What there is no memory for is read to its end, and not stored.
+    async fn store(&mut self) {
+        let total = self.received;
+        // Up to 4 MiB it is one slice.
+        let unjoined = if total <= WHOLE_BYTES_MAX {
+            0
+        } else {
+            total - total % SLICE_BYTES
+        };
+        if unjoined < total && self.settle(unjoined).await.is_err() {
+            return;
         }
-        let room = self.inner.room(self.received).await.ok()?;
-        let whole = room.hold(self.growing.filling.joined_with(&Bytes::new()));
-        let carried = 0..self.received;
-        let (question, fields) = (&self.question, &self.fields);
+        *self.growing.room.lock() = None;
+        // Nobody has tried whether ranges of it can be had, so the answer is not said to have
+        // carried all of it: a large one is stored if it has a strong validator.
+        let (question, fields, carried) = (&self.question, &self.fields, 0..0);
         let head = self
             .inner
-            .head(question, fields, self.received, &carried, self.stamp)?;
-        for index in head.geometry.covering(&carried) {
+            .head(question, fields, total, &carried, self.stamp);
+        let Some(head) = head else { return };
+        let slices = self.growing.filling.pieces_from(0);
+        for (index, slice) in head.geometry.covering(&(0..total)).zip(slices) {
             let key = head.version.slice_key(index);
-            self.inner.keep_slice(&head, key, whole.clone());
+            self.inner.keep_slice(&head, key, slice);
         }
         self.inner.keep(&head);
-        Some(whole)
     }
 }
 

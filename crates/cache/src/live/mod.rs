@@ -9,6 +9,7 @@
 
 mod growing;
 mod reading;
+mod resume;
 mod rules;
 mod wait;
 mod windows;

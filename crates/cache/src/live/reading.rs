@@ -12,7 +12,7 @@ use semantics::{
     range::{self, Resolved, Wanted},
 };
 
-use super::growing::Growing;
+use super::growing::{GROWING_BYTES_MAX, Growing};
 use crate::{
     Inner, Viewer,
     answer::Visit,
@@ -34,6 +34,8 @@ enum Part {
         /// Of how many, once that is known.
         total: Option<u64>,
     },
+    /// What comes from a byte on, until it ends; asked for up to another that is far beyond.
+    Tail { first: u64, last: u64 },
     /// There are no such bytes among so many.
     Unsatisfiable(u64),
 }
@@ -56,8 +58,14 @@ impl Visit<'_> {
         // Its ranges are answered while it grows, but for what they are of nobody knows.
         fields.remove(header::CONTENT_LENGTH);
         let (status, body) = match part {
-            Part::Whole if self.is_head() => (StatusCode::OK, nothing()),
-            Part::Whole => (StatusCode::OK, self.follow(&growing, None).await?),
+            Part::Whole => (StatusCode::OK, self.follow(&growing, 0, None).await?),
+            Part::Tail { first, last } => {
+                let total = None;
+                let told = content_range::format(ContentRange::Part { first, last, total });
+                fields.insert(header::CONTENT_RANGE, told);
+                let body = self.follow(&growing, first, None).await?;
+                (StatusCode::PARTIAL_CONTENT, body)
+            }
             Part::Bytes { range, total } => {
                 let (first, last) = (range.start, range.end - 1);
                 let told = content_range::format(ContentRange::Part { first, last, total });
@@ -66,11 +74,7 @@ impl Visit<'_> {
                     header::CONTENT_LENGTH,
                     HeaderValue::from(range.end - range.start),
                 );
-                let body = if self.is_head() {
-                    Body::empty()
-                } else {
-                    self.follow(&growing, Some(range)).await?
-                };
+                let body = self.follow(&growing, first, Some(range.end)).await?;
                 (StatusCode::PARTIAL_CONTENT, body)
             }
             Part::Unsatisfiable(total) => {
@@ -98,13 +102,20 @@ impl Visit<'_> {
     /// as our own first question is ignored, because it is one: the tier that asks is to hand on
     /// what comes. The bytes of any other closed range (a part of low-latency HLS) are waited for.
     /// A range without an end would need one to be answered, so the end is waited for; an unknown
-    /// end is told to nobody.
+    /// end is told to nobody. RFC 8673 section 2.2: one whose end is beyond anything that can come
+    /// is how to ask for it as it comes, and is answered with that end and no length.
     async fn part_of(&self, growing: &Growing) -> Result<Part, Failure> {
         let wanted = self.wanted_of(&growing.head);
         let total = match wanted {
             Wanted::Whole | Wanted::From { first: 0 } => return Ok(Part::Whole),
             Wanted::FromTo { first: 0, last } if last >= WHOLE_BYTES_MAX - 1 => {
                 return Ok(Part::Whole);
+            }
+            Wanted::FromTo { first, last } if last >= GROWING_BYTES_MAX - 1 => {
+                match growing.beyond(first).await? {
+                    None => return Ok(Part::Tail { first, last }),
+                    Some(total) => total,
+                }
             }
             Wanted::FromTo { first, last } => match growing.beyond(last).await? {
                 None => {
@@ -125,10 +136,21 @@ impl Visit<'_> {
         })
     }
 
-    /// The body of a range, or of all of it. Waits for its first bytes: what fails before them can
-    /// still become an honest status.
-    async fn follow(&self, growing: &Growing, range: Option<Range<u64>>) -> Result<Body, Failure> {
-        let first = range.as_ref().map_or(0, |range| range.start);
+    /// What comes from `first` on, to `end` or to the object's. Waits for its first bytes: what
+    /// fails before them can still become an honest status.
+    async fn follow(
+        &self,
+        growing: &Growing,
+        first: u64,
+        end: Option<u64>,
+    ) -> Result<Body, Failure> {
+        if self.is_head() {
+            // No bytes, and no length of none: the answer to HEAD says nothing of the body's length.
+            return Ok(end.map_or_else(
+                || Body::of_unknown_length(stream::empty().boxed()),
+                |_end| Body::empty(),
+            ));
+        }
         let mut reading = Reading {
             inner: Arc::clone(self.inner),
             viewer: self.viewer,
@@ -137,14 +159,14 @@ impl Visit<'_> {
             at: self.request.at,
             follower: growing.follow(first),
             handed_over: first..first,
-            end: range.as_ref().map(|range| range.end),
+            end,
         };
         let Some(begin) = reading.next().await? else {
             return Ok(Body::empty());
         };
         let stream = reading.stream(begin);
-        Ok(match range {
-            Some(range) => Body::sized(stream, range.end - range.start),
+        Ok(match end {
+            Some(end) => Body::sized(stream, end - first),
             None => Body::of_unknown_length(stream),
         })
     }
@@ -208,9 +230,4 @@ impl Drop for Reading {
             });
         }
     }
-}
-
-/// No bytes, and no length of none: the answer to HEAD says nothing of the body's length.
-fn nothing() -> Body {
-    Body::of_unknown_length(stream::empty().boxed())
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cache::{LiveRules, Reloads, SiteRules, WHOLE_BYTES_MAX, WindowRule, WindowSource};
 use futures_util::StreamExt;
 use http_body_util::BodyExt;
-use message::{Body, Kind, Response};
+use message::{Body, Condition, Kind, Response};
 use semantics::live::{Margins, Template};
 use tokio::task::JoinHandle;
 
@@ -39,11 +39,15 @@ async fn bench() -> Bench {
 
 async fn with(live: LiveRules) -> Bench {
     let mut bench = Bench::new().await;
-    bench.rules = Arc::new(SiteRules {
+    bench.rules = live_rules(live);
+    bench
+}
+
+fn live_rules(live: LiveRules) -> Arc<SiteRules> {
+    Arc::new(SiteRules {
         live: Some(Arc::new(live)),
         ..SiteRules::new(rules())
-    });
-    bench
+    })
 }
 
 /// A segment whose length is not told.
@@ -121,9 +125,10 @@ async fn what_is_still_written_is_handed_on_and_others_join_in() {
 }
 
 #[tokio::test]
-async fn a_cut_one_is_an_error_for_everybody_and_is_not_kept() {
+async fn a_cut_one_without_a_validator_is_an_error_for_everybody_and_is_not_kept() {
     let bench = bench().await;
     let bytes = chunked(&bench, "/v/a.m4s", 5 * PIECE);
+    bench.origin.change("/v/a.m4s", |object| object.etag = None);
     let gate = bench.origin.gate();
     bench.origin.fail_next(Fault::DieAfter(2 * PIECE));
     gate.add_permits(1);
@@ -142,6 +147,7 @@ async fn a_cut_one_is_an_error_for_everybody_and_is_not_kept() {
 async fn one_that_breaks_before_its_first_byte_has_an_honest_status() {
     let bench = bench().await;
     chunked(&bench, "/v/a.m4s", PIECE);
+    bench.origin.change("/v/a.m4s", |object| object.etag = None);
     bench.origin.fail_next(Fault::DieAfter(0));
     let error = bench.ask("/v/a.m4s", &[]).await.unwrap_err();
     assert_eq!(error.kind().status(), 502);
@@ -204,15 +210,130 @@ async fn the_question_of_another_tier_is_answered_with_what_comes() {
 }
 
 #[tokio::test]
-async fn one_that_is_longer_than_a_segment_is_handed_on_and_not_stored() {
+async fn one_that_is_longer_than_a_slice_is_stored_when_it_ends() {
+    let bench = bench().await;
+    let bytes = chunked(&bench, "/v/a.m4s", (9 << 20) + 5);
+    let (one, other) = tokio::join!(bench.get("/v/a.m4s"), bench.get("/v/a.m4s"));
+    assert_eq!(one.body.unwrap(), bytes);
+    assert_eq!(other.body.unwrap(), bytes);
+    let hit = bench.get("/v/a.m4s").await;
+    assert_eq!(hit.headers["content-length"], bytes.len().to_string());
+    assert_eq!(hit.body.unwrap(), bytes);
+    let range = [("range", "bytes=4194300-5242890")];
+    let part = bench.get_with("/v/a.m4s", &range).await;
+    assert_eq!(part.body.unwrap(), bytes[4_194_300..5_242_891]);
+    assert_eq!(bench.origin.fetches().len(), 1);
+}
+
+#[tokio::test]
+async fn a_long_one_without_a_validator_is_handed_on_and_not_stored() {
     let bench = bench().await;
     let bytes = chunked(&bench, "/v/a.m4s", 5 << 20);
+    bench.origin.change("/v/a.m4s", |object| object.etag = None);
     let (one, other) = tokio::join!(bench.get("/v/a.m4s"), bench.get("/v/a.m4s"));
     assert_eq!(one.body.unwrap(), bytes);
     assert_eq!(other.body.unwrap(), bytes);
     assert_eq!(bench.origin.fetches().len(), 1, "shared while it came");
     assert_eq!(bench.get("/v/a.m4s").await.body.unwrap(), bytes);
     assert_eq!(bench.origin.fetches().len(), 2);
+}
+
+#[tokio::test]
+async fn a_long_one_of_an_origin_without_ranges_is_asked_for_anew_when_a_slice_is_gone() {
+    let bench = Bench::with_memory(8 << 20, 64 << 20, |_| {}).await;
+    let bench = Bench {
+        rules: live_rules(live()),
+        ..bench
+    };
+    let bytes = chunked(&bench, "/v/a.m4s", 6 << 20);
+    assert_eq!(bench.get("/v/a.m4s").await.body.unwrap(), bytes);
+    for other in 0..8 {
+        let path = format!("/v/other{other}.m4s");
+        bench.origin.put(&path, 1, 4 << 20);
+        bench.get(&path).await.body.unwrap();
+    }
+    // Its slices had to go, and no range brings them back.
+    let got = bench.get("/v/a.m4s").await;
+    assert_eq!((got.status, got.body.unwrap()), (200, bytes));
+}
+
+/// Two readers from the start, and one who asks for ranges as another tier does.
+#[tokio::test]
+async fn one_that_breaks_goes_on_from_its_last_byte_for_everybody() {
+    for sized in [false, true] {
+        let bench = bench().await;
+        let bytes = chunked(&bench, "/v/a.m4s", 40 * PIECE + 9);
+        let gate = bench.origin.gate();
+        bench.origin.fail_next(Fault::DieAfter(20 * PIECE + 3));
+        gate.add_permits(1);
+        let one = bench.ask("/v/a.m4s", &[]).await.unwrap();
+        let other = bench.ask("/v/a.m4s", &[]).await.unwrap();
+        // Whether the origin has it whole by then, or begins anew.
+        bench
+            .origin
+            .change("/v/a.m4s", |object| object.sized = sized);
+        gate.add_permits(1000);
+        for got in [read(one).await, read(other).await] {
+            assert_eq!((got.status, got.body.unwrap()), (200, bytes.clone()));
+        }
+        let asked = bench.origin.fetches();
+        assert_eq!(asked.len(), 2);
+        let range = asked[1].range.unwrap();
+        assert_eq!(range.first, (20 * PIECE + 3) as u64);
+        let same = Some(Condition::IfMatch("\"v1\"".into()));
+        assert_eq!(asked[1].condition, same);
+        let hit = bench.get("/v/a.m4s").await;
+        assert_eq!(hit.body.unwrap(), bytes);
+        assert_eq!(bench.origin.fetches().len(), 2, "it is cached");
+    }
+}
+
+#[tokio::test]
+async fn the_rest_of_another_version_is_put_behind_nothing() {
+    let bench = bench().await;
+    chunked(&bench, "/v/a.m4s", 10 * PIECE);
+    bench.origin.fail_next(Fault::DieAfter(5 * PIECE));
+    let gate = bench.origin.gate();
+    gate.add_permits(1);
+    let one = bench.ask("/v/a.m4s", &[]).await.unwrap();
+    // Under the same tag: an origin that makes it of a clock.
+    let other = crate::support::content("/v/a.m4s", 2, 10 * PIECE);
+    let now = other.clone();
+    bench.origin.change("/v/a.m4s", |object| object.bytes = now);
+    gate.add_permits(1000);
+    assert!(read(one).await.body.is_err());
+    assert_eq!(bench.get("/v/a.m4s").await.body.unwrap(), other);
+}
+
+#[tokio::test]
+async fn one_that_breaks_again_and_again_is_given_up() {
+    let bench = bench().await;
+    chunked(&bench, "/v/a.m4s", 10 * PIECE);
+    for at in [3, 4, 5] {
+        bench.origin.fail_next(Fault::DieAfter(at * PIECE));
+    }
+    let got = bench.get("/v/a.m4s").await;
+    assert_eq!(got.body.unwrap_err().kind(), Kind::ConnectionTerminated);
+    assert_eq!(bench.origin.fetches().len(), 3);
+}
+
+/// RFC 8673 section 2.2.
+#[tokio::test]
+async fn a_range_that_ends_beyond_all_segments_is_answered_with_what_comes() {
+    let bench = bench().await;
+    let bytes = chunked(&bench, "/v/a.m4s", 5 * PIECE);
+    let gate = bench.origin.gate();
+    gate.add_permits(2);
+    let range = [("range", "bytes=100-999999999")];
+    let mut response = bench.ask("/v/a.m4s", &range).await.unwrap();
+    assert_eq!(response.status(), 206);
+    assert_eq!(response.headers()["content-range"], "bytes 100-999999999/*");
+    assert_eq!(response.body().length(), None);
+    let first = next(response.body_mut()).await;
+    assert_eq!(first, bytes[100..PIECE]);
+    gate.add_permits(100);
+    let rest = BodyExt::collect(response.into_body()).await.unwrap();
+    assert_eq!(rest.to_bytes(), bytes[PIECE..]);
 }
 
 #[tokio::test]
