@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use cache::{Cache, MemoryUse, SiteRules};
 use daemon::process::{Lifecycle, State};
 use downstream::Drain;
+use futures_util::StreamExt as _;
 use http::{Method, StatusCode};
-use http_body_util::BodyExt as _;
-use message::{Client, ObjectName, Protocol, Request, Timestamp};
+use message::{Body, Client, ObjectName, Protocol, Request, Timestamp};
 use popularity::Popularity as Counts;
 use preposition::{Errand, Preposition, Undone};
 use steering::{
@@ -198,24 +198,52 @@ impl Rooms {
         rules: &Arc<SiteRules>,
         size: Option<u64>,
     ) -> Result<(), Refused> {
-        let content = |what: String| Refused::new(Reason::Content, what);
-        let request = Self::request(&name)?;
-        let response = self.cache.answer(&request, name, rules).await;
-        let response = response.map_err(|error| content(error.detail().to_owned()))?;
-        if response.status() != StatusCode::OK {
-            return Err(content(format!("upstream answered {}", response.status())));
-        }
-        let (mut body, mut bytes) = (response.into_body(), 0);
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| content(error.detail().to_owned()))?;
-            bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
+        let (mut body, mut bytes) = (self.body(name, rules).await?, 0);
+        while let Some(part) = body.next().await {
+            bytes += part.map_err(|error| content(&error))?.len() as u64;
         }
         match size {
-            Some(size) if size != bytes => Err(content(format!(
-                "it has {bytes} bytes, and {size} were named"
-            ))),
+            Some(size) if size != bytes => {
+                let what = format!("it has {bytes} bytes, and {size} were named");
+                Err(Refused::new(Reason::Content, what))
+            }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// The same, for who wants the bytes.
+    async fn read_whole(&self, object: ObjectName, bytes_max: usize) -> Result<Bytes, Refused> {
+        let too_large = || {
+            let what = format!("it has more than {bytes_max} bytes");
+            Refused::new(Reason::Content, what)
+        };
+        let (path, query) = split(&object.path);
+        let (name, rules) = self.find(&object.site, path, query)?;
+        let mut body = self.body(name, &rules).await?;
+        let length = body.length().and_then(|told| usize::try_from(told).ok());
+        if length.is_some_and(|length| length > bytes_max) {
+            return Err(too_large());
+        }
+        let mut whole = BytesMut::with_capacity(length.unwrap_or_default());
+        while let Some(part) = body.next().await {
+            let part = part.map_err(|error| content(&error))?;
+            if whole.len() + part.len() > bytes_max {
+                return Err(too_large());
+            }
+            whole.extend_from_slice(&part);
+        }
+        Ok(whole.freeze())
+    }
+
+    async fn body(&self, name: ObjectName, rules: &Arc<SiteRules>) -> Result<Body, Refused> {
+        let request = Self::request(&name)?;
+        let response = self.cache.answer(&request, name, rules).await;
+        let response = response.map_err(|error| content(&error))?;
+        if response.status() != StatusCode::OK {
+            let what = format!("upstream answered {}", response.status());
+            return Err(Refused::new(Reason::Content, what));
+        }
+        Ok(response.into_body())
     }
 
     fn request(name: &ObjectName) -> Result<Request, Refused> {
@@ -235,6 +263,10 @@ impl Rooms {
             at: message::now(),
         })
     }
+}
+
+fn content(error: &message::Error) -> Refused {
+    Refused::new(Reason::Content, error.detail().to_owned())
 }
 
 /// A path and its query, if it has one.
@@ -324,6 +356,10 @@ impl Engine for Rooms {
 
     fn prefill(&self, wanted: Prefill) -> Doing<'_, ()> {
         Box::pin(self.prefill(wanted))
+    }
+
+    fn read(&self, object: ObjectName, bytes_max: usize) -> Doing<'_, Bytes> {
+        Box::pin(self.read_whole(object, bytes_max))
     }
 
     fn purge(&self, purge: Purge) -> Doing<'_, ()> {

@@ -53,6 +53,9 @@ pub trait Engine: Send + Sync + 'static {
     /// it is held. Dropped, it gives up unless somebody else wants the same.
     fn prefill(&self, wanted: Prefill) -> Doing<'_, ()>;
 
+    /// The bytes of one object, as a viewer would get them; what has more than `bytes_max` is refused.
+    fn read(&self, object: ObjectName, bytes_max: usize) -> Doing<'_, Bytes>;
+
     /// Forgets, durably when it returns.
     fn purge(&self, purge: Purge) -> Doing<'_, ()>;
 

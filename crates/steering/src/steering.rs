@@ -56,12 +56,17 @@ impl Steering {
         let listen = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let book = Book::open(config.state.join("triggers"), config.memory_bytes / 2)
+        let book = Book::open(config.state.join("triggers"), config.memory_bytes / 4)
             .await
             .map_err(Error::Triggers)?;
         let pusher = Pusher::new(&config, now.wall)?;
         let stop = CancellationToken::new();
-        let triggers = cdni::run(book.clone(), Arc::clone(&engine), stop.clone());
+        let triggers = cdni::run(
+            book.clone(),
+            Arc::clone(&engine),
+            config.memory_bytes / 4,
+            stop.clone(),
+        );
         let api = Arc::new(Api::new(config, engine, Arc::clone(&tls), book, now)?);
         let serving = listener::serve(listener, Arc::clone(&tls), Arc::clone(&api), stop.clone());
         let pusher = pusher.map(|pusher| tokio::spawn(pusher.run(Arc::clone(&api), stop.clone())));

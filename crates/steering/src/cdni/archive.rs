@@ -79,7 +79,7 @@ fn read(path: &Path) -> io::Result<Trigger> {
     match trigger.state {
         State::Active => {
             trigger.state = State::Pending;
-            trigger.done = 0;
+            (trigger.done, trigger.found) = (0, 0);
             trigger.faults.clone_from(&trigger.draft.faults);
         }
         State::Cancelling => trigger.state = State::Cancelled,

@@ -15,6 +15,7 @@ mod draft;
 mod handlers;
 mod model;
 mod plan;
+mod playlists;
 pub(crate) mod routes;
 mod runner;
 mod subject;

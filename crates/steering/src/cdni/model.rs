@@ -13,6 +13,9 @@ pub(crate) struct Trigger {
     pub(crate) changed_unix_s: u64,
     /// Targets that are done with, be it in vain.
     pub(crate) done: u64,
+    /// What its playlists were found to name.
+    #[serde(default)]
+    pub(crate) found: u64,
     pub(crate) faults: Vec<Fault>,
     pub(crate) draft: Draft,
 }
@@ -97,12 +100,26 @@ pub(crate) enum Target {
         path: String,
         size: Option<u64>,
     },
+    /// What a playlist names, and itself.
+    Playlist {
+        site: String,
+        url: String,
+        format: PlaylistFormat,
+        size: Option<u64>,
+    },
     Pattern {
         site: String,
         pattern: String,
         case_sensitive: bool,
         with_query: bool,
     },
+}
+
+/// Which kind of playlist it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum PlaylistFormat {
+    Hls,
+    Dash,
 }
 
 /// Where a trigger is in its life.
@@ -201,6 +218,7 @@ impl Trigger {
             created_unix_s: now_unix_s,
             changed_unix_s: now_unix_s,
             done: 0,
+            found: 0,
             faults: draft.faults.clone(),
             draft,
         };
@@ -211,13 +229,11 @@ impl Trigger {
         trigger
     }
 
-    /// How many targets it has.
+    /// How many targets it has, and what its playlists were found to name so far.
     pub(crate) fn total(&self) -> u64 {
-        self.draft
-            .items
-            .iter()
-            .map(|item| item.targets.len() as u64)
-            .sum()
+        let items = self.draft.items.iter();
+        let named: u64 = items.map(|item| item.targets.len() as u64).sum();
+        named + self.found
     }
 
     /// Adds to what went wrong; what went wrong in the same way is told together.

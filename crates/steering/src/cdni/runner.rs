@@ -11,17 +11,24 @@ use tokio_util::sync::CancellationToken;
 use super::{
     book::Book,
     model::{Action, Draft, FaultKind, State, Subject, Target, Trigger},
+    playlists::{Lists, Walk},
 };
 use crate::{Engine, Prefill, Purge, PurgeWhat, Reason, Refused};
 
 /// Objects of one trigger that are asked for at one time. The engine has its own limits.
-const PREFILLS_MAX: usize = 8;
+pub(super) const PREFILLS_MAX: usize = 8;
 
 /// The longest sleep: a wall clock may be set while we sleep.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// Works until `stop`. What is under way then is begun anew after a restart.
-pub(crate) async fn run(book: Book, engine: Arc<dyn Engine>, stop: CancellationToken) {
+pub(crate) async fn run(
+    book: Book,
+    engine: Arc<dyn Engine>,
+    lists_bytes: u64,
+    stop: CancellationToken,
+) {
+    let lists = Arc::new(Lists::new(lists_bytes));
     let mut work = JoinSet::new();
     loop {
         let now = message::now().unix_s();
@@ -38,7 +45,8 @@ pub(crate) async fn run(book: Book, engine: Arc<dyn Engine>, stop: CancellationT
         for id in plan.start {
             if let Some((trigger, cancelled)) = book.begin(&id, now) {
                 let (book, engine) = (book.clone(), Arc::clone(&engine));
-                work.spawn(async move { drive(&book, &*engine, trigger, cancelled).await });
+                let lists = Arc::clone(&lists);
+                work.spawn(async move { drive(&book, &*engine, &lists, trigger, cancelled).await });
             }
         }
         let pause = plan.again_unix_s.map_or(LOOK_EVERY, |at| {
@@ -61,6 +69,7 @@ pub(crate) async fn run(book: Book, engine: Arc<dyn Engine>, stop: CancellationT
 async fn drive(
     book: &Book,
     engine: &dyn Engine,
+    lists: &Lists,
     trigger: Arc<Trigger>,
     cancelled: CancellationToken,
 ) {
@@ -68,7 +77,7 @@ async fn drive(
     let left = trigger.draft.window.map_or(Duration::MAX, |window| {
         Duration::from_secs(window.end_unix_s.saturating_sub(message::now().unix_s()))
     });
-    let all = timeout(left, work(book, engine, &trigger));
+    let all = timeout(left, work(book, engine, lists, &trigger));
     let ended = tokio::select! {
         biased;
         () = cancelled.cancelled() => Ended::Cancelled,
@@ -103,41 +112,43 @@ fn give_up(trigger: &mut Trigger, kind: FaultKind, why: &str) {
     trigger.state = State::Failed;
 }
 
-async fn work(book: &Book, engine: &dyn Engine, trigger: &Trigger) {
+async fn work(book: &Book, engine: &dyn Engine, lists: &Lists, trigger: &Trigger) {
     let Some(action) = trigger.draft.action else {
         return;
     };
-    let items = &trigger.draft.items;
-    // By number, because the compiler cannot tell the lives of futures over borrowed pairs.
-    let places = (0..items.len()).flat_map(|item| {
-        let targets = items.get(item).map_or(0, |item| item.targets.len());
-        (0..targets).map(move |target| (item, target))
-    });
-    let places: Vec<(usize, usize)> = places.collect();
+    let draft = &trigger.draft;
+    let all = draft.items.iter();
+    let all = all.flat_map(|item| item.targets.iter().map(|target| (&item.subject, target)));
+    let (playlists, named): (Vec<_>, Vec<_>) =
+        all.partition(|(_, target)| matches!(target, Target::Playlist { .. }));
     let at_once = match action {
         Action::Preposition => PREFILLS_MAX,
         // In order, each durable before the next.
         Action::Invalidate | Action::Purge => 1,
     };
-    let draft = &trigger.draft;
-    let mut done = stream::iter(places)
-        .map(|(item, target)| async move {
-            let target = items.get(item).and_then(|item| item.targets.get(target));
-            let result = match target {
-                Some(target) => one(engine, action, target, draft).await,
+    // By number, because the compiler cannot tell the lives of futures over borrowed pairs.
+    let named = &named;
+    let mut done = stream::iter(0..named.len())
+        .map(|place| async move {
+            let result = match named.get(place) {
+                Some((_, target)) => one(engine, action, target, draft).await,
                 None => Ok(()),
             };
-            (item, result)
+            (place, result)
         })
         .buffer_unordered(at_once);
-    while let Some((item, result)) = done.next().await {
-        let subject = items.get(item).map(|item| item.subject.clone());
+    while let Some((place, result)) = done.next().await {
+        let subject = named.get(place).map(|(subject, _)| *subject);
         book.note(&trigger.id, message::now().unix_s(), |trigger| {
             trigger.done += 1;
             if let (Err(refused), Some(subject)) = (result, subject) {
-                trigger.blame(kind(refused.reason), subject, &refused.detail);
+                trigger.blame(kind(refused.reason), subject.clone(), &refused.detail);
             }
         });
+    }
+    let walk = Walk::new(book, engine, lists, (trigger, action));
+    for (subject, target) in playlists {
+        walk.playlist(subject, target).await;
     }
 }
 
@@ -147,13 +158,14 @@ async fn one(
     target: &Target,
     draft: &Draft,
 ) -> Result<(), Refused> {
-    let reach = match action {
-        Action::Preposition => return prefill(engine, target, draft).await,
-        Action::Invalidate => Reach::Confirm,
-        Action::Purge => Reach::Forget,
-    };
-    let (site, what) = match target {
-        Target::Object { site, path, .. } => (site, PurgeWhat::Object(path.as_str().into())),
+    match target {
+        Target::Object { site, path, size } => {
+            let object = ObjectName {
+                site: site.as_str().into(),
+                path: path.as_str().into(),
+            };
+            object_of(engine, action, object, *size, draft).await
+        }
         Target::Pattern {
             site,
             pattern,
@@ -162,38 +174,53 @@ async fn one(
         } => {
             let pattern = Pattern::parse(pattern, *case_sensitive, *with_query);
             let pattern = pattern.map_err(|bad| Refused::malformed(bad.to_string()))?;
-            (site, PurgeWhat::Matching(pattern))
+            let what = PurgeWhat::Matching(pattern);
+            let reach = reach(action);
+            let reach = reach.ok_or_else(|| Refused::malformed("a preposition has no patterns"))?;
+            let site = site.as_str().into();
+            engine.purge(Purge { site, what, reach }).await
         }
+        // Those are walked through.
+        Target::Playlist { .. } => Ok(()),
+    }
+}
+
+/// Does to one object what a trigger wants done.
+pub(super) async fn object_of(
+    engine: &dyn Engine,
+    action: Action,
+    object: ObjectName,
+    size: Option<u64>,
+    draft: &Draft,
+) -> Result<(), Refused> {
+    let Some(reach) = reach(action) else {
+        let wanted = Prefill {
+            object,
+            size,
+            priority: draft.priority,
+            is_urgent: draft.is_urgent(),
+        };
+        return engine.prefill(wanted).await;
     };
     let purge = Purge {
-        site: site.as_str().into(),
-        what,
+        site: object.site,
+        what: PurgeWhat::Object(object.path),
         reach,
     };
     engine.purge(purge).await
 }
 
-async fn prefill(engine: &dyn Engine, target: &Target, draft: &Draft) -> Result<(), Refused> {
-    match target {
-        Target::Object { site, path, size } => {
-            let object = ObjectName {
-                site: site.as_str().into(),
-                path: path.as_str().into(),
-            };
-            let wanted = Prefill {
-                object,
-                size: *size,
-                priority: draft.priority,
-                is_urgent: draft.is_urgent(),
-            };
-            engine.prefill(wanted).await
-        }
-        Target::Pattern { .. } => Err(Refused::malformed("a preposition has no patterns")),
+/// How far an action purges; `None` for one that does not.
+fn reach(action: Action) -> Option<Reach> {
+    match action {
+        Action::Preposition => None,
+        Action::Invalidate => Some(Reach::Confirm),
+        Action::Purge => Some(Reach::Forget),
     }
 }
 
 /// What an owner is told of a refusal.
-fn kind(reason: Reason) -> FaultKind {
+pub(super) fn kind(reason: Reason) -> FaultKind {
     match reason {
         Reason::Content | Reason::NotFound => FaultKind::Content,
         Reason::Role | Reason::UnknownHost => FaultKind::Permission,

@@ -1,9 +1,12 @@
 //! From what a command names, URLs and patterns of URLs, to what that is on this node.
 
+use std::sync::Arc;
+
 use cache::Pattern;
 use http::Uri;
+use message::ObjectName;
 
-use super::model::{FaultKind, Target};
+use super::model::{FaultKind, PlaylistFormat, Target};
 use crate::{Engine, Reason, Refused, access::Role};
 
 /// What a name came to.
@@ -23,6 +26,66 @@ pub(crate) fn url(
     url: &str,
     size: Option<u64>,
 ) -> Result<Found, Refused> {
+    let Some(name) = own(engine, role, url)? else {
+        return Ok(ELSEWHERE);
+    };
+    Ok(Found::Targets(vec![Target::Object {
+        site: name.site.to_string(),
+        path: name.path.to_string(),
+        size,
+    }]))
+}
+
+/// The playlist that a URL names; what it names is found when the trigger is worked on.
+///
+/// # Errors
+/// As [`url`].
+pub(crate) fn playlist(
+    engine: &dyn Engine,
+    role: &Role,
+    url: &str,
+    format: PlaylistFormat,
+    size: Option<u64>,
+) -> Result<Found, Refused> {
+    let Some(name) = own(engine, role, url)? else {
+        return Ok(ELSEWHERE);
+    };
+    Ok(Found::Targets(vec![Target::Playlist {
+        site: name.site.to_string(),
+        url: url.to_owned(),
+        format,
+        size,
+    }]))
+}
+
+const ELSEWHERE: Found =
+    Found::Nothing(FaultKind::Permission, "no site of this node has this host");
+
+/// The object that a URL names on a site of the client's; `None` if no site has its host.
+fn own(engine: &dyn Engine, role: &Role, url: &str) -> Result<Option<ObjectName>, Refused> {
+    let Some((site, uri)) = located(engine, url)? else {
+        return Ok(None);
+    };
+    check(role, &site)?;
+    engine.object(&site, uri.path(), uri.query()).map(Some)
+}
+
+/// The object of `site` that a URL in one of its playlists names.
+///
+/// # Errors
+/// What is on another site or on none, or cannot be an object's.
+pub(crate) fn on_site(engine: &dyn Engine, site: &str, url: &str) -> Result<ObjectName, Refused> {
+    match located(engine, url)? {
+        Some((found, uri)) if *found == *site => engine.object(site, uri.path(), uri.query()),
+        Some(_) | None => {
+            let what = "a playlist names what is not on its site";
+            Err(Refused::new(Reason::UnknownHost, what))
+        }
+    }
+}
+
+/// The site that has a URL's host, if any.
+fn located(engine: &dyn Engine, url: &str) -> Result<Option<(Arc<str>, Uri)>, Refused> {
     let malformed = || Refused::malformed(format!("{url:?} is no absolute http URL"));
     let uri: Uri = url.parse().map_err(|_no_uri| malformed())?;
     let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
@@ -30,19 +93,8 @@ pub(crate) fn url(
         .host()
         .filter(|_| is_http && !url.contains('#'))
         .ok_or_else(malformed)?;
-    let Some(site) = engine.site_of(&host.to_ascii_lowercase()) else {
-        return Ok(Found::Nothing(
-            FaultKind::Permission,
-            "no site of this node has this host",
-        ));
-    };
-    check(role, &site)?;
-    let name = engine.object(&site, uri.path(), uri.query())?;
-    Ok(Found::Targets(vec![Target::Object {
-        site: name.site.to_string(),
-        path: name.path.to_string(),
-        size,
-    }]))
+    let site = engine.site_of(&host.to_ascii_lowercase());
+    Ok(site.map(|site| (site, uri)))
 }
 
 /// What a pattern of URLs can match, site by site. RFC 8007 section 5.2.2.1: schemes are ignored.

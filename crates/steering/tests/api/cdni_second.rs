@@ -6,7 +6,7 @@ use crate::support::{Got, OWNER, World, eventually};
 
 const TRIGGER: &str = "application/cdni; ptype=ci-trigger.v2";
 
-fn spec(kind: &str, value: &Json) -> Json {
+pub(crate) fn spec(kind: &str, value: &Json) -> Json {
     json!({ "trigger-subject": "content", "cit-spec-type": kind, "cit-spec-value": value })
 }
 
@@ -14,11 +14,11 @@ fn extension(kind: &str, value: &Json) -> Json {
     json!({ "cit-extension-type": kind, "cit-extension-value": value })
 }
 
-async fn post(world: &World, path: &str, body: Json) -> Got {
+pub(crate) async fn post(world: &World, path: &str, body: Json) -> Got {
     world.post(OWNER, path, TRIGGER, body.to_string()).await
 }
 
-async fn create(world: &World, body: Json) -> String {
+pub(crate) async fn create(world: &World, body: Json) -> String {
     let got = post(world, "/cdni/triggers", body).await.is(201);
     assert_eq!(got.field("content-type"), TRIGGER);
     got.field("location")
@@ -27,7 +27,7 @@ async fn create(world: &World, body: Json) -> String {
         .to_owned()
 }
 
-async fn becomes(world: &World, path: &str, state: &str) -> Json {
+pub(crate) async fn becomes(world: &World, path: &str, state: &str) -> Json {
     eventually(state, async || {
         let got = world.get(OWNER, path).await.is(200).json();
         (got["state"] == state).then_some(got)
@@ -174,9 +174,8 @@ async fn what_must_be_enforced_and_is_not_understood_fails_the_trigger() {
 async fn a_spec_that_is_not_known_is_told_as_it_was_given() {
     let world = World::new().await;
     let regex = spec("uri-regex-match", &json!({ "regex": ".*" }));
-    let playlist = json!([{ "href": "https://cdn.example/master.m3u8", "type": "hls" }]);
-    let body =
-        json!({ "action": "purge", "specs": [regex, spec("content-objectlist", &playlist)] });
+    let list = json!([{ "href": "https://cdn.example/film.ism", "type": "mss" }]);
+    let body = json!({ "action": "purge", "specs": [regex, spec("content-objectlist", &list)] });
     let path = create(&world, body).await;
     let shown = becomes(&world, &path, "failed").await;
     assert_eq!(shown["errors"][0]["error"], "espec");
@@ -184,7 +183,7 @@ async fn a_spec_that_is_not_known_is_told_as_it_was_given() {
     assert!(
         shown["errors"][1]["specs"][0]
             .to_string()
-            .contains("master.m3u8"),
+            .contains("film.ism"),
         "{shown}"
     );
 }

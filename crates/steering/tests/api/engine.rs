@@ -1,6 +1,6 @@
 //! An engine that plays along: what it was asked is kept, what it answers is simple.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use message::{ObjectName, Timestamp};
@@ -26,6 +26,8 @@ pub(crate) struct Player {
     pub(crate) vitals: Mutex<Vitals>,
     /// Prefills of a path that holds `slow` wait for a permit.
     pub(crate) slow: Semaphore,
+    /// What is read of objects, by path.
+    pub(crate) texts: Mutex<HashMap<String, String>>,
 }
 
 impl Player {
@@ -42,6 +44,7 @@ impl Player {
             manifests: Mutex::default(),
             vitals: Mutex::new(vitals),
             slow: Semaphore::new(0),
+            texts: Mutex::default(),
         })
     }
 
@@ -200,6 +203,18 @@ impl Engine for Player {
                 return refused(Reason::Content, "upstream answered 404");
             }
             Ok(())
+        })
+    }
+
+    fn read(&self, object: ObjectName, bytes_max: usize) -> Doing<'_, Bytes> {
+        let text = self.texts.lock().get(&*object.path).cloned();
+        Box::pin(async move {
+            self.note(format!("read {object}"));
+            match text {
+                Some(text) if text.len() <= bytes_max => Ok(text.into()),
+                Some(_) => refused(Reason::Content, "too long"),
+                None => refused(Reason::Content, "upstream answered 404"),
+            }
         })
     }
 

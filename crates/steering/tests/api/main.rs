@@ -13,4 +13,5 @@ mod document;
 mod engine;
 mod heartbeat;
 mod limits;
+mod playlists;
 mod support;

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use super::{
     super::{
         draft::{Context, SUBJECTS_MAX},
-        model::{Action, Draft, Edition, Fault, FaultKind, Subject, Window},
+        model::{Action, Draft, Edition, Fault, FaultKind, PlaylistFormat, Subject, Window},
         subject::{self, Found},
         v1,
     },
@@ -204,18 +204,19 @@ fn read_objects(
 ) -> Result<(), Refused> {
     check_count(objects.len())?;
     for object in objects {
-        let subject = Subject::ContentUrl(object.href.clone());
-        match object.kind.as_deref() {
-            None | Some("object") => {
-                let found = subject::url(context.engine, context.role, &object.href, object.size)?;
-                draft.add(subject, found);
-            }
-            // A playlist's segments are not looked for: whoever has the list names them.
+        let Object { href, kind, size } = object;
+        let (engine, role) = (context.engine, context.role);
+        let playlist = |format| subject::playlist(engine, role, &href, format, size);
+        let found = match kind.as_deref() {
+            None | Some("object") => subject::url(engine, role, &href, size)?,
+            Some("hls") => playlist(PlaylistFormat::Hls)?,
+            Some("dash") => playlist(PlaylistFormat::Dash)?,
             Some(_) => {
-                let why = "only objects of type \"object\" are known here";
-                draft.add(subject, Found::Nothing(FaultKind::Spec, why));
+                let why = "objects are of type \"object\", \"hls\" or \"dash\" here";
+                Found::Nothing(FaultKind::Spec, why)
             }
-        }
+        };
+        draft.add(Subject::ContentUrl(href), found);
     }
     Ok(())
 }
