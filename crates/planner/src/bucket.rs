@@ -99,12 +99,7 @@ fn is_of_fleet(key: &str, fleet: &Fleet) -> bool {
     };
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let is_file = file.ends_with(".parquet") && file.bytes().all(is_plain);
-    let known = |name: &str| {
-        let boxes = &fleet.appliances;
-        boxes
-            .binary_search_by(|known| known.name.as_str().cmp(name))
-            .is_ok()
-    };
+    let known = |name: &str| fleet.find(name).is_some();
     is_file && node.strip_prefix("node=").is_some_and(known)
 }
 

@@ -9,7 +9,7 @@ use std::{
 use datafusion::{
     arrow::{
         array::RecordBatch,
-        datatypes::{DataType, Field, Schema, SchemaRef},
+        datatypes::{DataType, Field, SchemaBuilder, SchemaRef},
     },
     error::DataFusionError,
     execution::{
@@ -24,6 +24,7 @@ use futures_util::StreamExt as _;
 use crate::{
     Error, Job,
     passes::passes,
+    reports::report_schema,
     steps::{STEPS, Scope, Step, TABLES},
     tables::TableFile,
 };
@@ -124,11 +125,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    pub(crate) fn session(&self) -> SessionContext {
-        self.session_with(true)
-    }
-
-    fn session_with(&self, by_hash: bool) -> SessionContext {
+    pub(crate) fn session(&self, by_hash: bool) -> SessionContext {
         let mut config = self.config.clone();
         config.options_mut().optimizer.prefer_hash_join = by_hash;
         SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
@@ -178,7 +175,7 @@ impl Pass<'_> {
         step: &Step,
         by_hash: bool,
     ) -> datafusion::error::Result<SessionContext> {
-        let session = self.engine.session_with(by_hash);
+        let session = self.engine.session(by_hash);
         for name in TABLES {
             self.register(&session, name, &self.engine.table(name))
                 .await?;
@@ -221,12 +218,16 @@ impl Pass<'_> {
     async fn register_reports(&self, session: &SessionContext) -> datafusion::error::Result<()> {
         let job = self.engine.job;
         if job.report_folders.is_empty() {
-            let none = RecordBatch::new_empty(SchemaRef::new(report_schema(true)));
+            let text = |name| Arc::new(Field::new(name, DataType::Utf8, false));
+            let mut columns = SchemaBuilder::from(report_schema());
+            columns.push(text("day"));
+            columns.push(text("node"));
+            let none = RecordBatch::new_empty(SchemaRef::new(columns.finish()));
             session.register_batch("report", none)?;
             return Ok(());
         }
         let text = DataType::Utf8;
-        let schema = report_schema(false);
+        let schema = report_schema();
         let options = ParquetReadOptions::default()
             .table_partition_cols(vec![
                 ("day".to_owned(), text.clone()),
@@ -285,21 +286,4 @@ fn day_of(folder: &Path) -> Option<&str> {
 
 fn file_name(pass: usize) -> String {
     format!("{pass:05}.parquet")
-}
-
-/// The columns of a report that the SQL reads.
-fn report_schema(with_partitions: bool) -> Schema {
-    let text = |name| Field::new(name, DataType::Utf8View, false);
-    let number = |name| Field::new(name, DataType::Int64, false);
-    let mut fields = vec![
-        text("site"),
-        text("path"),
-        number("size"),
-        number("plays"),
-        number("first_bytes"),
-    ];
-    if with_partitions {
-        fields.extend([text("day"), text("node")]);
-    }
-    Schema::new(fields)
 }

@@ -26,6 +26,14 @@ pub enum Error {
         /// Why.
         source: ParquetError,
     },
+    /// A report that the SQL could not read.
+    #[error("{}: {problem}", path.display())]
+    Report {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// A bucket of reports could not be read.
     #[error("{url}")]
     Bucket {

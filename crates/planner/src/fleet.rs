@@ -105,6 +105,7 @@ impl Fleet {
             let count = raw.appliance.len();
             problems.push(format!("{count} boxes, not from 1 to {APPLIANCES_MAX}"));
         }
+        problems.extend(mistaken(&raw.appliance));
         let clusters = clusters(&raw.appliance, &mut problems);
         let mut names = BTreeSet::new();
         let mut appliances = Vec::new();
@@ -126,6 +127,13 @@ impl Fleet {
             appliances,
             clusters,
         })
+    }
+
+    /// The box of that name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Appliance> {
+        let named = |known: &Appliance| known.name.as_str().cmp(name);
+        let index = self.appliances.binary_search_by(named);
+        index.ok().and_then(|index| self.appliances.get(index))
     }
 
     /// The boxes of a cluster.
@@ -163,6 +171,20 @@ impl RawAppliance {
             inventory: self.inventory.map(|file| folder.join(file)),
         })
     }
+}
+
+/// A box that names no cluster is one of its own, and not of others who call theirs by its name.
+fn mistaken(raw: &[RawAppliance]) -> impl Iterator<Item = String> {
+    let named: BTreeSet<&str> = raw
+        .iter()
+        .filter_map(|raw| raw.cluster.as_deref())
+        .collect();
+    let alone = raw.iter().filter(|raw| raw.cluster.is_none());
+    let alone = alone.filter(move |raw| named.contains(raw.name.as_str()));
+    alone.map(|raw| {
+        let name = &raw.name;
+        format!("{name:?} names no cluster, and others name one {name:?}")
+    })
 }
 
 fn clusters(raw: &[RawAppliance], problems: &mut Vec<String>) -> Vec<Cluster> {

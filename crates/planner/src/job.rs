@@ -1,6 +1,8 @@
 //! A prepared job: what an engine is told, and what its rows are then read with.
 
 use std::{
+    collections::HashSet,
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
 };
@@ -14,7 +16,7 @@ use crate::{
 };
 
 /// The form of `job.json` and of the tables.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A prepared job, as `job.json` in its folder has it. The tables lie in `tables/NAME/`, the rows of
 /// a step in `steps/NAME/`.
@@ -24,6 +26,8 @@ pub struct Job {
     version: u32,
     /// The day that is planned for.
     pub day: String,
+    /// The days whose reports count, the newest first.
+    pub days: Vec<String>,
     /// The folder of the reports.
     pub reports: PathBuf,
     /// Those of its folders that are read, which are partitions `day=`, `node=`.
@@ -64,17 +68,12 @@ pub struct Audience {
 
 impl Job {
     pub(crate) fn new(fleet: &Fleet, day: Day, reports: &Path, folders: &[Folder]) -> Self {
-        let cluster_of = |node: &str| {
-            let boxes = &fleet.appliances;
-            let found = boxes.binary_search_by(|known| known.name.as_str().cmp(node));
-            found.ok().map(|index| boxes[index].cluster)
-        };
         let mut report_bytes = vec![0_u64; fleet.clusters.len()];
         let mut report_folders = Vec::new();
         for folder in folders {
-            // A box that has left the fleet no longer counts.
-            if let Some(cluster) = cluster_of(&folder.node) {
-                report_bytes[cluster] = report_bytes[cluster].saturating_add(folder.bytes);
+            if let Some(appliance) = fleet.find(&folder.node) {
+                let bytes = &mut report_bytes[appliance.cluster];
+                *bytes = bytes.saturating_add(folder.bytes);
                 report_folders.push(folder.path.clone());
             }
         }
@@ -91,6 +90,9 @@ impl Job {
         Self {
             version: VERSION,
             day: day.to_string(),
+            days: (1..=i64::from(fleet.knobs.days))
+                .map(|age| day.before(age).to_string())
+                .collect(),
             reports: reports.to_owned(),
             report_folders,
             tables: TABLES.map(str::to_owned).to_vec(),
@@ -119,6 +121,22 @@ impl Job {
             );
             Err(Error::Plan(problem))
         }
+    }
+
+    /// Days of which no box reported, and boxes that reported of none.
+    pub fn unreported(&self) -> (Vec<&str>, Vec<&str>) {
+        let folders = self.report_folders.iter();
+        let parts: HashSet<&OsStr> = folders.flat_map(|folder| folder.iter()).collect();
+        let is_missing = |kind: &str, name: &str| {
+            let part = format!("{kind}={name}");
+            !parts.contains(OsStr::new(&part))
+        };
+        let days = self.days.iter().map(String::as_str);
+        let boxes = self.audiences.iter().map(|audience| audience.name.as_str());
+        (
+            days.filter(|day| is_missing("day", day)).collect(),
+            boxes.filter(|node| is_missing("node", node)).collect(),
+        )
     }
 
     pub(crate) fn write(&self, work: &Path) -> Result<(), Error> {

@@ -30,7 +30,7 @@ mod tables;
 pub use bucket::fetch;
 pub use catalog::Entry;
 pub use day::Day;
-pub use delta::delta;
+pub use delta::{Taken, delta};
 pub use engine::{Limits, Progress, solve};
 pub use error::Error;
 pub use fleet::{Appliance, Cluster, Fleet};

@@ -40,13 +40,16 @@ pub struct Inputs {
 
 /// Writes the tables of a job, and the job itself, into `work`. What was there of another job goes.
 pub fn prepare(inputs: &Inputs, work: &Path) -> Result<Job, Error> {
-    for folder in ["tables", "steps"].map(|name| work.join(name)) {
+    for folder in ["tables", "steps", "spill"].map(|name| work.join(name)) {
         if folder.exists() {
             fs::remove_dir_all(&folder).map_err(Error::of_file(&folder))?;
         }
     }
     let reports = fs::canonicalize(&inputs.reports).map_err(Error::of_file(&inputs.reports))?;
-    let folders = reports::find(&reports, inputs.day, inputs.fleet.knobs.days)?;
+    let mut folders = reports::find(&reports, inputs.day, inputs.fleet.knobs.days)?;
+    // A box that has left the fleet no longer counts.
+    folders.retain(|folder| inputs.fleet.find(&folder.node).is_some());
+    folders.iter().try_for_each(reports::check)?;
     let tables = Tables {
         inputs,
         folder: work.join("tables"),

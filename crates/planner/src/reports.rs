@@ -1,8 +1,16 @@
 //! Where the popularity reports are: `day=2026-11-21/node=NAME/*.parquet` under one folder.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
+};
+
+use datafusion::{
+    arrow::datatypes::{DataType, Field, Schema},
+    parquet::{
+        arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
+        file::{metadata::ColumnChunkMetaData, statistics::Statistics},
+    },
 };
 
 use crate::{Day, Error};
@@ -30,10 +38,9 @@ pub(crate) fn find(root: &Path, day: Day, days: u32) -> Result<Vec<Folder>, Erro
             let Some(node) = name.strip_prefix("node=") else {
                 continue;
             };
-            let bytes = bytes_of(&path)?;
-            if bytes == 0 {
+            let Some(bytes) = bytes_of(&path)? else {
                 continue;
-            }
+            };
             found.push(Folder {
                 day: of_day,
                 node: node.to_owned(),
@@ -65,13 +72,77 @@ fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     Ok(found)
 }
 
-fn bytes_of(folder: &Path) -> Result<u64, Error> {
-    let mut bytes = 0_u64;
-    for (name, path) in folders(folder)? {
-        if name.ends_with(".parquet") {
-            let file = fs::metadata(&path).map_err(Error::of_file(&path))?;
-            bytes = bytes.saturating_add(file.len());
-        }
+/// Bytes of its reports; `None` where there is none.
+fn bytes_of(folder: &Path) -> Result<Option<u64>, Error> {
+    let mut bytes = None;
+    for path in files(folder)? {
+        let file = fs::metadata(&path).map_err(Error::of_file(&path))?;
+        bytes = Some(bytes.unwrap_or(0_u64).saturating_add(file.len()));
     }
     Ok(bytes)
+}
+
+fn files(folder: &Path) -> Result<impl Iterator<Item = PathBuf>, Error> {
+    let found = folders(folder)?.into_iter();
+    Ok(found.filter_map(|(name, path)| name.ends_with(".parquet").then_some(path)))
+}
+
+/// Refuses reports that the SQL could not read, or would read as something else: an engine names no
+/// file, and takes a number that is not there for the highest.
+pub(crate) fn check(folder: &Folder) -> Result<(), Error> {
+    for path in files(&folder.path)? {
+        let file = File::open(&path).map_err(Error::of_file(&path))?;
+        let report = ParquetRecordBatchReaderBuilder::try_new(file);
+        let report = report.map_err(Error::of_parquet(&path))?;
+        for field in report_schema().fields() {
+            check_column(&report, field).map_err(|problem| Error::Report {
+                path: path.clone(),
+                problem,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn check_column(
+    report: &ParquetRecordBatchReaderBuilder<File>,
+    wanted: &Field,
+) -> Result<(), String> {
+    let name = wanted.name();
+    let Ok(found) = report.schema().field_with_name(name) else {
+        return Err(format!("it has no column {name}"));
+    };
+    let (found, is_text) = (found.data_type(), wanted.data_type().is_string());
+    if !(found == wanted.data_type() || is_text && found.is_string()) {
+        return Err(format!("its column {name} is {found}"));
+    }
+    let is_whole = |column: &ColumnChunkMetaData| {
+        let statistics = column.statistics();
+        let nulls = statistics.and_then(Statistics::null_count_opt);
+        column.column_descr().max_def_level() == 0 || nulls == Some(0)
+    };
+    let mut groups = report.metadata().row_groups().iter();
+    let is_whole = groups.all(|group| {
+        let mut columns = group.columns().iter();
+        let column = columns.find(|column| column.column_path().parts() == [name.as_str()]);
+        column.is_some_and(is_whole)
+    });
+    if is_whole {
+        Ok(())
+    } else {
+        Err(format!("rows of it may have no {name}"))
+    }
+}
+
+/// The columns of a report that the SQL reads, beside those of its folders.
+pub(crate) fn report_schema() -> Schema {
+    let text = |name| Field::new(name, DataType::Utf8View, false);
+    let number = |name| Field::new(name, DataType::Int64, false);
+    Schema::new(vec![
+        text("site"),
+        text("path"),
+        number("size"),
+        number("plays"),
+        number("first_bytes"),
+    ])
 }

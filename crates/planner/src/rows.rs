@@ -167,7 +167,8 @@ impl Query<'_> {
     ) -> Result<(), Error> {
         let failed = Error::at("reading the plan");
         let engine = Engine::new(self.work, self.job, self.limits)?;
-        let session = engine.session();
+        // With joins of sorted rows, which fit into little memory.
+        let session = engine.session(false);
         let options = ParquetReadOptions::default;
         for (name, path) in [
             ("plan", folder.to_owned()),
@@ -198,6 +199,9 @@ impl Columns {
     fn of(batch: &RecordBatch, numbers: usize) -> Result<Self, Error> {
         let wrong = |error: ArrowError| Error::Plan(format!("a column is wrong: {error}"));
         let (first, last) = batch.columns().split_at(numbers.min(batch.num_columns()));
+        if first.iter().any(|column| column.logical_null_count() > 0) {
+            return Err(Error::Plan("a row lacks a number".to_owned()));
+        }
         Ok(Self {
             numbers: first
                 .iter()

@@ -9,7 +9,7 @@ use std::{
 use datafusion::{
     arrow::{
         array::{Array as _, AsArray as _, BooleanArray, Int64Array, RecordBatch, StringArray},
-        compute::cast,
+        compute::{CastOptions, cast_with_options},
         datatypes::{DataType, Int64Type},
     },
     parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
@@ -78,8 +78,12 @@ fn read_lines<T: FromRow>(
         if read.map_err(Error::of_file(path))? == 0 {
             return Ok(());
         }
-        // A line that is cut at the bound is no JSON, so that it is refused below.
-        take(serde_json::from_slice(&line).map_err(|error| error.to_string()))?;
+        let row = if line.len() as u64 == LINE_BYTES_MAX {
+            Err(format!("a line of {LINE_BYTES_MAX} bytes and more"))
+        } else {
+            serde_json::from_slice(&line).map_err(|error| error.to_string())
+        };
+        take(row)?;
     }
 }
 
@@ -134,7 +138,13 @@ impl Read {
                 Kind::Number => DataType::Int64,
                 Kind::Flag => DataType::Boolean,
             };
-            let column = cast(column, &to).map_err(|error| format!("column {name}: {error}"))?;
+            // What cannot be that is an error, and no row without a value.
+            let strictly = CastOptions {
+                safe: false,
+                ..CastOptions::default()
+            };
+            let column = cast_with_options(column, &to, &strictly);
+            let column = column.map_err(|error| format!("column {name}: {error}"))?;
             match kind {
                 Kind::Text => read.texts.push((name, column.as_string().clone())),
                 Kind::Number => {

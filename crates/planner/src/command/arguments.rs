@@ -1,15 +1,20 @@
 //! Arguments that several commands share.
 
 use std::{
+    fs,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     thread::available_parallelism,
 };
 
 use forecast::show::bytes as readable;
-use planner::{Day, Fleet, Inputs, Limits, Stamp};
+use manifest::SigningKey;
+use planner::{Day, Fleet, Inputs, Job, Limits, Stamp};
 
-use super::{output::tell, plan::Failed};
+use super::{
+    output::tell,
+    plan::{Failed, of_file},
+};
 
 /// What a plan is made of.
 #[derive(Debug, clap::Args)]
@@ -29,11 +34,35 @@ pub(crate) struct From {
     /// UTC.
     #[arg(long, value_name = "DAY")]
     day: Option<Day>,
+    /// Plan also when no box has reported of any of the days: what is mandatory, and what launches.
+    #[arg(long)]
+    without_reports: bool,
 }
 
 impl From {
+    /// Writes the tables of a job. No reports at all are more likely those of another place than none.
+    pub(crate) async fn prepare(&self, work: &Path) -> Result<Job, Failed> {
+        let job = planner::prepare(&self.inputs(work).await?, work)?;
+        if job.report_folders.is_empty() && !self.without_reports {
+            let days = match &job.days[..] {
+                [newest, .., oldest] => format!("{oldest} to {newest}"),
+                few => few.concat(),
+            };
+            let reports = self.reports.clone();
+            return Err(Failed::NoReports { reports, days });
+        }
+        let (days, boxes) = job.unreported();
+        for (what, lacking) in [("on", days), ("from", boxes)] {
+            if !lacking.is_empty() {
+                let (count, some) = (lacking.len(), some(&lacking));
+                tell(format!("no report {what} {some} ({count} in all)"));
+            }
+        }
+        Ok(job)
+    }
+
     /// What a bucket has is copied into the work folder first.
-    pub(crate) async fn inputs(&self, work: &Path) -> Result<Inputs, Failed> {
+    async fn inputs(&self, work: &Path) -> Result<Inputs, Failed> {
         let today = || Day::of(message::now().unix_s());
         let day = self.day.unwrap_or_else(today);
         let fleet = Fleet::read(&self.fleet)?;
@@ -52,6 +81,14 @@ impl From {
             day,
         })
     }
+}
+
+/// The first few of many names.
+fn some(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    let dots = if names.len() > SHOWN { ", ..." } else { "" };
+    format!("{shown}{dots}")
 }
 
 /// What the engine may use.
@@ -88,9 +125,9 @@ pub(crate) struct Manifests {
     /// The folder for the manifests, one a box.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
-    /// A folder of the manifests before, by the same names. Of a box that has one there, what changes is
-    /// written beside the whole, as `NAME.delta`; a box that is at another plan refuses it and takes the
-    /// whole.
+    /// A folder of what the boxes took before, as `NAME.manifest`, with `NAME.delta` beside it where it
+    /// was that. Of a box that has one there, what changes is written beside the whole, as `NAME.delta`;
+    /// a box that took something else refuses it, and takes the whole.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) previous: Option<PathBuf>,
     /// The generation of the manifests, higher than that of each before. Default: the second since
@@ -109,6 +146,15 @@ pub(crate) struct Manifests {
 }
 
 impl Manifests {
+    /// The key; a key or a folder that cannot be is found before the work and not after it.
+    pub(crate) fn check(&self) -> Result<SigningKey, Failed> {
+        if let Some(previous) = &self.previous {
+            fs::read_dir(previous).map_err(of_file(previous))?;
+        }
+        let bytes = fs::read(&self.key).map_err(of_file(&self.key))?;
+        Ok(SigningKey::parse(&bytes)?)
+    }
+
     pub(crate) fn stamp(&self) -> Stamp {
         let now_s = message::now().unix_s();
         Stamp {

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod arguments;
+mod manifests;
 mod output;
 mod plan;
 

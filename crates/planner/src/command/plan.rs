@@ -1,7 +1,7 @@
 //! What the commands do.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -10,11 +10,11 @@ use forecast::{
     command::{HOW, How, Workload},
     show::bytes as readable,
 };
-use manifest::{Encoding, Manifest, Signed, SigningKey};
-use planner::{Day, Job, Limits, Progress, Sample, Summary};
+use planner::{Day, Job, Progress, Sample};
 
 use super::{
     arguments::{Engine, From, Manifests},
+    manifests::write,
     output::{memory_peak, progress, say, tell},
 };
 
@@ -35,6 +35,10 @@ pub(crate) enum Failed {
     Replay(#[from] forecast::command::Failed),
     #[error("a plan needs --fleet, --catalog, --reports, --key, --output and --work")]
     Arguments,
+    #[error(
+        "{reports} has no report of a box of the fleet from {days}; --without-reports plans all the same"
+    )]
+    NoReports { reports: String, days: String },
     #[error("the runtime")]
     Runtime(#[source] io::Error),
 }
@@ -155,10 +159,9 @@ impl Plan {
         else {
             return Err(Failed::Arguments);
         };
-        // A key that cannot be is found before the work and not after it.
-        let key = read_key(&manifests.key)?;
+        let key = manifests.check()?;
         tell("prepare");
-        let job = planner::prepare(&from.inputs(work).await?, work)?;
+        let job = from.prepare(work).await?;
         let limits = self.engine.limits();
         planner::solve(work, &job, &limits, tell_progress).await?;
         let rows = own_rows(work);
@@ -168,8 +171,7 @@ impl Plan {
 
 impl Prepare {
     pub(crate) async fn run(&self) -> Result<(), Failed> {
-        planner::prepare(&self.from.inputs(&self.work).await?, &self.work)?;
-        Ok(())
+        self.from.prepare(&self.work).await.map(drop)
     }
 }
 
@@ -189,7 +191,7 @@ impl Solve {
 
 impl Write {
     pub(crate) async fn run(&self) -> Result<(), Failed> {
-        let key = read_key(&self.manifests.key)?;
+        let key = self.manifests.check()?;
         let job = Job::read(&self.work)?;
         let rows = self.rows.clone().unwrap_or_else(|| own_rows(&self.work));
         let limits = self.engine.limits();
@@ -211,12 +213,7 @@ fn own_rows(work: &Path) -> PathBuf {
     work.join("steps").join("plan")
 }
 
-fn read_key(path: &Path) -> Result<SigningKey, Failed> {
-    let bytes = fs::read(path).map_err(of_file(path))?;
-    Ok(SigningKey::parse(&bytes)?)
-}
-
-fn of_file(path: &Path) -> impl Fn(io::Error) -> Failed {
+pub(crate) fn of_file(path: &Path) -> impl Fn(io::Error) -> Failed {
     move |source| Failed::File {
         path: path.to_owned(),
         source,
@@ -229,104 +226,4 @@ fn tell_progress(progress: Progress) {
         1 => tell(step),
         _ => tell(format!("{step} {pass}/{passes}")),
     }
-}
-
-async fn write(
-    work: &Path,
-    job: &Job,
-    rows: &Path,
-    limits: &Limits,
-    (arguments, key): (&Manifests, &SigningKey),
-) -> Result<(), Failed> {
-    let output = &arguments.output;
-    fs::create_dir_all(output).map_err(of_file(output))?;
-    let mut summaries: Vec<Summary> = Vec::new();
-    let mut failed = None;
-    let stamp = arguments.stamp();
-    tell("manifests");
-    let collected = planner::collect(work, job, rows, (limits, &stamp), |manifest, summary| {
-        let name = summary.appliance.clone();
-        summaries.push(summary);
-        let written = delta(arguments, &name, &manifest).and_then(|delta| {
-            if let Some(delta) = delta {
-                seal(&delta, key, &output.join(format!("{name}.delta")))?;
-            }
-            seal(&manifest, key, &output.join(format!("{name}.manifest")))
-        });
-        written.map_err(|error| {
-            failed = Some(error);
-            planner::Error::Plan("a manifest could not be written".to_owned())
-        })
-    });
-    if let Err(error) = collected.await {
-        return Err(failed.unwrap_or(Failed::Plan(error)));
-    }
-    report(&summaries, arguments.json)
-}
-
-/// What changes against the manifest before, if there is one.
-fn delta(
-    arguments: &Manifests,
-    name: &str,
-    manifest: &Manifest,
-) -> Result<Option<Manifest>, Failed> {
-    let Some(folder) = &arguments.previous else {
-        return Ok(None);
-    };
-    let path = folder.join(format!("{name}.manifest"));
-    match fs::read(&path) {
-        Ok(file) => Ok(Some(planner::delta(&path, &file, manifest)?)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(of_file(&path)(error)),
-    }
-}
-
-/// Signs a manifest and writes it under its name when it is whole.
-fn seal(manifest: &Manifest, key: &SigningKey, path: &Path) -> Result<(), Failed> {
-    let payload = manifest.to_payload(Encoding::Zstd);
-    let mut signed = Signed::draft(&payload);
-    signed.sign(key)?;
-    let part = path.with_extension("part");
-    fs::write(&part, signed.to_bytes()).map_err(of_file(&part))?;
-    fs::rename(&part, path).map_err(of_file(path))
-}
-
-fn report(summaries: &[Summary], is_json: bool) -> Result<(), Failed> {
-    if is_json {
-        say(serde_json::to_string_pretty(summaries)?);
-        return Ok(());
-    }
-    say(format!(
-        "{:<20} {:>10} {:>10} {:>8} {:>9} {:>10} {:>10} {:>9} {:>10}",
-        "box",
-        "holds",
-        "capacity",
-        "objects",
-        "beginnings",
-        "fill",
-        "budget",
-        "seeds",
-        "serves/day"
-    ));
-    for summary in summaries {
-        say(format!(
-            "{:<20} {:>10} {:>10} {:>8} {:>9} {:>10} {:>10} {:>9} {:>10}",
-            summary.appliance,
-            readable(summary.bytes),
-            readable(summary.capacity),
-            summary.objects,
-            summary.beginnings,
-            readable(summary.fill_bytes),
-            readable(summary.budget),
-            summary.seeds,
-            readable(summary.served_bytes),
-        ));
-        if summary.fill_bytes_pinned > summary.budget {
-            let nights = summary.fill_bytes_pinned.div_ceil(summary.budget.max(1));
-            say(format!(
-                "  what is pinned takes {nights} nights of its budget, and nothing else is filled"
-            ));
-        }
-    }
-    Ok(())
 }

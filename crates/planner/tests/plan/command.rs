@@ -1,42 +1,16 @@
 //! The whole way, by the command: from what is told and watched to manifests that a box accepts.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
-use manifest::{Keys, Limits, Pin, PlannerKey, Role, State, accept};
+use manifest::{Limits, Pin, State, accept};
 use serde_json::{Value, json};
-use signing::{Algorithm, Label, SigningKey};
+use signing::Label;
 use tempfile::TempDir;
 
-use crate::world::{DAY, World};
-
-fn plan(folder: &Path, further: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_millpond-plan"));
-    let file = |name: &str| folder.join(name).into_os_string();
-    command.args([
-        "plan",
-        "--day",
-        DAY,
-        "--generation",
-        "7",
-        "--memory",
-        "1GiB",
-    ]);
-    for (argument, name) in [
-        ("--fleet", "fleet.toml"),
-        ("--catalog", "catalog.ndjson"),
-        ("--reports", "popularity"),
-        ("--key", "planner.key"),
-        ("--work", "work"),
-        ("--output", "manifests"),
-    ] {
-        command.arg(argument).arg(file(name));
-    }
-    let output = command.args(further).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{errors}");
-    text
-}
+use crate::{
+    run::{plan, write_key},
+    world::World,
+};
 
 #[test]
 fn a_box_accepts_the_manifest_that_was_planned_for_it() {
@@ -49,21 +23,14 @@ fn a_box_accepts_the_manifest_that_was_planned_for_it() {
         .watched(1, "a", "/hot", 5)
         .watched(1, "a", "/stray", 2)
         .write(folder.path());
-    let kid = Label::parse("planner-1").unwrap();
-    let key = SigningKey::generate(Algorithm::Ed25519, kid).unwrap();
-    fs::write(folder.path().join("planner.key"), key.to_json()).unwrap();
+    let keys = write_key(folder.path());
 
-    let told = plan(folder.path(), &["--json"]);
+    let told = plan(folder.path(), &["--generation", "7", "--json"]).done();
 
     let summaries: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(summaries[0]["appliance"], "a");
     assert_eq!(summaries[0]["fill_bytes"], 300);
     assert_eq!(summaries[1]["seeds"], 0);
-    let keys = [PlannerKey {
-        key: key.verify_key(),
-        roles: vec![Role::Plan],
-    }];
-    let keys = Keys::new(keys.into(), []).unwrap();
     let file = fs::read(folder.path().join("manifests/a.manifest")).unwrap();
     let state = State::new(Label::parse("a").unwrap());
     let now_s = message::now().unix_s();
@@ -83,10 +50,8 @@ fn people_are_told_what_a_plan_comes_to() {
         .appliance("a", "par", 1_000, 50)
         .object_with("/pinned", 200, json!({"mandatory": true}))
         .write(folder.path());
-    let kid = Label::parse("planner-1").unwrap();
-    let key = SigningKey::generate(Algorithm::Ed25519, kid).unwrap();
-    fs::write(folder.path().join("planner.key"), key.to_json()).unwrap();
-    let told = plan(folder.path(), &[]);
+    write_key(folder.path());
+    let told = plan(folder.path(), &["--without-reports"]).done();
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 3, "{told}");
     assert!(lines[1].starts_with("a "), "{told}");

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper fails its test by panicking")]
 
+mod bad_input;
 mod by_hand;
 mod command;
 mod parity;
+mod previous;
 mod promises;
+mod run;
 mod spark;
 mod world;
