@@ -30,6 +30,19 @@ pub fn need(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// A program of ours that is built apart, beside the test's own; says how it is built when it is
+/// missing, and that the test is skipped.
+pub fn need_built(name: &str, how: &str) -> Option<PathBuf> {
+    let own = env::current_exe().unwrap();
+    // TARGET/PROFILE/deps/TEST
+    let found = own.ancestors().nth(2).map(|folder| folder.join(name));
+    let found = found.filter(|file| file.is_file());
+    if found.is_none() {
+        skip(&format!("no {name}; {how} builds it"));
+    }
+    found
+}
+
 /// A Python that has `module`; says that the test is skipped when there is none.
 pub async fn need_python(module: &str) -> Option<PathBuf> {
     let own = root().join(".cache/python/bin/python3");

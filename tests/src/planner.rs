@@ -51,6 +51,13 @@ impl Planner {
         self.folder.path().join("keys.json")
     }
 
+    /// Writes its key, for a program that signs in its place.
+    pub fn write_key(&self) -> PathBuf {
+        let file = self.folder.path().join("key.json");
+        fs::write(&file, self.key.to_json()).unwrap();
+        file
+    }
+
     /// From where nodes pull: a file for each audience.
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("manifests")

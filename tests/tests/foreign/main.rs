@@ -5,6 +5,8 @@
 
 mod browser;
 mod clients;
+mod planned;
 mod steering;
 mod storage;
 mod tokens;
+mod weed;
