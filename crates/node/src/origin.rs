@@ -5,7 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use daemon::config::Section;
 use message::{Timestamp, Upstream};
 use upstream::{
-    HttpOrigin, HttpOriginConfig, Limits, Metrics, ObjectStorage, ObjectStorageConfig, Store,
+    Closes, HttpOrigin, HttpOriginConfig, Limits, Metrics, ObjectStorage, ObjectStorageConfig,
+    Store,
 };
 
 use crate::{Bucket, Error, client_tls, read_upstream_limits};
@@ -27,6 +28,7 @@ enum Place {
         urls: Vec<String>,
         host: Option<String>,
         ca: Option<PathBuf>,
+        closes: Closes,
     },
 }
 
@@ -59,7 +61,12 @@ impl Origin {
         let store = match &self.place {
             Place::Directory { root } => Store::Directory { root: root.clone() },
             Place::S3(bucket) => Store::S3(bucket.s3(now)?),
-            Place::Http { urls, host, ca } => {
+            Place::Http {
+                urls,
+                host,
+                ca,
+                closes,
+            } => {
                 let tls = client_tls(ca.as_deref(), &[b"h2", b"http/1.1"], now)?;
                 let config = HttpOriginConfig {
                     name,
@@ -67,6 +74,7 @@ impl Origin {
                     base_urls: urls.clone(),
                     host: host.clone(),
                     tls,
+                    closes: *closes,
                     limits,
                 };
                 return Ok(Arc::new(HttpOrigin::new(&config, metrics)?));
@@ -87,6 +95,7 @@ fn read_origin(section: &mut Section) -> Option<(Place, Limits)> {
         ("s3", Kind::S3),
         ("http", Kind::Http),
     ];
+    const CLOSES: &[(&str, Closes)] = &[("any", Closes::Any), ("https", Closes::Https)];
     let limits = read_upstream_limits(section, Limits::default());
     let Some(kind) = section.choice("kind", KINDS).required() else {
         section.ignore_rest();
@@ -102,10 +111,12 @@ fn read_origin(section: &mut Section) -> Option<(Place, Limits)> {
             let urls = section.list("urls", 1..=16).required();
             let host = section.text("host").optional();
             let ca = section.file("ca").optional();
+            let closes = section.choice("close_delimited", CLOSES).or(Closes::Any);
             Place::Http {
                 urls: urls?,
                 host,
                 ca,
+                closes,
             }
         }
     };

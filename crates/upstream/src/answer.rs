@@ -20,9 +20,24 @@ pub(crate) enum Shape {
     OtherVersion,
 }
 
+/// Whether the end of its connection may end a body (RFC 9112 section 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Close {
+    /// A clean close ends it.
+    EndsBodies,
+    /// It would hide that a body was cut short.
+    EndsNothing,
+}
+
 /// Judges a response head by what was asked.
-pub(crate) fn judge(asked: &Asked, head: &Parts) -> Result<Shape, Error> {
-    let length = body_length(head)?;
+pub(crate) fn judge(asked: &Asked, head: &Parts, close: Close) -> Result<Shape, Error> {
+    let length = match framing(head)? {
+        Framing::Length(length) => Some(length),
+        Framing::Marked => None,
+        // The range of a part says where it ends, whatever the connection does.
+        Framing::Close if close == Close::EndsBodies || has_own_end(head.status) => None,
+        Framing::Close => return Err(lie("a body that only the end of the connection ends")),
+    };
     match head.status {
         StatusCode::OK => {
             let part = |range: &ByteRange| range.first > 0 && !range.is_open();
@@ -56,9 +71,23 @@ pub(crate) fn judge(asked: &Asked, head: &Parts) -> Result<Shape, Error> {
     }
 }
 
-/// The length that the framing announces. An HTTP/1 body ends where its framing says, in one
-/// way only.
-fn body_length(head: &Parts) -> Result<Option<u64>, Error> {
+/// How a body ends.
+enum Framing {
+    /// After so many bytes.
+    Length(u64),
+    /// Where its last chunk or its stream's last frame says.
+    Marked,
+    /// With its connection.
+    Close,
+}
+
+/// RFC 9110 sections 15.3.5, 15.3.6, 15.3.7 and 15.4.5: there is no body, or a range bounds it.
+fn has_own_end(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 204 | 205 | 206 | 304)
+}
+
+/// How the framing ends the body. An HTTP/1 body ends where its framing says, in one way only.
+fn framing(head: &Parts) -> Result<Framing, Error> {
     let is_http1 = head.version < Version::HTTP_2;
     let coding = all(&head.headers, &header::TRANSFER_ENCODING);
     let length = match all(&head.headers, &header::CONTENT_LENGTH)[..] {
@@ -69,17 +98,20 @@ fn body_length(head: &Parts) -> Result<Option<u64>, Error> {
     };
     match coding[..] {
         [] => {}
+        // RFC 9112 section 6.1: HTTP/1.0 knows no transfer codings, so its framing is faulty.
+        [_, ..] if head.version < Version::HTTP_11 => {
+            return Err(lie("transfer-encoding in HTTP/1.0"));
+        }
         // RFC 9112 section 6.3: both at once is a smuggling attempt or an error.
         [_, ..] if length.is_some() => return Err(lie("content-length and transfer-encoding")),
-        [coding] if coding.eq_ignore_ascii_case(b"chunked") => return Ok(None),
+        [coding] if coding.eq_ignore_ascii_case(b"chunked") => return Ok(Framing::Marked),
         _ => return Err(lie("a transfer coding other than chunked")),
     }
-    let has_body = !matches!(head.status.as_u16(), 204 | 304);
-    if is_http1 && has_body && length.is_none() {
-        // Cut short, it would look complete.
-        return Err(lie("a body that only the end of the connection ends"));
-    }
-    Ok(length)
+    Ok(match length {
+        Some(length) => Framing::Length(length),
+        None if is_http1 => Framing::Close,
+        None => Framing::Marked,
+    })
 }
 
 /// Holds the version of a 200 or 206 against `If-Match`.
@@ -95,8 +127,8 @@ fn version(asked: &Asked, head: &Parts, length: Option<u64>) -> Result<Shape, Er
     }
 }
 
-/// The part that a 206 carries, which must be the one asked for, cut at the object's end; `None`
-/// for what goes on until it ends (RFC 8673 section 2.2).
+/// The part that a 206 carries, which must lie within what was asked for, and be all of it where
+/// that has no end; `None` for what goes on until it ends (RFC 8673 section 2.2).
 fn partial(asked: &Asked, head: &Parts) -> Result<Option<ByteRange>, Error> {
     let Some(range) = asked.range else {
         return Err(lie("206 to no range"));
@@ -109,9 +141,15 @@ fn partial(asked: &Asked, head: &Parts) -> Result<Option<ByteRange>, Error> {
             field.map(printable)
         )));
     };
-    let last = total.map_or(range.last, |total| range.last.min(total.saturating_sub(1)));
-    let fits = part.first == range.first
-        && part.last == last
+    // RFC 9110 section 15.3.7: a server may send less than was asked for, and who asked has to look.
+    let is_all = |part: ByteRange| {
+        let last = total.map_or(range.last, |total| range.last.min(total.saturating_sub(1)));
+        part.first == range.first && part.last == last
+    };
+    let fits = part.first >= range.first
+        && part.first <= part.last
+        && part.last <= range.last
+        && (is_all(part) || !range.is_open())
         && total.is_none_or(|total| part.last < total);
     if fits {
         Ok((total.is_some() || !range.is_open()).then_some(part))

@@ -25,6 +25,10 @@ fn h1(status: u16, fields: &[(&str, &str)]) -> Parts {
     head(status, Version::HTTP_11, fields)
 }
 
+fn judge(asked: &Asked, head: &Parts) -> Result<Shape, Error> {
+    super::judge(asked, head, Close::EndsNothing)
+}
+
 fn refused(asked: &Asked, head: &Parts) -> bool {
     judge(asked, head).is_err_and(|error| error.kind() == Kind::HttpProtocolError)
 }
@@ -79,20 +83,28 @@ fn a_body_is_framed_in_one_way_or_refused() {
     assert_eq!(judge(&plain, &chunked).unwrap(), Shape::Body(None));
     let h2 = head(200, Version::HTTP_2, &[]);
     assert_eq!(judge(&plain, &h2).unwrap(), Shape::Body(None));
+    // RFC 9112 section 6.3, where the hop may end bodies so.
+    let until_close = super::judge(&plain, &h1(200, &[]), Close::EndsBodies);
+    assert_eq!(until_close.unwrap(), Shape::Body(None));
+    let old = head(200, Version::HTTP_10, &[("transfer-encoding", "chunked")]);
+    assert!(refused(&plain, &old), "RFC 9112 section 6.1");
 }
 
 /// O06.
 #[test]
-fn a_part_is_the_one_asked_for_or_refused() {
+fn a_part_lies_within_what_was_asked_for_or_is_refused() {
     let question = asked(Some((10, 19)), None);
     for (field, fits) in [
         ("bytes 10-19/100", true),
         ("bytes 10-19/*", true),
         ("bytes 10-14/15", true),
-        ("bytes 10-14/100", false),
+        ("bytes 10-14/100", true),
+        ("bytes 12-14/*", true),
         ("bytes 10-20/100", false),
         ("bytes 0-9/100", false),
-        ("bytes 11-19/100", false),
+        ("bytes 11-19/100", true),
+        ("bytes 9-19/100", false),
+        ("bytes 14-12/100", false),
         ("bytes 10-19/19", false),
         ("bytes 10-19/0", false),
         ("bytes 19-10/100", false),

@@ -11,8 +11,9 @@ use futures_util::Stream;
 use message::{BodyStream, Error, Kind};
 use tokio::time::{Instant, Sleep};
 
-/// A body of unknown length ends with an error beyond this: playlists, not segments.
-const UNSIZED_BYTES_MAX: u64 = 64 << 20;
+/// A body of unknown length ends with an error beyond this, which is more than any film has: nothing
+/// else would end one that never ends. It is not held anywhere; who holds bytes has bounds of its own.
+const UNSIZED_BYTES_MAX: u64 = 64 << 30;
 /// A hop that trickles is as dead as one that stalls: so many bytes per so much waiting.
 const TRICKLE_WINDOW: Duration = Duration::from_secs(30);
 const TRICKLE_BYTES_MIN: u64 = 30 << 10;
@@ -190,7 +191,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_of_unknown_length_has_an_end() {
-        let body = stream::repeat_with(|| Ok(Bytes::from(vec![7; 1 << 20]))).boxed();
+        let piece = Bytes::from(vec![7; 64 << 20]);
+        let body = stream::repeat_with(move || Ok(piece.clone())).boxed();
         assert_eq!(last_of(body, None).await, Err(Kind::HttpProtocolError));
     }
 }

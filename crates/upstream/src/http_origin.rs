@@ -12,6 +12,7 @@ use rustls_pki_types::ServerName;
 use crate::{
     Limits, Metrics,
     address::HostPort,
+    answer::Close,
     dial::Dialer,
     dispatch::Dispatch,
     hop::Hop,
@@ -40,8 +41,25 @@ pub struct HttpOriginConfig {
     /// The client's side of TLS, for `https`. ALPN may offer `h2` and `http/1.1`; what the origin
     /// chooses is spoken.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// Which closes end a body that nothing else ends.
+    pub closes: Closes,
     /// Limits, for all URLs together where they count reads, else for each.
     pub limits: Limits,
+}
+
+/// Which closes of a connection end a body that has neither a length nor chunks.
+///
+/// RFC 9112 section 8 calls such a body complete unless the connection tells of an error. Over TLS
+/// that is sure: what is cut short lacks the `close_notify` (section 9.8). Over plain TCP a lost or
+/// reset connection is an error too, but a server that dies in the middle of an answer closes just
+/// as one that has sent it all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Closes {
+    /// Every clean one.
+    #[default]
+    Any,
+    /// Those of TLS.
+    Https,
 }
 
 /// An HTTP origin.
@@ -90,6 +108,7 @@ fn hop(url: &str, config: &HttpOriginConfig) -> Result<HttpHop, crate::Error> {
             .map_err(|_invalid| crate::Error::ServerName(host.clone()))?,
         None => base.authority.clone(),
     };
+    let close = closing(config.closes, &base.scheme);
     Ok(HttpHop {
         name: base.to_string().into(),
         pool: Arc::new(base.pool(config.tls.as_ref(), &config.limits)?),
@@ -98,9 +117,18 @@ fn hop(url: &str, config: &HttpOriginConfig) -> Result<HttpHop, crate::Error> {
             authority,
             cdn_loop: cdn_loop(&config.node)?,
         },
+        close,
         base: Base::Prefix(base.prefix),
         head_timeout: config.limits.head_timeout,
     })
+}
+
+fn closing(closes: Closes, scheme: &Scheme) -> Close {
+    match closes {
+        Closes::Any => Close::EndsBodies,
+        Closes::Https if *scheme == Scheme::HTTPS => Close::EndsBodies,
+        Closes::Https => Close::EndsNothing,
+    }
 }
 
 /// `http[s]://host[:port][/prefix]`.

@@ -48,7 +48,7 @@ mod writer;
 pub use breaker::{Breaker, BreakerLimits, Outcome, Position};
 pub use budget::{Budget, backoff};
 pub use by_site::BySite;
-pub use http_origin::{HttpOrigin, HttpOriginConfig};
+pub use http_origin::{Closes, HttpOrigin, HttpOriginConfig};
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use object_storage::{ObjectStorage, ObjectStorageConfig, Store};

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use crate::{
-    answer::{self, Shape},
+    answer::{self, Close, Shape},
     hop::{Failure, Stage},
     http_origin::BaseUrl,
     pool::Pool,
@@ -129,7 +129,7 @@ impl S3Client {
             body.finish();
             return Ok(HttpResponse::from_parts(head, Bytes::new().into()));
         };
-        let shape = match answer::judge(&slip.asked, &head) {
+        let shape = match answer::judge(&slip.asked, &head, Close::EndsNothing) {
             Ok(shape) => shape,
             Err(error) => {
                 body.abandon();

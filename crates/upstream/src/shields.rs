@@ -9,6 +9,7 @@ use rustls_pki_types::ServerName;
 use crate::{
     Limits, Metrics, Ring,
     address::HostPort,
+    answer::Close,
     dial::Dialer,
     dispatch::Dispatch,
     hop::Hop,
@@ -124,6 +125,7 @@ impl Shield {
                 cdn_loop: cdn_loop(&config.node)?,
             },
             base: Base::Site,
+            close: Close::EndsNothing,
             head_timeout: config.limits.head_timeout,
         })
     }

@@ -19,7 +19,7 @@ use message::{Error, Fetch, Kind};
 use tokio::{sync::Notify, time::timeout};
 
 use crate::{
-    answer::{self, Shape},
+    answer::{self, Close, Shape},
     fault::{self, Phase},
     hop::{Answer, Failure, Hop, Stage},
     lease::Lease,
@@ -37,6 +37,7 @@ pub(crate) struct HttpHop {
     pub(crate) target: Target,
     /// What comes before an object's path.
     pub(crate) base: Base,
+    pub(crate) close: Close,
     pub(crate) head_timeout: Duration,
 }
 
@@ -70,7 +71,7 @@ impl HttpHop {
             patience: self.head_timeout,
         };
         let (mut head, body) = exchange.run(&write).await?;
-        let shape = match answer::judge(&asked, &head) {
+        let shape = match answer::judge(&asked, &head, self.close) {
             Ok(shape) => shape,
             Err(error) => {
                 body.abandon();

@@ -2,6 +2,8 @@
 //! a real S3 server.
 
 #[cfg(test)]
+mod close;
+#[cfg(test)]
 mod directory;
 #[cfg(test)]
 mod http_origin;

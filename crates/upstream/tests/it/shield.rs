@@ -74,7 +74,7 @@ impl Authority {
         Arc::new(config)
     }
 
-    fn server(&self, name: &str, alpn: &str) -> Arc<rustls::ServerConfig> {
+    pub(crate) fn server(&self, name: &str, alpn: &str) -> Arc<rustls::ServerConfig> {
         let provider = rustls_provider();
         let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
             self.roots(),
