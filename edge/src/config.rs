@@ -203,7 +203,10 @@ fn read_site(section: &mut Section, countries: &Countries) -> Option<Site> {
         tokens: tokens?,
         regions,
         carriers,
-        key: KeyRules { query },
+        key: KeyRules {
+            query,
+            case: rules.case,
+        },
         cors: Cors { allow_origins },
         server_timing,
         cmcd: cmcd?,

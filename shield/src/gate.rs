@@ -15,9 +15,12 @@ use signing::ObjectPath;
 use crate::config::Config;
 
 /// An edge has chosen the parameters that count; all that it sends belong to the key.
-const KEY: KeyRules = KeyRules {
-    query: QueryRule::All,
-};
+fn key_rules(site: &SiteRules) -> KeyRules {
+    KeyRules {
+        query: QueryRule::All,
+        case: site.case,
+    }
+}
 
 /// The handler that stands before the cache.
 pub(crate) struct Gate {
@@ -86,7 +89,7 @@ impl Gate {
         let malformed = |what: String| Error::request(StatusCode::BAD_REQUEST, what);
         // An edge has checked it; a certificate does not make its holder an edge of ours.
         let path = ObjectPath::parse(path).map_err(|what| malformed(what.to_string()))?;
-        let path = key::canonical(path.as_str(), request.query(), &KEY)
+        let path = key::canonical(path.as_str(), request.query(), &key_rules(rules))
             .map_err(|what| malformed(what.to_string()))?;
         Ok((
             ObjectName {
@@ -119,8 +122,8 @@ impl Sites for Gate {
         let (site, rules) = self.sites.get_key_value(site)?;
         let name = || {
             let path = ObjectPath::parse(path).map_err(|what| what.to_string())?;
-            let path =
-                key::canonical(path.as_str(), query, &KEY).map_err(|what| what.to_string())?;
+            let path = key::canonical(path.as_str(), query, &key_rules(rules))
+                .map_err(|what| what.to_string())?;
             let name = ObjectName {
                 site: Arc::clone(site),
                 path: path.into(),

@@ -95,6 +95,15 @@ impl Pattern {
         })
     }
 
+    /// The same for paths in which the case of letters does not count.
+    #[must_use]
+    pub fn ignoring_case(self) -> Self {
+        Self {
+            case_sensitive: false,
+            ..self
+        }
+    }
+
     /// Whether a path, with the query parameters that name the object, matches.
     pub fn matches(&self, path: &str) -> bool {
         let path = if self.with_query {

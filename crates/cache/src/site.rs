@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use message::Carried;
-use semantics::{fields::Cookies, forward::ForwardRule, freshness::TtlRules};
+use semantics::{fields::Cookies, forward::ForwardRule, freshness::TtlRules, key::Case};
 
 use crate::{TagRules, id::ObjectId, live::LiveRules};
 
@@ -28,6 +28,9 @@ pub struct SiteRules {
     pub heeds_requests: bool,
     /// Whether those who ask are caches of ours, which a 304 has to bring up to date.
     pub asked_by_tiers: bool,
+    /// Whether the case of letters counts in paths. The gate makes names by it, and a purge by pattern
+    /// goes by it.
+    pub case: Case,
     /// Whether `Cache-Status` tells the key (RFC 9211 section 2.7).
     pub tells_key: bool,
 }

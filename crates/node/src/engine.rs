@@ -11,6 +11,7 @@ use http::{Method, StatusCode};
 use message::{Body, Client, ObjectName, Protocol, Request, Timestamp};
 use popularity::Popularity as Counts;
 use preposition::{Errand, Preposition, Undone};
+use semantics::key::Case;
 use steering::{
     Doing, Engine, Life, Prefill, Purge, PurgeWhat, Reason, Refused, Vitals,
     report::{
@@ -88,7 +89,14 @@ impl Rooms {
                 let (name, _) = self.find(&site, path, query)?;
                 self.cache.purge(&name, reach).await
             }
-            PurgeWhat::Matching(pattern) => self.cache.purge_matching(&site, pattern, reach).await,
+            PurgeWhat::Matching(pattern) => {
+                let (_, rules) = self.find(&site, "/", None)?;
+                let pattern = match rules.case {
+                    Case::Exact => pattern,
+                    Case::Fold => pattern.ignoring_case(),
+                };
+                self.cache.purge_matching(&site, pattern, reach).await
+            }
             PurgeWhat::Tagged(tag) => self.cache.purge_tag(&site, &tag, reach).await,
             PurgeWhat::Site => self.cache.purge_site(&site, reach).await,
         };

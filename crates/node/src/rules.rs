@@ -10,6 +10,7 @@ use semantics::{
     fields::Cookies,
     forward::{ForwardRule, RULES_MAX},
     freshness::TtlRules,
+    key::Case,
     live::{Clock, Margins, Template},
     relative,
 };
@@ -51,6 +52,11 @@ pub fn read_rules(site: &mut Section, clients: Clients) -> SiteRules {
             force.map_or(stale, |force| stale.min(force))
         });
         let ending = ending.filter(|ending| is_ending(section, "ending", ending))?;
+        // It is compared with names, which have no other letters on such a site.
+        let ending = match site_alone.case {
+            Case::Exact => ending,
+            Case::Fold => ending.to_ascii_lowercase(),
+        };
         let rules = Arc::new(rules(ttl));
         Some(Ending { ending, rules })
     });
@@ -69,6 +75,7 @@ fn read_exchange(site: &mut Section, clients: Clients) -> SiteRules {
         ("store", Cookies::Store),
     ];
     const DIRECTIVES: &[(&str, bool)] = &[("ignore", false), ("heed", true)];
+    const CASES: &[(&str, Case)] = &[("exact", Case::Exact), ("fold", Case::Fold)];
     let names = site.list("forward_request_headers", 0..=RULES_MAX);
     let names: Vec<String> = names.or(Vec::new());
     let odd = names.iter().find(|text| ForwardRule::parse(text).is_none());
@@ -84,6 +91,7 @@ fn read_exchange(site: &mut Section, clients: Clients) -> SiteRules {
         cookies: site.choice("set_cookie", COOKIES).or(Cookies::Drop),
         heeds_requests: site.choice("request_directives", DIRECTIVES).or(heeds),
         asked_by_tiers: clients == Clients::WithCertificate,
+        case: site.choice("path_case", CASES).or(Case::Exact),
         tells_key: site.flag("cache_status_key").or(false),
         ..SiteRules::default()
     }

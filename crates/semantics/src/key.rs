@@ -19,11 +19,23 @@ pub enum QueryRule {
     Only(Vec<String>),
 }
 
+/// Whether paths that differ in the case of letters name different objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Case {
+    /// They do (RFC 3986 section 6.2.2.1), byte by byte.
+    #[default]
+    Exact,
+    /// They do not: `A` to `Z` count as `a` to `z`, in paths alone. The origin is asked in lower case.
+    Fold,
+}
+
 /// What makes two requests to a site ask for one object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeyRules {
     /// Which query parameters count.
     pub query: QueryRule,
+    /// Whether case does, in paths.
+    pub case: Case,
 }
 
 impl QueryRule {
@@ -39,8 +51,8 @@ impl QueryRule {
 /// The canonical form of `path` and the kept parameters of `query`: `/a/b.m4s?x=1&y=2`, sorted by
 /// name.
 ///
-/// Injective: two requests get the same key only if their paths are equal byte by byte and they
-/// carry the same kept parameters. Nothing is decoded or normalised; what has two spellings is
+/// Injective: two requests get the same key only if their paths are equal byte by byte ([`Case::Fold`]
+/// disregards the case of letters) and they carry the same kept parameters. Nothing is decoded or normalised; what has two spellings is
 /// refused:
 /// - a path begins with `/` and holds no `?`, `#`, backslash, space, control or non-ASCII byte
 ///   (a site's stricter grammar is checked before);
@@ -57,8 +69,9 @@ pub fn canonical<'p>(
     rules: &KeyRules,
 ) -> Result<Cow<'p, str>, Malformed> {
     check_path(path)?;
+    let path = cased(path, rules.case);
     let Some(query) = query.filter(|query| !query.is_empty()) else {
-        return Ok(Cow::Borrowed(path));
+        return Ok(path);
     };
     let mut kept = kept(query, &rules.query)?;
     kept.sort_unstable_by(Parameter::by_name);
@@ -71,15 +84,34 @@ pub fn canonical<'p>(
         });
     }
     if kept.is_empty() {
-        return Ok(Cow::Borrowed(path));
+        return Ok(path);
     }
     let mut key = String::with_capacity(path.len() + 1 + query.len());
-    key.push_str(path);
+    key.push_str(&path);
     for (at, parameter) in kept.iter().enumerate() {
         key.push(if at == 0 { '?' } else { '&' });
         key.push_str(parameter.text);
     }
     Ok(Cow::Owned(key))
+}
+
+/// The path in the case that counts. What an escape stands for is not looked at: its digits stay as
+/// they are.
+fn cased(path: &str, case: Case) -> Cow<'_, str> {
+    let is_folded = case == Case::Exact || !path.bytes().any(|byte| byte.is_ascii_uppercase());
+    if is_folded {
+        return Cow::Borrowed(path);
+    }
+    let mut digits = 0;
+    let fold = |letter: char| {
+        if digits > 0 && letter.is_ascii_hexdigit() {
+            digits -= 1;
+            return letter;
+        }
+        digits = if letter == '%' { 2 } else { 0 };
+        letter.to_ascii_lowercase()
+    };
+    Cow::Owned(path.chars().map(fold).collect())
 }
 
 #[derive(Debug)]
@@ -184,6 +216,7 @@ mod tests {
             Some(query),
             &KeyRules {
                 query: QueryRule::All,
+                case: Case::Exact,
             },
         )
     }
@@ -191,6 +224,7 @@ mod tests {
     fn rules(names: &[&str]) -> KeyRules {
         KeyRules {
             query: QueryRule::Only(names.iter().map(|&name| name.to_owned()).collect()),
+            case: Case::Exact,
         }
     }
 
@@ -207,6 +241,18 @@ mod tests {
         assert_eq!(all("v=2&session=77").unwrap(), "/a?session=77&v=2");
         assert_eq!(all("").unwrap(), "/a");
         assert_eq!(canonical("/a", None, &some).unwrap(), "/a");
+    }
+
+    #[test]
+    fn case_counts_unless_the_site_says_that_it_does_not() {
+        let key = |path: &'static str, case| {
+            let query = QueryRule::All;
+            canonical(path, Some("V=Ab"), &KeyRules { query, case }).unwrap()
+        };
+        assert_eq!(key("/Film/A.TS", Case::Exact), "/Film/A.TS?V=Ab");
+        assert_eq!(key("/Film/A.TS", Case::Fold), "/film/a.ts?V=Ab");
+        // RFC 3986 section 2.1: upper-case hex is an escape's one spelling.
+        assert_eq!(key("/%2FA%C3%9CB%zZ", Case::Fold), "/%2Fa%C3%9Cb%zz?V=Ab");
     }
 
     #[test]
@@ -330,7 +376,7 @@ mod tests {
             let mut sent: Vec<_> = pairs.iter().map(|(n, v)| format!("{n}={v}")).collect();
             let turn = usize::try_from(seed % 7).unwrap().min(sent.len());
             sent.rotate_left(turn);
-            let rules = KeyRules { query: QueryRule::All };
+            let rules = KeyRules { query: QueryRule::All, case: Case::Exact };
             let key = canonical(&path, Some(&sent.join("&")), &rules).unwrap();
             let (read_path, query) = key.split_once('?').unwrap_or((&*key, ""));
             let read: BTreeMap<_, _> = query
@@ -343,6 +389,13 @@ mod tests {
         }
 
         #[test]
+        fn a_folded_path_stays_as_it_is(path in "/[A-Za-f%/0-9z]{0,12}") {
+            let once = cased(&path, Case::Fold);
+            prop_assert_eq!(&cased(&once, Case::Fold), &once);
+            prop_assert!(once.eq_ignore_ascii_case(&path));
+        }
+
+        #[test]
         fn two_requests_with_one_key_are_one_request(
             one in "/[ab]?\\?[ab=&]{0,6}",
             other in "/[ab]?\\?[ab=&]{0,6}",
@@ -350,7 +403,7 @@ mod tests {
             // X13: injective.
             let key = |target: &str| {
                 let (path, query) = target.split_once('?').unwrap();
-                let rules = KeyRules { query: QueryRule::All };
+                let rules = KeyRules { query: QueryRule::All, case: Case::Exact };
                 canonical(path, Some(query), &rules).map(Cow::into_owned)
             };
             let sorted = |target: &str| {
@@ -367,10 +420,10 @@ mod tests {
         #[test]
         fn arbitrary_targets_never_panic(path: String, query: String, tail in "[ -~]{0,40}") {
             for rule in [QueryRule::None, QueryRule::All] {
-                let rules = KeyRules { query: rule };
+                let rules = KeyRules { query: rule, case: Case::Fold };
                 for query in [&query, &tail] {
                     if let Ok(key) = canonical(&path, Some(query), &rules) {
-                        prop_assert!(key.starts_with(&path));
+                        prop_assert!(key.starts_with(&*cased(&path, Case::Fold)));
                         prop_assert!(key.len() <= path.len() + 1 + query.len());
                     }
                     prop_assert!(canonical("/", Some(query), &rules).is_ok_and(|k| k.is_ascii())

@@ -8,7 +8,7 @@ use message::{Answer, Error, Handler, Kind, ObjectName, Request, Response};
 use preposition::Preposition;
 use semantics::{
     fields,
-    key::{self, KeyRules, QueryRule},
+    key::{self, Case, KeyRules, QueryRule},
 };
 use signing::ObjectPath;
 
@@ -17,6 +17,8 @@ use super::Sites;
 /// What a manifest names has its parameters in its path already.
 const KEY: KeyRules = KeyRules {
     query: QueryRule::All,
+    // An edge has made the name by its own rules.
+    case: Case::Exact,
 };
 
 /// The handler of the listener for peers. What it serves is here and verified, or it is 404: no
