@@ -175,7 +175,7 @@ impl Inner {
         }
         let pause = self.config.revalidation_pause;
         match Found::judge(entry, &question.at, pause) {
-            Found::Nothing => {}
+            Found::KeptStale(_) | Found::Nothing => {}
             Found::Fresh(_)
             | Found::StaleUsable { .. }
             | Found::Stale(_)

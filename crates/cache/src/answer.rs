@@ -14,6 +14,7 @@ use semantics::{
 
 use crate::{
     Cache, Inner, SiteRules, Viewer,
+    confirm::Prior,
     filling::Failure,
     head::{Entry, Head},
     id::{Identity, ObjectId},
@@ -145,7 +146,10 @@ impl Visit<'_> {
         self.tell_use(entry.as_ref());
         let pause = self.inner.config.revalidation_pause;
         let found = Found::judge(entry, &self.request.at, pause);
-        let is_to_be_asked = matches!(found, Found::Stale(_) | Found::Pass | Found::Nothing);
+        let is_to_be_asked = matches!(
+            found,
+            Found::Stale(_) | Found::KeptStale(_) | Found::Pass | Found::Nothing
+        );
         if is_to_be_asked && self.rules.heeds_requests && self.wish.forbids_storing() {
             // RFC 9111 section 5.2.1.5: what is held may be served, what comes is not stored.
             self.may_go_upstream()?;
@@ -153,15 +157,16 @@ impl Visit<'_> {
         }
         match found {
             Found::Fresh(head) if self.wants_news(&head.freshness, head.received) => {
-                self.ask(id, Some(head), Reason::Request).await
+                self.ask(id, Some(Prior::Object(head)), Reason::Request)
+                    .await
             }
             Found::Fresh(head) => Ok(Verdict::Serve(head, None, Way::Hit)),
             Found::StaleUsable { head, .. } if self.wants_news(&head.freshness, head.received) => {
-                self.ask(id, Some(head), Reason::Stale).await
+                self.ask(id, Some(Prior::Object(head)), Reason::Stale).await
             }
             Found::StaleUsable { head, refresh } => {
                 if refresh {
-                    let prior = Some(Arc::clone(&head));
+                    let prior = Some(Prior::Object(Arc::clone(&head)));
                     self.inner.refresh(self.question(id, prior, Reason::Stale));
                 }
                 Ok(Verdict::Serve(head, None, Way::Stale))
@@ -169,10 +174,15 @@ impl Visit<'_> {
             Found::Stale(head) if self.wants_old(&head) => {
                 Ok(Verdict::Serve(head, None, Way::Stale))
             }
-            Found::Stale(head) => self.ask(id, Some(head), Reason::Stale).await,
-            Found::Kept(kept) if self.wants_news(&kept.freshness, kept.received) => {
-                self.ask(id, None, Reason::Request).await
+            Found::Stale(head) => self.ask(id, Some(Prior::Object(head)), Reason::Stale).await,
+            Found::Kept(kept) | Found::KeptStale(kept) if !self.is_served_by(&kept) => {
+                self.ask(id, None, Reason::Partial).await
             }
+            Found::Kept(kept) if self.wants_news(&kept.freshness, kept.received) => {
+                self.ask(id, Some(Prior::Answer(kept)), Reason::Request)
+                    .await
+            }
+            Found::KeptStale(kept) => self.ask(id, Some(Prior::Answer(kept)), Reason::Stale).await,
             Found::Kept(kept) => Ok(Verdict::Retell(kept, None, Way::Hit)),
             Found::Pass => self
                 .may_go_upstream()
@@ -258,7 +268,7 @@ impl Visit<'_> {
     async fn ask(
         &self,
         id: Identity,
-        prior: Option<Arc<Head>>,
+        prior: Option<Prior>,
         reason: Reason,
     ) -> Result<Verdict, Error> {
         self.may_go_upstream()?;
@@ -275,9 +285,8 @@ impl Visit<'_> {
 
     /// Asks for this viewer alone. A closed range is asked for as such, and not stored.
     async fn alone(&self, id: Identity, reason: Reason) -> Result<Response, Failure> {
-        let is_range = matches!(self.wanted, Wanted::FromTo { .. }) && !self.is_head();
         let stores_nothing = reason == Reason::Request;
-        if is_range || stores_nothing {
+        if self.passed_range().is_some() || stores_nothing {
             return self.pass(reason).await.map_err(Failure::Upstream);
         }
         let question = Question {
@@ -295,7 +304,10 @@ impl Visit<'_> {
             Verdict::Serve(head, own, way) => self.present(head, own, way).await,
             Verdict::Retell(kept, own, way) => Ok(self.retell(&kept, own, way)),
             Verdict::Growing(growing, way) => self.present_growing(growing, way).await,
-            Verdict::HandOver(handed, reason) => Ok(self.hand_on(*handed, reason)),
+            Verdict::HandOver(handed, reason) => match self.fitted(*handed) {
+                Some(handed) => Ok(self.hand_on(handed, reason)),
+                None => self.pass(reason).await.map_err(Failure::Upstream),
+            },
             Verdict::Pass(_, reason) => self.pass(reason).await.map_err(Failure::Upstream),
             Verdict::Again => self.pass(Reason::VaryMiss).await.map_err(Failure::Upstream),
         }
@@ -318,6 +330,9 @@ impl Visit<'_> {
             Lesson::Learned(Entry::Object(head), status) => {
                 Ok(Verdict::Serve(head, fields, way(status)))
             }
+            Lesson::Learned(Entry::Kept(kept), _) if !self.is_served_by(&kept) => {
+                Ok(Verdict::Pass(id, Reason::Partial))
+            }
             Lesson::Learned(Entry::Kept(kept), status) => {
                 Ok(Verdict::Retell(kept, fields, way(status)))
             }
@@ -332,7 +347,13 @@ impl Visit<'_> {
             Lesson::Confirmed(head) => {
                 Ok(Verdict::Serve(head, None, Way::Revalidated { led, reason }))
             }
-            Lesson::Stale(head) => Ok(Verdict::Serve(head, None, Way::Stale)),
+            Lesson::Stale(prior) => {
+                let way = Way::StandsIn { led, reason };
+                Ok(match prior {
+                    Prior::Object(head) => Verdict::Serve(head, None, way),
+                    Prior::Answer(kept) => Verdict::Retell(kept, None, way),
+                })
+            }
             Lesson::Failed(error) => Err(error),
         }
     }
@@ -352,7 +373,7 @@ impl Visit<'_> {
         self.wish.only_if_cached()
     }
 
-    fn question(&self, id: Identity, prior: Option<Arc<Head>>, reason: Reason) -> Question {
+    fn question(&self, id: Identity, prior: Option<Prior>, reason: Reason) -> Question {
         let offset = match self.wanted {
             Wanted::FromTo { first, .. } | Wanted::From { first } => first,
             Wanted::Whole | Wanted::Suffix { .. } | Wanted::Empty => 0,

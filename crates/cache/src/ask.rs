@@ -8,12 +8,13 @@ use std::{ops::Range, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, StatusCode, header, response::Parts};
-use message::{Body, ByteRange, Condition, Demand, Error, Fetch, Kind, Response};
+use message::{Body, ByteRange, Demand, Error, Fetch, Kind, Response};
 use store::{Epoch, Reservation};
 use tokio::time::timeout;
 
 use crate::{
     Inner,
+    confirm::Prior,
     fill::{Claim, Leg, Run},
     filling::{Failure, Filling},
     flights::Joined,
@@ -95,7 +96,14 @@ impl Inner {
         let answered = match reply {
             Reply::PastEnd => return Ok(None),
             Reply::Unchanged => self.confirm(question, &parts.headers, stamp)?.into(),
-            Reply::Absent(_) | Reply::Other(_) => self.answer(question, parts, body, stamp).await?,
+            Reply::Absent(_) | Reply::Other(_) => {
+                self.answer(question, (parts, body), None, stamp).await?
+            }
+            Reply::Part(part) => {
+                let asked = asked.map_or(0, |asked| asked.first);
+                self.less(question, (parts, body), (part, asked), stamp)
+                    .await?
+            }
             Reply::Unsized if question.rules.streams(&question.name.path) => {
                 match self.head(question, &parts.headers, 0, &(0..0), stamp) {
                     Some(head) => {
@@ -128,14 +136,7 @@ impl Inner {
         question: &Question,
         range: Option<ByteRange>,
     ) -> Result<Response, Error> {
-        let condition = question.prior.as_ref().and_then(|prior| {
-            let etag = prior.etag().map(|etag| Condition::IfNoneMatch(etag.into()));
-            etag.or_else(|| {
-                prior
-                    .last_modified()
-                    .map(|at| Condition::IfModifiedSince(at.into()))
-            })
-        });
+        let condition = question.prior.as_ref().and_then(Prior::condition);
         self.metrics.fills.inc();
         let fetch = Fetch {
             object: question.name.clone(),
@@ -163,19 +164,6 @@ impl Inner {
             }
             response => response,
         }
-    }
-
-    fn confirm(
-        &self,
-        question: &Question,
-        update: &HeaderMap,
-        stamp: Epoch,
-    ) -> Result<Lesson, Error> {
-        let unasked = || Error::new(Kind::HttpProtocolError, "a 304 to a plain request");
-        let prior = question.prior.as_ref().ok_or_else(unasked)?;
-        let head = Arc::new(prior.confirmed(update, &question.rules, &question.at, stamp));
-        self.keep(&head);
-        Ok(Lesson::Confirmed(head))
     }
 
     /// A body of unknown length (a chunked playlist, mostly) is read to its end before anybody
@@ -272,7 +260,7 @@ impl Inner {
         sliceable.then(|| Arc::new(head))
     }
 
-    fn publish(
+    pub(crate) fn publish(
         self: &Arc<Self>,
         question: &Question,
         head: Arc<Head>,
@@ -295,7 +283,7 @@ impl Inner {
     }
 
     /// The memory for the slices that the first answer carries.
-    async fn room_for(&self, head: &Head, start: u64) -> Result<Reservation, Failure> {
+    pub(crate) async fn room_for(&self, head: &Head, start: u64) -> Result<Reservation, Failure> {
         let carried = carried(head, start);
         let bytes = carried.end.saturating_sub(carried.start);
         self.room(bytes + FIRST_OVERHEAD_BYTES).await

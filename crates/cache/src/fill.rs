@@ -21,6 +21,7 @@ use crate::{
     filling::{Failure, Filling},
     flights::Lease,
     head::{Head, text},
+    part::CONTINUED_BYTES_MIN,
     reply,
 };
 
@@ -35,6 +36,14 @@ pub(crate) struct Leg {
 pub(crate) struct Claim {
     pub(crate) lease: Lease<Key, Filling>,
     pub(crate) room: Reservation,
+}
+
+/// How a body ended that did not break.
+enum Ended {
+    /// Every leg is full.
+    Full,
+    /// There was less in it than was asked for.
+    Early,
 }
 
 /// What becomes of the slices of a run.
@@ -122,8 +131,16 @@ impl Run {
             };
             // What could not be opened has been tried again by the upstream room, within its
             // budget; here only a body that broke is gone on with.
-            let Err(error) = self.read(open?).await else {
-                return Ok(());
+            let from = self.offset;
+            let error = match self.read(open?).await {
+                Ok(Ended::Full) => return Ok(()),
+                // RFC 9110 section 15.3.7: a part at a time, as far as each is worth a question.
+                Ok(Ended::Early) if self.offset - from >= CONTINUED_BYTES_MIN => continue,
+                Ok(Ended::Early) => {
+                    let detail = format!("upstream ended at byte {}", self.offset);
+                    Error::new(Kind::HttpResponseIncomplete, detail)
+                }
+                Err(error) => error,
             };
             if self.head.strong_etag().is_none() || resumes == self.inner.config.resumes_max {
                 return Err(Failure::Upstream(error));
@@ -138,22 +155,21 @@ impl Run {
         self.legs.back().map_or(self.offset, |leg| leg.extent.end)
     }
 
-    /// Reads until every leg is full.
-    async fn read(&mut self, mut body: Body) -> Result<(), Error> {
+    /// Reads until every leg is full, or to the body's end.
+    async fn read(&mut self, mut body: Body) -> Result<Ended, Error> {
         while !self.legs.is_empty() {
             let Ok(item) = timeout(self.stall, body.next()).await else {
                 let detail = format!("upstream stalled at byte {}", self.offset);
                 return Err(Error::new(Kind::ConnectionReadTimeout, detail));
             };
             let Some(bytes) = item else {
-                let detail = format!("upstream ended at byte {}", self.offset);
-                return Err(Error::new(Kind::HttpResponseIncomplete, detail));
+                return Ok(Ended::Early);
             };
             self.feed(bytes?);
         }
         // Reading the end lets the connection be used again; a surplus is not ours to keep.
         let _end = timeout(self.stall, body.next()).await;
-        Ok(())
+        Ok(Ended::Full)
     }
 
     /// Asks for what is left of the run, of this version and no other.
@@ -204,15 +220,20 @@ impl Run {
             return Err(Failure::VersionChanged);
         }
         let right = match response.status() {
-            StatusCode::PARTIAL_CONTENT => {
-                let ByteRange { first, last } = asked;
-                let expected = ContentRange::Part {
+            StatusCode::PARTIAL_CONTENT => match told {
+                Ok(Some(ContentRange::Part {
                     first,
                     last,
-                    total: Some(total),
-                };
-                told == Ok(Some(expected)) && length.is_none_or(|length| length == asked.length())
-            }
+                    total: Some(of),
+                })) => {
+                    let is_enough = last == asked.last || last - first >= CONTINUED_BYTES_MIN - 1;
+                    let is_asked = first == asked.first && last <= asked.last && of == total;
+                    let carried = last + 1 - first;
+                    is_asked && is_enough && length.is_none_or(|length| length == carried)
+                }
+                Ok(Some(ContentRange::Part { .. } | ContentRange::Unsatisfied { .. }) | None)
+                | Err(_) => false,
+            },
             // The whole object is as good as the range, where the range is the whole object.
             StatusCode::OK => asked.length() == total && length == Some(total),
             _ => false,

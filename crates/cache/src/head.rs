@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use message::{Carried, ObjectName, Timestamp};
 use semantics::{
-    cache_status, fields,
+    cache_status,
     freshness::{self, Freshness, TtlRules},
 };
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use crate::{
     SiteRules,
+    confirm::refreshed,
     geometry::Geometry,
     id::{Identity, ObjectId, Unique, VersionId},
     kept::Kept,
@@ -305,9 +306,7 @@ impl Head {
         self.freshness == revoked(self.freshness)
     }
 
-    /// This head, confirmed by a 304 at `now`. RFC 9111 section 3.2: the 304's fields replace the
-    /// stored ones, except those that describe the body. `asked` is the purge epoch at which upstream
-    /// was asked.
+    /// This head, confirmed by a 304 at `now`. `asked` is the purge epoch at which upstream was asked.
     pub(crate) fn confirmed(
         &self,
         update: &HeaderMap,
@@ -315,11 +314,8 @@ impl Head {
         now: &Timestamp,
         asked: Epoch,
     ) -> Self {
-        let mut fields = self.fields.clone();
-        fields::refresh(&mut fields, update, rules.cookies);
-        fields::add_date(&mut fields, now.wall);
-        let tags = Tags::take(&self.name.site, &rules.tags, &mut fields);
-        cache_status::settle(&mut fields);
+        let site = &self.name.site;
+        let (fields, tags) = refreshed(&self.fields, update, (site, rules), now);
         let freshness =
             freshness::assess_refreshed(StatusCode::OK, &fields, update, now.wall, &rules.ttl);
         Self {

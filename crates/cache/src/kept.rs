@@ -2,20 +2,25 @@
 //!
 //! They are small, they are kept in memory alone, and nobody reads parts of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use message::{Body, ObjectName, Response, Timestamp};
+use message::{Body, Condition, ObjectName, Response, Timestamp};
 use semantics::{
     conditional::Verdict,
-    fields,
+    content_range, fields,
     freshness::{self, Freshness, State},
 };
 use store::Epoch;
 
 use crate::{
+    SiteRules,
     answer::Visit,
+    confirm::refreshed,
+    head::text,
+    part::Part,
+    pass::with_status,
     present::{Told, Way},
     tags::Tags,
     variants::Selection,
@@ -32,6 +37,8 @@ pub(crate) struct Kept {
     pub(crate) status: StatusCode,
     pub(crate) fields: HeaderMap,
     pub(crate) body: Bytes,
+    /// Which bytes it has, if it is not the whole of what it is of.
+    pub(crate) part: Option<Part>,
     pub(crate) freshness: Freshness,
     /// When it was asked for, since the Unix epoch.
     pub(crate) received: Duration,
@@ -42,12 +49,65 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
+    /// Seconds that are left of its lifetime, negative past it; none if it has never had one.
+    fn ttl_s(&self, now: &Timestamp) -> Option<i64> {
+        let left = || freshness::ttl_s(&self.freshness, self.received, now.wall);
+        self.freshness.storable.then(left)
+    }
+
     /// For how long it may still be served.
     pub(crate) fn ttl(&self, now: &Timestamp) -> Option<Duration> {
         match freshness::state(&self.freshness, self.received, now.wall) {
             State::Fresh { ttl } if self.freshness.storable => Some(ttl),
-            // Nobody waits for an old refusal to be confirmed.
             State::Fresh { .. } | State::StaleUsable { .. } | State::Stale { .. } => None,
+        }
+    }
+
+    /// RFC 9111 section 4.3.1: the condition under which it is not sent again.
+    pub(crate) fn condition(&self) -> Option<Condition> {
+        let of = |name| text(&self.fields, name);
+        let etag = of(&header::ETAG).map(|etag| Condition::IfNoneMatch(etag.into()));
+        etag.or_else(|| {
+            // When the text of a refusal was modified says nothing of an object that is there by
+            // now and may be older.
+            let modified = of(&header::LAST_MODIFIED).filter(|_| self.status.is_success())?;
+            Some(Condition::IfModifiedSince(modified.into()))
+        })
+    }
+
+    /// Whether it may be served in place of an error.
+    pub(crate) fn stands_in(&self, now: &Timestamp) -> bool {
+        freshness::may_serve_on_error(&self.freshness, self.received, now.wall)
+    }
+
+    /// Whether it is of any use once it is stale: it can be confirmed, or stand in for an error.
+    pub(crate) fn is_of_use(&self, now: &Timestamp) -> bool {
+        self.freshness.storable && (self.condition().is_some() || self.stands_in(now))
+    }
+
+    /// This answer, confirmed by a 304 at `now`. `asked` is the purge epoch at which upstream was asked.
+    pub(crate) fn confirmed(
+        &self,
+        update: &HeaderMap,
+        rules: &SiteRules,
+        now: &Timestamp,
+        asked: Epoch,
+    ) -> Self {
+        let site = &self.name.site;
+        let (fields, tags) = refreshed(&self.fields, update, (site, rules), now);
+        let (received, ttl) = (now.wall, &rules.ttl);
+        Self {
+            name: self.name.clone(),
+            selection: self.selection.clone(),
+            status: self.status,
+            freshness: freshness::assess_refreshed(self.status, &fields, update, received, ttl),
+            is_unsaid: !freshness::is_said(&fields),
+            fields,
+            body: self.body.clone(),
+            part: self.part,
+            received,
+            stamp: asked.min(self.stamp),
+            tags: tags.unwrap_or_else(|| self.tags.clone()),
         }
     }
 
@@ -74,30 +134,64 @@ impl Visit<'_> {
         if kept.is_unsaid && kept.status.as_u16() >= 400 {
             forbid_keeping(&mut headers, ttl);
         }
+        let told = Told::of_answer(way, kept.ttl_s(now));
         let has_body = fields::may_have_body(kept.status);
         // RFC 9110 section 13.2.1: preconditions are for what would otherwise be a success.
-        if kept.status.is_success()
-            && has_body
-            && self.preconditions_of(&headers) == Verdict::NotModified
-        {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            *response.headers_mut() = self.not_modified(&headers);
-            return self.sign_off(response, Told::of_answer(way, ttl));
-        }
-        if has_body {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(kept.body.len()));
-        }
-        let body = if self.is_head() || !has_body {
-            Body::empty()
+        let verdict = if kept.status.is_success() && has_body {
+            self.preconditions_of_stored(&headers)
         } else {
-            Body::from(kept.body.clone())
+            Verdict::Proceed
         };
-        let mut response = Response::new(body);
-        *response.status_mut() = kept.status;
+        let mut response = match verdict {
+            Verdict::NotModified => {
+                headers = self.not_modified(&headers);
+                with_status(StatusCode::NOT_MODIFIED, Body::empty())
+            }
+            Verdict::Failed => {
+                headers = failed(&headers);
+                with_status(StatusCode::PRECONDITION_FAILED, Body::empty())
+            }
+            Verdict::Proceed => {
+                let body = self.body_of(kept, &mut headers);
+                if has_body {
+                    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+                }
+                if self.is_head() || !has_body {
+                    with_status(kept.status, Body::empty())
+                } else {
+                    with_status(kept.status, Body::from(body))
+                }
+            }
+        };
         *response.headers_mut() = headers;
-        self.sign_off(response, Told::of_answer(way, ttl))
+        self.sign_off(response, told)
     }
+
+    /// All of it, or of a part the bytes that are wanted.
+    fn body_of(&self, kept: &Kept, headers: &mut HeaderMap) -> Bytes {
+        let Some(part) = &kept.part else {
+            return kept.body.clone();
+        };
+        let bytes = self.bytes_of(part, &kept.fields);
+        let bytes = bytes.unwrap_or((part.first, part.last));
+        let told = content_range::format(part.told(bytes));
+        headers.insert(header::CONTENT_RANGE, told);
+        let Range { start, end } = part.offsets(bytes);
+        let index = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = index(end).min(kept.body.len());
+        kept.body.slice(index(start).min(end)..end)
+    }
+}
+
+/// What a refusal has of the answer in whose place it stands: its validator, and not its lifetime.
+fn failed(full: &HeaderMap) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    if let Some(etag) = full.get(header::ETAG) {
+        fields.insert(header::ETAG, etag.clone());
+    }
+    fields
 }
 
 /// An error whose origin did not say how long it holds is remembered here for a moment; no browser

@@ -12,11 +12,11 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     Inner, SiteRules,
     ask::{Answered, Feed},
+    confirm::Prior,
     flights::{Flight, Joined, Lease},
     head::{Entry, Head},
     id::{Identity, ObjectId},
     live::Growing,
-    lookup::stands_in,
     place::Place,
     tags::{self, Tags},
 };
@@ -34,8 +34,8 @@ pub(crate) enum Lesson {
     Confirmed(Arc<Head>),
     /// It is coming, and nobody knows how long it will be; the status that upstream answered.
     Growing(Arc<Growing>, StatusCode),
-    /// Upstream failed, and the stale version may stand in for it.
-    Stale(Arc<Head>),
+    /// Upstream failed, and what is held may stand in for it.
+    Stale(Prior),
     /// Upstream failed.
     Failed(Error),
 }
@@ -116,8 +116,8 @@ pub(crate) struct Question {
     /// What goes upstream of the viewer's request.
     pub(crate) carried: Carried,
     pub(crate) rules: Arc<SiteRules>,
-    /// The stale version that is held, to be confirmed.
-    pub(crate) prior: Option<Arc<Head>>,
+    /// What is held, to be confirmed.
+    pub(crate) prior: Option<Prior>,
     /// The byte that the first viewer wants first.
     pub(crate) offset: u64,
     /// The viewer wants it confirmed by the origin itself, fresh or not.
@@ -313,8 +313,8 @@ impl Inner {
                 let fresh = matches!(state, State::Fresh { .. }) && !head.is_from_the_future(now);
                 match &question.prior {
                     // What two viewers read from disk at the same time is not news.
-                    Some(prior) if head.is_same_as(prior) => None,
-                    Some(prior) if head.version == prior.version && fresh => {
+                    Some(Prior::Object(prior)) if head.is_same_as(prior) => None,
+                    Some(Prior::Object(prior)) if head.version == prior.version && fresh => {
                         Some(Lesson::Confirmed(Arc::clone(head)))
                     }
                     Some(_) | None => fresh.then_some(Lesson::Learned(entry, StatusCode::OK)),
@@ -322,6 +322,8 @@ impl Inner {
             }
             // Who polls does not believe in absence.
             Entry::Kept(_) if question.rules.ttl.negative.is_zero() => None,
+            // What there is of it is not what is asked for.
+            Entry::Kept(kept) if kept.part.is_some() => None,
             Entry::Kept(kept) => {
                 let status = kept.status;
                 kept.ttl(now).map(|_ttl| Lesson::Learned(entry, status))
@@ -336,11 +338,13 @@ impl Inner {
     /// RFC 5861 section 4: on an error a stale response may be served, within its bound.
     fn in_spite_of(&self, error: Error, question: &Question) -> Lesson {
         match &question.prior {
-            Some(prior) if stands_in(prior, &question.at) => {
+            Some(prior) if prior.stands_in(&question.at) => {
                 tracing::debug!(object = %question.name, %error, "stale stands in");
-                // From now, not from when it was asked: a timeout may be longer than the pause.
-                self.keep_failed(prior, Instant::now());
-                Lesson::Stale(Arc::clone(prior))
+                if let Prior::Object(head) = prior {
+                    // From now, not from when it was asked: a timeout may be longer than the pause.
+                    self.keep_failed(head, Instant::now());
+                }
+                Lesson::Stale(prior.clone())
             }
             Some(_) | None => Lesson::Failed(error),
         }

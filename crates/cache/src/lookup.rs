@@ -29,6 +29,8 @@ pub(crate) enum Found {
     Stale(Arc<Head>),
     /// An answer that is no object, and is still believed.
     Kept(Arc<Kept>),
+    /// One that is believed no longer, and may be confirmed or stand in for an error.
+    KeptStale(Arc<Kept>),
     /// Its answers may not be stored.
     Pass,
     /// Nothing is known.
@@ -41,6 +43,7 @@ impl Found {
         match entry {
             Some(Entry::Object(head)) => Self::judge_head(head, now, pause),
             Some(Entry::Kept(kept)) if kept.ttl(now).is_some() => Self::Kept(kept),
+            Some(Entry::Kept(kept)) if kept.is_of_use(now) => Self::KeptStale(kept),
             Some(Entry::Pass { until, .. }) if now.mono < until => Self::Pass,
             Some(Entry::Kept(_) | Entry::Varies(_) | Entry::Pass { .. }) | None => Self::Nothing,
         }

@@ -69,6 +69,7 @@ impl Visit<'_> {
         }
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         let (inner, viewer, id) = (Arc::clone(self.inner), self.viewer, self.id);
+        let ttl = self.ttl_s(&head);
         let at = self.request.at;
         let delivery = move |bytes| {
             let (inner, head) = (Arc::clone(&inner), Arc::clone(&head));
@@ -97,6 +98,6 @@ impl Visit<'_> {
         let mut response = Response::new(Body::sized(body.boxed(), length));
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         *response.headers_mut() = fields;
-        Ok(self.sign_off(response, Told::of_answer(way, None)))
+        Ok(self.sign_off(response, Told::of_answer(way, Some(ttl))))
     }
 }

@@ -10,11 +10,13 @@ use store::Epoch;
 use crate::{
     Inner,
     ask::{Answered, Gathered},
-    head::{Entry, Head},
+    confirm::Prior,
+    head::Entry,
     id::Identity,
     kept::{BODY_BYTES_MAX, Kept},
     learn::{Handed, Lesson, Own, Question},
-    lookup, reply,
+    part::Part,
+    reply,
     terms::{Terms, own_fields},
 };
 
@@ -25,12 +27,12 @@ impl Inner {
     pub(crate) async fn answer(
         self: &Arc<Self>,
         question: &Question,
-        parts: Parts,
-        body: Body,
+        (parts, body): (Parts, Body),
+        part: Option<Part>,
         stamp: Epoch,
     ) -> Result<Answered, Error> {
         let status = parts.status;
-        let stands_in = |prior: &Arc<Head>| lookup::stands_in(prior, &question.at);
+        let stands_in = |prior: &Prior| prior.stands_in(&question.at);
         if reply::is_failure(status) && question.prior.as_ref().is_some_and(stands_in) {
             // RFC 9111 section 4.3.3: as if the server failed to respond.
             return Err(reply::refusal(status));
@@ -58,6 +60,7 @@ impl Inner {
             status,
             fields: terms.fields,
             body,
+            part,
             freshness: terms.freshness,
             received: question.at.wall,
             stamp,

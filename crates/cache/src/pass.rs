@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use message::{Body, ByteRange, Demand, Error, Fetch, Kind, Response, Trail};
 use semantics::{
     cache_status::{self, Forward, Member, Outcome, Reason},
-    conditional::{self, Verdict},
+    conditional::{self, Known, Verdict},
     content_range::{self, ContentRange},
     fields, freshness, media,
     range::Wanted,
@@ -22,10 +22,7 @@ impl Visit<'_> {
     /// Reads from upstream for this viewer alone, and stores nothing. A closed range is asked for as
     /// such; any other is answered with the whole, as RFC 9110 section 14.2 permits.
     pub(crate) async fn pass(&self, reason: Reason) -> Result<Response, Error> {
-        let range = match self.wanted {
-            Wanted::FromTo { first, last } if !self.is_head() => Some(ByteRange { first, last }),
-            _ => None,
-        };
+        let range = self.passed_range();
         let demand = if reason == Reason::Request {
             Demand::Unstored
         } else {
@@ -40,6 +37,22 @@ impl Visit<'_> {
             upstream => upstream?,
         };
         Ok(self.hand_on(Handed { response, place }, reason))
+    }
+
+    /// The range that is asked for as it is. With `If-Range` none is: what comes may be of another version
+    /// than the viewer has, and then he must have all of it (RFC 9110 section 13.1.5).
+    pub(crate) fn passed_range(&self) -> Option<ByteRange> {
+        let is_bound = self.request.head.headers.contains_key(header::IF_RANGE);
+        match self.wanted {
+            Wanted::FromTo { first, last } if !self.is_head() && !is_bound => {
+                Some(ByteRange { first, last })
+            }
+            Wanted::FromTo { .. }
+            | Wanted::From { .. }
+            | Wanted::Suffix { .. }
+            | Wanted::Whole
+            | Wanted::Empty => None,
+        }
     }
 
     /// Hands an answer that is not stored to this viewer.
@@ -103,7 +116,7 @@ impl Visit<'_> {
         }
         // RFC 9110 section 13.2.1: preconditions are for what would otherwise be a success.
         let verdict = match head.status {
-            StatusCode::OK => self.preconditions_of(&fields),
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => self.preconditions_of(&fields, None),
             _ => Verdict::Proceed,
         };
         let mut response = match verdict {
@@ -113,6 +126,7 @@ impl Visit<'_> {
             }
             Verdict::Failed => {
                 fields.remove(header::CONTENT_TYPE);
+                fields.remove(header::CONTENT_RANGE);
                 fields.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
                 with_status(StatusCode::PRECONDITION_FAILED, Body::empty())
             }
@@ -142,14 +156,19 @@ impl Visit<'_> {
         }
     }
 
-    /// What the preconditions of the request come to for a response with these fields.
-    pub(crate) fn preconditions_of(&self, fields: &HeaderMap) -> Verdict {
-        let (etag, modified) = (
-            text(fields, &header::ETAG),
-            text(fields, &header::LAST_MODIFIED),
-        );
+    /// What the preconditions of the request come to for a stored response with these fields.
+    pub(crate) fn preconditions_of_stored(&self, fields: &HeaderMap) -> Verdict {
+        self.preconditions_of(fields, text(fields, &header::DATE))
+    }
+
+    fn preconditions_of(&self, fields: &HeaderMap, stored_date: Option<&str>) -> Verdict {
+        let known = Known {
+            etag: text(fields, &header::ETAG),
+            last_modified: text(fields, &header::LAST_MODIFIED),
+            stored_date,
+        };
         let (request, now) = (&self.request.head, self.request.at.wall);
-        conditional::evaluate(&request.method, &request.headers, etag, modified, now)
+        conditional::evaluate(&request.method, &request.headers, known, now)
     }
 
     /// The body, counted, with its place among the fills held until it ends.
@@ -174,7 +193,7 @@ impl Visit<'_> {
     }
 }
 
-fn with_status(status: StatusCode, body: Body) -> Response {
+pub(crate) fn with_status(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response
@@ -184,8 +203,9 @@ fn with_status(status: StatusCode, body: Body) -> Response {
 fn usable(response: &Response, range: Option<ByteRange>) -> Result<(), Error> {
     match response.status() {
         StatusCode::PARTIAL_CONTENT => match (content_range::parse(response.headers()), range) {
-            (Ok(Some(ContentRange::Part { first, last, .. })), Some(asked))
-                if first == asked.first && last <= asked.last =>
+            (Ok(Some(ContentRange::Part { first, last, total })), Some(asked))
+                if first == asked.first
+                    && last == total.map_or(asked.last, |total| asked.last.min(total - 1)) =>
             {
                 Ok(())
             }

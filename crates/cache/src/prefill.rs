@@ -237,7 +237,7 @@ impl Prefill<'_> {
             Reply::Absent(status) => return Err(Unfilled::Absent(status)),
             Reply::Other(status) => return Err(Unfilled::Source(reply::refusal(status))),
             Reply::PastEnd => return Err(Unfilled::OtherSize { found: 0, planned }),
-            Reply::Unchanged | Reply::Unsized => return Err(Unfilled::Unstorable),
+            Reply::Unchanged | Reply::Unsized | Reply::Part(_) => return Err(Unfilled::Unstorable),
         };
         if found != planned {
             return Err(Unfilled::OtherSize { found, planned });

@@ -1,6 +1,6 @@
 //! From a head to a response: preconditions, range, header fields, and how it came about.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use message::{Body, Response, Trail};
@@ -43,6 +43,8 @@ pub(crate) enum Way {
     Revalidated { led: bool, reason: Reason },
     /// It is stale and may be served so.
     Stale,
+    /// It is stale, and stands in for what upstream failed to answer.
+    StandsIn { led: bool, reason: Reason },
 }
 
 impl Way {
@@ -52,7 +54,7 @@ impl Way {
             // Who was told what somebody else has asked for has not asked himself: it may be from
             // before his question.
             Self::Miss { led, .. } | Self::Revalidated { led, .. } => led,
-            Self::Hit | Self::Stale => false,
+            Self::Hit | Self::Stale | Self::StandsIn { .. } => false,
         }
     }
 }
@@ -66,12 +68,12 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Of an answer that is no object, for as long as it is believed.
-    pub(crate) fn of_answer(way: Way, ttl: Option<Duration>) -> Self {
+    /// Of an answer that no slice is read for.
+    pub(crate) fn of_answer(way: Way, ttl: Option<i64>) -> Self {
         Self {
             way,
             served: None,
-            ttl: ttl.map(|ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)),
+            ttl,
         }
     }
 }
@@ -131,16 +133,25 @@ impl Visit<'_> {
         if !conditional::is_conditional(&request.headers) {
             return Verdict::Proceed;
         }
-        self.preconditions_of(&head.fields)
+        self.preconditions_of_stored(&head.fields)
     }
 
     pub(crate) fn wanted_of(&self, head: &Head) -> Wanted {
+        self.wanted_for(&head.fields)
+    }
+
+    /// What is wanted of a version with these fields.
+    pub(crate) fn wanted_for(&self, fields: &HeaderMap) -> Wanted {
         let headers = &self.request.head.headers;
-        let is_bound = headers.contains_key(header::IF_RANGE);
-        if is_bound && !range::if_range_allows(headers, head.etag(), strong_date(head)) {
-            return Wanted::Whole;
+        if !headers.contains_key(header::IF_RANGE) {
+            return self.wanted;
         }
-        self.wanted
+        let etag = text(fields, &header::ETAG);
+        if range::if_range_allows(headers, etag, strong_date(fields)) {
+            self.wanted
+        } else {
+            Wanted::Whole
+        }
     }
 
     async fn deliver(
@@ -178,7 +189,7 @@ impl Visit<'_> {
         let told = Told {
             way,
             served,
-            ttl: served.map(|_served| ttl),
+            ttl: Some(ttl),
         };
         Ok(self.sign_off(response, told))
     }
@@ -187,7 +198,7 @@ impl Visit<'_> {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.headers_mut() = self.not_modified(&self.fields(head, own, way));
-        self.sign_off(response, Told::of_answer(way, None))
+        self.sign_off(response, Told::of_answer(way, Some(self.ttl_s(head))))
     }
 
     /// A refusal has the version's validator and nothing else of it: least of all its lifetime,
@@ -202,7 +213,7 @@ impl Visit<'_> {
         if let Some(etag) = head.fields.get(header::ETAG) {
             fields.insert(header::ETAG, etag.clone());
         }
-        self.sign_off(response, Told::of_answer(way, None))
+        self.sign_off(response, Told::of_answer(way, Some(self.ttl_s(head))))
     }
 
     pub(crate) fn fields(&self, head: &Head, own: Option<HeaderMap>, way: Way) -> HeaderMap {
@@ -217,7 +228,7 @@ impl Visit<'_> {
         fields
     }
 
-    fn ttl_s(&self, head: &Head) -> i64 {
+    pub(crate) fn ttl_s(&self, head: &Head) -> i64 {
         freshness::ttl_s(&head.freshness, head.received, self.request.at.wall)
     }
 
@@ -294,6 +305,13 @@ fn cache_status_of(way: Way, served: Option<Served>) -> (Outcome, Option<&'stati
             },
             _,
         ) => forwarded(reason, Some(status), led),
+        // RFC 9211 section 2.2: it went forward, whatever came of it.
+        (Way::StandsIn { led, reason }, _) => Outcome::Forwarded(Forward {
+            reason,
+            status: None,
+            stored: false,
+            collapsed: !led,
+        }),
         (Way::Revalidated { led, reason }, _) => Outcome::Forwarded(Forward {
             reason,
             status: Some(StatusCode::NOT_MODIFIED),
@@ -333,13 +351,13 @@ fn outcome(way: Way, served: Option<Served>, status: StatusCode) -> &'static str
         }
         (Way::Hit, Some(FirstByte::Held(_)) | None) => "hit",
         (Way::Revalidated { .. }, _) => "revalidated",
-        (Way::Stale, _) => "stale",
+        (Way::Stale | Way::StandsIn { .. }, _) => "stale",
     }
 }
 
 /// The modification date, where it may stand for a version in `If-Range`.
-fn strong_date(head: &Head) -> Option<&str> {
-    let date = text(&head.fields, &header::DATE)?;
-    head.last_modified()
+fn strong_date(fields: &HeaderMap) -> Option<&str> {
+    let date = text(fields, &header::DATE)?;
+    text(fields, &header::LAST_MODIFIED)
         .filter(|modified| validator::is_strong_date(modified, date))
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use message::{ByteRange, Error, Kind, Response};
 use semantics::content_range::{self, ContentRange};
 
-use crate::geometry::OBJECT_BYTES_MAX;
+use crate::{geometry::OBJECT_BYTES_MAX, part::Part};
 
 /// What a reply to a first question means.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(crate) enum Reply {
         total_bytes: u64,
         carried: Range<u64>,
     },
+    /// Less than was asked for.
+    Part(Part),
     /// A whole object whose length nobody said.
     Unsized,
     /// There is no such object.
@@ -32,12 +34,17 @@ pub(crate) enum Reply {
 pub(crate) fn read(response: &Response, asked: Option<ByteRange>) -> Result<Reply, Error> {
     let reply = meant(response, asked)?;
     match reply {
-        Reply::Object { total_bytes, .. } if total_bytes > OBJECT_BYTES_MAX => {
+        Reply::Object { total_bytes, .. }
+        | Reply::Part(Part {
+            total: Some(total_bytes),
+            ..
+        }) if total_bytes > OBJECT_BYTES_MAX => {
             let detail = format!("an object of {total_bytes} bytes");
             Err(Error::new(Kind::HttpProtocolError, detail))
         }
         Reply::Unchanged
         | Reply::Object { .. }
+        | Reply::Part(_)
         | Reply::Unsized
         | Reply::Absent(_)
         | Reply::Other(_)
@@ -84,31 +91,28 @@ fn partial(response: &Response, asked: Option<ByteRange>) -> Result<Reply, Error
     let lie = |what: &str| Error::new(Kind::HttpProtocolError, format!("a 206 {what}"));
     let asked = asked.ok_or_else(|| lie("to a plain request"))?;
     let range = content_range::parse(response.headers());
-    let Ok(Some(ContentRange::Part {
-        first,
-        last,
-        total: Some(total_bytes),
-    })) = range
-    else {
-        return Err(lie("without a Content-Range that names a length"));
+    let Ok(Some(ContentRange::Part { first, last, total })) = range else {
+        return Err(lie("without a Content-Range that is one"));
     };
-    // RFC 9110 section 15.3.7: a server may send less than was asked. We asked for what a slice
-    // needs, so it must be all that exists of it.
-    if first != asked.first || last != asked.last.min(total_bytes.saturating_sub(1)) {
-        return Err(lie("for another range"));
-    }
-    let carried = first..last + 1;
-    if response
-        .body()
-        .length()
-        .is_some_and(|length| length != carried.end - carried.start)
-    {
+    let part = Part { first, last, total };
+    let length = response.body().length();
+    if length.is_some_and(|length| length != part.length()) {
         return Err(lie("whose length is not its range's"));
     }
-    Ok(Reply::Object {
-        total_bytes,
-        carried,
-    })
+    match total {
+        // All that exists of what was asked for.
+        Some(total_bytes)
+            if first == asked.first && last == asked.last.min(total_bytes.saturating_sub(1)) =>
+        {
+            Ok(Reply::Object {
+                total_bytes,
+                carried: first..last + 1,
+            })
+        }
+        // RFC 9110 section 15.3.7: a server may send less than was asked for, but nothing else.
+        _ if first >= asked.first && last <= asked.last => Ok(Reply::Part(part)),
+        _ => Err(lie("for another range")),
+    }
 }
 
 /// What an unusable upstream status becomes towards the viewer.
@@ -163,9 +167,7 @@ mod tests {
     fn lies_about_ranges_and_lengths_are_refused() {
         for (range, why) in [
             (None, "no Content-Range"),
-            (Some("bytes 0-9/*"), "no total"),
-            (Some("bytes 1-10/11"), "another first byte"),
-            (Some("bytes 0-9/200"), "less than asked"),
+            (Some("bytes 95-104/200"), "beyond what was asked"),
             (Some("bytes 0-99/200"), "a body shorter than its range"),
             (Some("bytes 9-0/10"), "backwards"),
         ] {
@@ -173,6 +175,25 @@ mod tests {
             assert_eq!(error.kind(), Kind::HttpProtocolError, "{why}");
         }
         assert!(read(&response(206, Some("bytes 0-9/10"), ten()), None).is_err());
+    }
+
+    #[test]
+    fn less_than_was_asked_for_is_a_part() {
+        // RFC 9110 section 15.3.7.
+        for (told, first, total) in [
+            ("bytes 0-9/*", 0, None),
+            ("bytes 1-10/11", 1, Some(11)),
+            ("bytes 0-9/200", 0, Some(200)),
+            ("bytes 90-99/200", 90, Some(200)),
+        ] {
+            let last = first + 9;
+            let reply = read(&response(206, Some(told), ten()), Some(ASKED));
+            assert_eq!(
+                reply.unwrap(),
+                Reply::Part(Part { first, last, total }),
+                "{told}"
+            );
+        }
     }
 
     #[test]

@@ -104,6 +104,11 @@ impl Note {
         key(base, &self.varies, carried)
     }
 
+    /// Where its responses are.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = ObjectId> {
+        self.keys.iter().copied()
+    }
+
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>() + self.keys.len() * size_of::<ObjectId>() + self.varies.len() * 48
     }

@@ -31,23 +31,28 @@ pub fn is_conditional(headers: &HeaderMap) -> bool {
     fields.iter().any(|name| headers.contains_key(name))
 }
 
+/// What a version is known by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// With quotes, weak or strong.
+    pub etag: Option<&'a str>,
+    /// An HTTP date.
+    pub last_modified: Option<&'a str>,
+    /// The `Date` of a stored response; of one that comes from upstream just now none counts.
+    pub stored_date: Option<&'a str>,
+}
+
 /// Evaluates `If-Match`, `If-Unmodified-Since`, `If-None-Match` and `If-Modified-Since`.
 ///
-/// `etag` (with quotes, weak or strong) and `last_modified` (an HTTP date) are those of the stored
-/// version; `now` is wall time. Call it only where the answer would otherwise be 200 or 206.
-/// `If-Range` is apart: [`crate::range::if_range_allows`].
-pub fn evaluate(
-    method: &Method,
-    headers: &HeaderMap,
-    etag: Option<&str>,
-    last_modified: Option<&str>,
-    now: Duration,
-) -> Verdict {
+/// `now` is wall time. Call it only where the answer would otherwise be 200 or 206. `If-Range` is
+/// apart: [`crate::range::if_range_allows`].
+pub fn evaluate(method: &Method, headers: &HeaderMap, known: Known<'_>, now: Duration) -> Verdict {
     // RFC 9110 section 13.2.1: no meaning where no representation is selected.
     if matches!(*method, Method::OPTIONS | Method::CONNECT | Method::TRACE) {
         return Verdict::Proceed;
     }
-    let modified = last_modified.and_then(date::parse);
+    let etag = known.etag;
+    let modified = known.last_modified.and_then(date::parse);
     if !is_the_asked_version(headers, etag, modified) {
         return Verdict::Failed;
     }
@@ -58,7 +63,7 @@ pub fn evaluate(
     match validator::any_matches(headers, &header::IF_NONE_MATCH, etag, weakly) {
         Some(true) if reads => Verdict::NotModified,
         Some(true) => Verdict::Failed,
-        None if reads && !is_modified_since(headers, modified, now) => Verdict::NotModified,
+        None if reads && !is_modified_since(headers, known, now) => Verdict::NotModified,
         Some(false) | None => Verdict::Proceed,
     }
 }
@@ -80,10 +85,13 @@ fn is_the_asked_version(
         .is_none_or(|(asked, modified)| modified <= asked)
 }
 
-fn is_modified_since(headers: &HeaderMap, modified: Option<Duration>, now: Duration) -> bool {
+fn is_modified_since(headers: &HeaderMap, known: Known<'_>, now: Duration) -> bool {
     // RFC 9110 section 13.1.3: ignored if it is no valid date or the version has none. A date
     // that has not come yet is nobody's memory of a version: ignored as well.
     let asked = date::only(headers, &header::IF_MODIFIED_SINCE).filter(|asked| *asked <= now);
+    // RFC 9111 section 4.3.2: of a stored response without a modification date its Date counts.
+    let modified = known.last_modified.or(known.stored_date);
+    let modified = modified.and_then(date::parse);
     asked
         .zip(modified)
         .is_none_or(|(asked, modified)| modified > asked)
@@ -104,7 +112,12 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        evaluate(method, &headers, Some(r#""v1""#), Some(MODIFIED), NOW)
+        let known = Known {
+            etag: Some(r#""v1""#),
+            last_modified: Some(MODIFIED),
+            stored_date: Some(FUTURE),
+        };
+        evaluate(method, &headers, known, NOW)
     }
 
     fn get(fields: &[(&'static str, &str)]) -> Verdict {
@@ -233,12 +246,33 @@ mod tests {
     fn a_version_without_validators_matches_only_the_star() {
         let judge = |name: &'static str, value: &str| {
             let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
-            evaluate(&Method::GET, &headers, None, None, NOW)
+            evaluate(&Method::GET, &headers, Known::default(), NOW)
         };
         assert_eq!(judge("if-none-match", r#""v1""#), Verdict::Proceed);
         assert_eq!(judge("if-none-match", "*"), Verdict::NotModified);
         assert_eq!(judge("if-match", r#""v1""#), Verdict::Failed);
         assert_eq!(judge("if-modified-since", AFTER), Verdict::Proceed);
+        assert_eq!(judge("if-unmodified-since", BEFORE), Verdict::Proceed);
+    }
+
+    #[test]
+    fn the_date_of_a_stored_response_stands_in_for_its_modification() {
+        // RFC 9111 section 4.3.2: for If-Modified-Since; RFC 9110 section 13.1.4: for no other.
+        let judge = |name: &'static str, value: &str| {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+            let known = Known {
+                stored_date: Some(MODIFIED),
+                ..Known::default()
+            };
+            evaluate(&Method::GET, &headers, known, NOW)
+        };
+        for (date, expected) in [
+            (BEFORE, Verdict::Proceed),
+            (MODIFIED, Verdict::NotModified),
+            (AFTER, Verdict::NotModified),
+        ] {
+            assert_eq!(judge("if-modified-since", date), expected, "{date}");
+        }
         assert_eq!(judge("if-unmodified-since", BEFORE), Verdict::Proceed);
     }
 }

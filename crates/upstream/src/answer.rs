@@ -31,12 +31,14 @@ pub(crate) enum Close {
 
 /// Judges a response head by what was asked.
 pub(crate) fn judge(asked: &Asked, head: &Parts, close: Close) -> Result<Shape, Error> {
-    let length = match framing(head)? {
-        Framing::Length(length) => Some(length),
-        Framing::Marked => None,
-        // The range of a part says where it ends, whatever the connection does.
-        Framing::Close if close == Close::EndsBodies || has_own_end(head.status) => None,
-        Framing::Close => return Err(lie("a body that only the end of the connection ends")),
+    let (length, is_endless) = match framing(head)? {
+        Framing::Length(length) => (Some(length), false),
+        Framing::Marked => (None, false),
+        Framing::Close => (None, close == Close::EndsNothing),
+    };
+    let body = || {
+        let endless = || lie("a body that only the end of the connection ends");
+        (!is_endless).then_some(length).ok_or_else(endless)
     };
     match head.status {
         StatusCode::OK => {
@@ -46,12 +48,13 @@ pub(crate) fn judge(asked: &Asked, head: &Parts, close: Close) -> Result<Shape, 
                 // an amplification that nobody asked for. All the rest is asked for once.
                 return Err(lie(format!("200 to a range from {}", range.first)));
             }
-            version(asked, head, length)
+            version(asked, head, body()?)
         }
         StatusCode::PARTIAL_CONTENT => {
             let Some(part) = partial(asked, head)?.map(|part| part.length()) else {
-                return version(asked, head, length);
+                return version(asked, head, body()?);
             };
+            // Its range says where it ends, whatever the connection does.
             if length.is_some_and(|length| length != part) {
                 return Err(lie(format!(
                     "content-length {length:?} for a part of {part}"
@@ -61,13 +64,14 @@ pub(crate) fn judge(asked: &Asked, head: &Parts, close: Close) -> Result<Shape, 
         }
         StatusCode::NOT_MODIFIED => not_modified(asked, head).map(|()| Shape::Bare),
         StatusCode::RANGE_NOT_SATISFIABLE => {
-            unsatisfiable(asked, head).map(|()| Shape::Body(length))
+            unsatisfiable(asked, head)?;
+            Ok(Shape::Body(body()?))
         }
         StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => Ok(Shape::Bare),
         status if status.is_informational() || status.as_u16() > 599 => {
             Err(lie(format!("status {}", status.as_u16())))
         }
-        _ => Ok(Shape::Body(length)),
+        _ => Ok(Shape::Body(body()?)),
     }
 }
 
@@ -79,11 +83,6 @@ enum Framing {
     Marked,
     /// With its connection.
     Close,
-}
-
-/// RFC 9110 sections 15.3.5, 15.3.6, 15.3.7 and 15.4.5: there is no body, or a range bounds it.
-fn has_own_end(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 204 | 205 | 206 | 304)
 }
 
 /// How the framing ends the body. An HTTP/1 body ends where its framing says, in one way only.

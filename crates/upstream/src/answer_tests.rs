@@ -86,6 +86,16 @@ fn a_body_is_framed_in_one_way_or_refused() {
     // RFC 9112 section 6.3, where the hop may end bodies so.
     let until_close = super::judge(&plain, &h1(200, &[]), Close::EndsBodies);
     assert_eq!(until_close.unwrap(), Shape::Body(None));
+    let part = ("content-range", "bytes 0-4/9");
+    let some = asked(Some((0, 9)), None);
+    assert_eq!(
+        judge(&some, &h1(206, &[part])).unwrap(),
+        Shape::Body(Some(5))
+    );
+    let open = asked(Some((0, ByteRange::OPEN)), None);
+    let growing = format!("bytes 0-{}/*", ByteRange::OPEN);
+    let growing = h1(206, &[("content-range", &growing)]);
+    assert!(refused(&open, &growing), "nothing else would end it");
     let old = head(200, Version::HTTP_10, &[("transfer-encoding", "chunked")]);
     assert!(refused(&plain, &old), "RFC 9112 section 6.1");
 }

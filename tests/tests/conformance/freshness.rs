@@ -75,6 +75,59 @@ async fn lifetimes_are_as_the_response_says() {
             "9111 5.2",
             &[("cache-control", "foo"), ("cache-control", "max-age=100")],
         ),
+        reused(
+            "9111 5.4: Pragma says nothing in a response",
+            &[("cache-control", "max-age=100"), ("pragma", "no-cache")],
+        ),
+        reused(
+            "9111 4.2.1: of several the first, over lines too",
+            &[
+                ("cache-control", "max-age=100"),
+                ("cache-control", "max-age=0"),
+            ],
+        ),
+        anew(
+            "9111 4.2.1",
+            &[
+                ("cache-control", "max-age=0"),
+                ("cache-control", "max-age=100"),
+            ],
+        ),
+        anew(
+            "9111 5.2: in any case, on any line",
+            &[
+                ("cache-control", "max-age=100"),
+                ("cache-control", "NO-STORE"),
+            ],
+        ),
+        anew("9111 5.2", &[("cache-control", "Max-Age=100,PRIVATE")]),
+        anew("9111 5.2", &[("cache-control", "max-age=100, No-Cache")]),
+        reused("9111 5.2", &[("cache-control", "\tmax-age=100\t,\tfoo")]),
+        reused("9111 5.2.2.10", &[("cache-control", "S-MaxAge=\"100\"")]),
+        reused(
+            "9111 5.2.3: what is not known is ignored, its argument too",
+            &[(
+                "cache-control",
+                "foo=\"max-age=0\", max-age=100, bar=no-store",
+            )],
+        ),
+        anew(
+            "9111 5.2.2.4, 5.2.2.1: the stricter holds",
+            &[("cache-control", "no-cache, s-maxage=100")],
+        ),
+        anew(
+            "9111 5.3: another year, and no zone",
+            &[("expires", "Thu, 01 Jan 2060 00:00:00")],
+        ),
+        anew("9111 5.3", &[("expires", "Thu, 01 Jan 60 00:00:00 GMT")]),
+        reused(
+            "9111 4.2.2: a date of change in the other forms",
+            &[("last-modified", "Sunday, 06-Nov-94 08:49:37 GMT")],
+        ),
+        reused(
+            "9111 4.2.2",
+            &[("last-modified", "Sun Nov  6 08:49:37 1994")],
+        ),
         reused("9111 5.3", &[("expires", "{+100}"), ("date", "{+0}")]),
         reused("9111 5.3", &[("expires", "{+100}")]),
         reused(
@@ -178,6 +231,30 @@ async fn ages_count() {
             "9111 5.1: of a list the first",
             vec![aged("0, 200")],
             vec![gets(1), gets(1)],
+        ),
+        row(
+            "9111 5.1: of several lines the first",
+            vec![aged("200").with("age", "0"), says(200)],
+            vec![gets(1), gets(2)],
+        ),
+        row(
+            "9111 5.1",
+            vec![aged("0").with("age", "200")],
+            vec![gets(1), gets(1)],
+        ),
+        row(
+            "9111 5.1",
+            vec![aged("1.5")],
+            vec![gets(1), gets(1).age(0, 3)],
+        ),
+        row(
+            "9110 6.6.1: of two dates neither counts",
+            vec![
+                controls("max-age=100")
+                    .with("date", "{-200}")
+                    .with("date", "{-300}"),
+            ],
+            vec![gets(1).dated(), gets(1).dated().age(0, 3)],
         ),
         row(
             "9111 5.1",

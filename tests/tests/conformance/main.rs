@@ -11,6 +11,7 @@
 #![expect(clippy::too_many_lines, reason = "a table is as long as its rows")]
 
 mod directives;
+mod framing;
 mod freshness;
 mod origin;
 mod ranges;

@@ -2,21 +2,21 @@
 
 use std::{
     collections::HashMap,
-    convert::Infallible,
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use http_body_util::Full;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, task::JoinSet};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::row::Says;
+use super::row::{Ends, Says};
 
 /// What is said and what was asked, by path.
 #[derive(Default)]
@@ -72,39 +72,82 @@ async fn serve(listener: TcpListener, urls: Urls) {
         };
         let urls = Arc::clone(&urls);
         connections.spawn(async move {
-            let service = service_fn(move |request| {
-                let answer = answer(&urls, &request);
-                async move { Ok::<_, Infallible>(answer) }
-            });
-            let mut serving = http1::Builder::new();
-            serving.auto_date_header(false);
-            let _ended = serving
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let _ended = converse(stream, &urls).await;
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
-fn answer(urls: &Urls, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let mut urls = urls.lock().unwrap();
-    let path = request.uri().path();
-    let url = urls
-        .get_mut(path)
-        .unwrap_or_else(|| panic!("{path} is no row's"));
-    let nth = url.asked.len();
-    url.asked.push(request.headers().clone());
-    let says = &url.answers[nth.min(url.answers.len() - 1)];
-    let mut response = Response::builder().status(says.status);
-    for (name, value) in &says.fields {
-        response = response.header(*name, dated(value));
+/// Answers what is asked on a connection, byte for byte as the row has it: no library's idea of what
+/// an answer may be stands between.
+async fn converse(stream: TcpStream, urls: &Urls) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    while let Some((path, asked)) = read_head(&mut stream).await? {
+        let (says, nth) = {
+            let mut urls = urls.lock().unwrap();
+            let url = urls
+                .get_mut(&path)
+                .unwrap_or_else(|| panic!("{path} is no row's"));
+            let nth = url.asked.len();
+            url.asked.push(asked);
+            (url.answers[nth.min(url.answers.len() - 1)].clone(), nth)
+        };
+        if says.hangs_up {
+            return stream.shutdown().await;
+        }
+        stream.write_all(&written(&says, nth)).await?;
+        if says.ends == Ends::Close || says.is_cut {
+            return stream.shutdown().await;
+        }
     }
-    let body = match &says.body {
-        _ if matches!(says.status, 204 | 304) => String::new(),
-        Some(body) => (*body).to_owned(),
-        None => super::row::body(nth + 1),
+    Ok(())
+}
+
+/// The path and the fields of the next request; `None` after the last.
+async fn read_head(stream: &mut BufReader<TcpStream>) -> io::Result<Option<(String, HeaderMap)>> {
+    let (mut path, mut fields) = (None, HeaderMap::new());
+    let mut line = String::new();
+    while stream.read_line(&mut line).await? > 0 {
+        let text = std::mem::take(&mut line);
+        let text = text.trim_end();
+        if path.is_none() {
+            path = text.split(' ').nth(1).map(str::to_owned);
+        } else if let Some((name, value)) = text.split_once(':') {
+            let name: HeaderName = name.parse().unwrap();
+            fields.append(name, HeaderValue::from_str(value.trim()).unwrap());
+        } else {
+            return Ok(path.map(|path| (path, fields)));
+        }
+    }
+    Ok(None)
+}
+
+fn written(says: &Says, nth: usize) -> Vec<u8> {
+    let mut lines: Vec<String> = Vec::new();
+    for interim in &says.interim {
+        lines.extend([format!("HTTP/1.1 {interim}"), String::new()]);
+    }
+    lines.push(format!("HTTP/1.1 {} Said", says.status));
+    let fields = says.fields.iter();
+    lines.extend(fields.map(|(name, value)| format!("{name}: {}", dated(value))));
+    let body = says
+        .body
+        .map_or_else(|| super::row::body(nth + 1), str::to_owned);
+    let length = body.len();
+    let sent = &body[..if says.is_cut { length / 2 } else { length }];
+    let (framing, content) = match says.ends {
+        _ if matches!(says.status, 204 | 304) => (None, String::new()),
+        Ends::Length => (Some(format!("content-length: {length}")), sent.to_owned()),
+        Ends::Close => (None, sent.to_owned()),
+        Ends::Chunks(trailers) => {
+            let last = format!("\r\n0\r\n{trailers}\r\n");
+            let last = if says.is_cut { "" } else { &last };
+            let chunk = format!("{length:x}\r\n{sent}{last}");
+            (Some("transfer-encoding: chunked".to_owned()), chunk)
+        }
     };
-    response.body(Full::from(body)).unwrap()
+    lines.extend(framing);
+    format!("{}\r\n\r\n{content}", lines.join("\r\n")).into_bytes()
 }
 
 /// `{-60}` in a value is a date a minute ago, `{+60}` one that is to come.

@@ -20,6 +20,24 @@ pub(crate) struct Says {
     pub(crate) status: u16,
     pub(crate) fields: Vec<(&'static str, &'static str)>,
     pub(crate) body: Option<&'static str>,
+    pub(crate) ends: Ends,
+    /// The connection is closed in the middle of the body.
+    pub(crate) is_cut: bool,
+    /// The connection is closed without an answer.
+    pub(crate) hangs_up: bool,
+    /// Interim responses that come before, status and fields.
+    pub(crate) interim: Vec<&'static str>,
+}
+
+/// How a body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// After as many bytes as are told.
+    Length,
+    /// With its last chunk, and these trailer fields.
+    Chunks(&'static str),
+    /// With its connection.
+    Close,
 }
 
 /// What is asked, and what must come of it.
@@ -37,6 +55,9 @@ pub(crate) struct Asks {
     lacks: Vec<&'static str>,
     sent: Vec<(&'static str, Option<&'static str>)>,
     age: Option<(u64, u64)>,
+    /// It must be no answer that looks whole: an error in its place, or a body that breaks off.
+    breaks: bool,
+    is_dated: bool,
 }
 
 /// One promise.
@@ -58,6 +79,10 @@ pub(crate) fn says(status: u16) -> Says {
         status,
         fields: Vec::new(),
         body: None,
+        ends: Ends::Length,
+        is_cut: false,
+        hangs_up: false,
+        interim: Vec::new(),
     }
 }
 
@@ -72,8 +97,33 @@ impl Says {
         self
     }
 
+    pub(crate) fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
     pub(crate) fn body(mut self, body: &'static str) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    pub(crate) fn ends(mut self, ends: Ends) -> Self {
+        self.ends = ends;
+        self
+    }
+
+    pub(crate) fn cut(mut self) -> Self {
+        self.is_cut = true;
+        self
+    }
+
+    pub(crate) fn hangs_up(mut self) -> Self {
+        self.hangs_up = true;
+        self
+    }
+
+    pub(crate) fn interim(mut self, head: &'static str) -> Self {
+        self.interim.push(head);
         self
     }
 }
@@ -104,6 +154,8 @@ fn is(status: Option<u16>) -> Asks {
         lacks: Vec::new(),
         sent: Vec::new(),
         age: None,
+        breaks: false,
+        is_dated: false,
     }
 }
 
@@ -178,8 +230,24 @@ impl Asks {
         self
     }
 
+    /// It has one `Date`, which is one.
+    pub(crate) fn dated(mut self) -> Self {
+        self.is_dated = true;
+        self
+    }
+
+    /// No answer that looks whole comes of it.
+    pub(crate) fn breaks(mut self) -> Self {
+        self.breaks = true;
+        self
+    }
+
     /// What is wrong with a reply, if anything.
     fn judge(&self, says: &[Says], reply: &Reply, asked: &[http::HeaderMap]) -> Option<String> {
+        if self.breaks {
+            let is_whole = reply.end.is_ok() && reply.status.is_success();
+            return is_whole.then(|| "it looks whole".to_owned());
+        }
         let expected = self.status.or_else(|| Some(says[self.answer? - 1].status));
         if expected.is_some_and(|status| reply.status != status) {
             return Some(format!("status {}, expected {expected:?}", reply.status));
@@ -226,6 +294,10 @@ impl Asks {
                     "{name}: {sent:?} went upstream, expected {value:?}"
                 ));
             }
+        }
+        let date = lines(&reply.headers, "date");
+        if self.is_dated && date.is_none_or(|date| httpdate::parse_http_date(&date).is_err()) {
+            return Some("date is none".to_owned());
         }
         let age = reply.header("age").and_then(|age| age.parse::<u64>().ok());
         match (self.age, age) {

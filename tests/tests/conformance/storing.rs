@@ -177,6 +177,15 @@ async fn requests_decide_too() {
             ],
         ),
         row(
+            "9110 13.1.2, 9.3.2",
+            vec![controls("max-age=100").with("etag", "\"v1\"")],
+            vec![
+                gets(1),
+                gets(1).head().with("if-none-match", "\"v1\"").status(304),
+                gets(1).head().with("if-none-match", "\"v2\""),
+            ],
+        ),
+        row(
             "9110 9.3.2: GET after HEAD",
             vec![controls("max-age=100")],
             vec![gets(1).head(), gets(1)],

@@ -138,6 +138,38 @@ async fn what_is_stale_is_confirmed() {
         ));
     }
     rows.push(row(
+        "9111 3.2: how the body is to be read stays as it was",
+        vec![
+            with(controls("max-age=0").with("content-encoding", "x-one")),
+            with(controls("max-age=9").with("content-encoding", "x-two")).status(304),
+        ],
+        vec![
+            gets(1),
+            gets(1).reads(2).has("content-encoding", "x-one"),
+            gets(1).reads(2).has("content-encoding", "x-one"),
+        ],
+    ));
+    rows.push(row(
+        "9111 3.1: what Connection names in a 304 is not stored",
+        vec![
+            with(controls("max-age=0").with("x-own", "1")),
+            with(says(304))
+                .with("cache-control", "max-age=9")
+                .with("connection", "x-own")
+                .with("x-own", "2"),
+        ],
+        vec![gets(1), gets(1).reads(2).has("x-own", "1")],
+    ));
+    rows.push(row(
+        "9111 4.3.4: a 304 for another version confirms nothing",
+        vec![
+            with(controls("max-age=0")),
+            says(304).with("etag", "\"v2\""),
+            controls("max-age=9").with("etag", "\"v2\""),
+        ],
+        vec![gets(1), gets(3).reads(3).sent_no("if-none-match"), gets(3)],
+    ));
+    rows.push(row(
         "9111 3.2: what it lacks stays, and the length is the body's",
         vec![
             with(controls("max-age=0").with("x-own", "1")),
@@ -152,6 +184,98 @@ async fn what_is_stale_is_confirmed() {
         ],
     ));
     hold("confirmed", rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_are_no_objects_are_confirmed_too() {
+    let mut rows = Vec::new();
+    for status in [203, 300, 301, 302, 307, 308, 404, 410] {
+        let stale = says(status)
+            .with("cache-control", "max-age=0, stale-if-error=60")
+            .with("etag", "\"v1\"")
+            .with("location", "/b");
+        let fresh = says(304)
+            .with("cache-control", "max-age=50")
+            .with("etag", "\"v1\"");
+        // What is 400 and above is not kept without a lifetime.
+        let stale = if status < 400 {
+            stale
+        } else {
+            says(status)
+                .with("cache-control", "max-age=1")
+                .with("etag", "\"v1\"")
+                .with("location", "/b")
+        };
+        let after = if status < 400 { 0 } else { 2 };
+        rows.push(row(
+            "9111 4.3.1, 4.3.4",
+            vec![stale.clone(), fresh.clone().with("x-own", "2")],
+            vec![
+                gets(1).sent_no("if-none-match"),
+                gets(1)
+                    .after(after)
+                    .reads(2)
+                    .sent("if-none-match", "\"v1\"")
+                    .has("location", "/b")
+                    .has("x-own", "2"),
+                gets(1).reads(2).has("x-own", "2").age(0, 3),
+            ],
+        ));
+        rows.push(row(
+            "9111 4.3.3: another answer replaces it",
+            vec![stale.clone(), controls("max-age=50")],
+            vec![gets(1), gets(2).after(after), gets(2)],
+        ));
+        let second = if status < 400 { 1 } else { 2 };
+        rows.push(row(
+            "5861 4: content and redirects stand in for a failure, refusals never do",
+            vec![stale, says(503)],
+            vec![gets(1), gets(second).after(after).reads(2)],
+        ));
+    }
+    rows.push(row(
+        "9111 4.3.1: the date of a refusal is not that of the object",
+        vec![
+            says(404)
+                .with("cache-control", "max-age=1")
+                .with("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT"),
+            controls("max-age=50"),
+        ],
+        vec![gets(1), gets(2).after(2).sent_no("if-modified-since")],
+    ));
+    hold("answers", rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_date_of_change_has_its_date() {
+    let (before, at, after) = (
+        "Wed, 31 Dec 2025 00:00:00 GMT",
+        "Thu, 01 Jan 2026 00:00:00 GMT",
+        "Fri, 02 Jan 2026 00:00:00 GMT",
+    );
+    let held = || controls("max-age=2000000000").with("date", at);
+    let mut rows = Vec::new();
+    for (since, status) in [(before, 200), (at, 304), (after, 304)] {
+        rows.push(row(
+            "9111 4.3.2",
+            vec![held()],
+            vec![
+                gets(1),
+                gets(1).with("if-modified-since", since).status(status),
+            ],
+        ));
+    }
+    rows.push(row(
+        "9110 13.1.4: without a date of change it is ignored",
+        vec![held()],
+        vec![gets(1), gets(1).with("if-unmodified-since", before)],
+    ));
+    rows.push(row(
+        "9110 6.6.1: what is no date is replaced",
+        vec![controls("max-age=50").with("date", "yesterday")],
+        vec![gets(1).dated(), gets(1).dated()],
+    ));
+    hold("dates", rows).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -307,6 +431,23 @@ async fn stale_is_served_where_it_may_be() {
             "5861 4",
             vec![controls("max-age=1, stale-if-error=60"), says(status)],
             vec![gets(1), gets(1).after(2).reads(2)],
+        ));
+    }
+    rows.push(row(
+        "9111 4.2.4: the origin cannot be reached",
+        vec![controls("max-age=1"), says(200).hangs_up()],
+        vec![gets(1), gets(1).after(2).body_is_any().age(2, 9)],
+    ));
+    for control in [
+        "max-age=1, must-revalidate",
+        "max-age=1, proxy-revalidate",
+        "s-maxage=1",
+        "no-cache",
+    ] {
+        rows.push(row(
+            "9111 4.2.4, 5.2.2.2: forbidden, be it out of reach",
+            vec![controls(control), says(200).hangs_up()],
+            vec![gets(1), gets(1).body_is_any().after(2).breaks()],
         ));
     }
     rows.push(row(

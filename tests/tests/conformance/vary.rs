@@ -182,6 +182,46 @@ async fn responses_are_chosen_by_the_fields_that_vary_names() {
             ],
         ),
         row(
+            "9111 4.3.4: all that have its strong name are updated",
+            vec![
+                controls("max-age=1")
+                    .with("vary", "x-a")
+                    .with("etag", "\"one\""),
+                controls("max-age=1")
+                    .with("vary", "x-a")
+                    .with("etag", "\"one\""),
+                says(304)
+                    .with("etag", "\"one\"")
+                    .with("cache-control", "max-age=100"),
+            ],
+            vec![
+                gets(1).with("x-a", "1"),
+                gets(2).with("x-a", "2"),
+                gets(1).with("x-a", "1").after(2).status(200).reads(3),
+                gets(2).with("x-a", "2").reads(3),
+            ],
+        ),
+        row(
+            "9111 4.3.4: those with a weak one are not",
+            vec![
+                controls("max-age=1")
+                    .with("vary", "x-a")
+                    .with("etag", "W/\"one\""),
+                controls("max-age=1")
+                    .with("vary", "x-a")
+                    .with("etag", "W/\"one\""),
+                says(304)
+                    .with("etag", "W/\"one\"")
+                    .with("cache-control", "max-age=100"),
+            ],
+            vec![
+                gets(1).with("x-a", "1"),
+                gets(2).with("x-a", "2"),
+                gets(1).with("x-a", "1").after(2).status(200).reads(3),
+                gets(2).with("x-a", "2").reads(4),
+            ],
+        ),
+        row(
             "9111 4.1: negative answers vary too",
             vec![
                 says(404)

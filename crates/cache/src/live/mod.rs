@@ -200,7 +200,11 @@ impl Visit<'_> {
                 let first = self.inner.store.tier(&head.version.slice_key(0));
                 first == Some(Tier::Ram)
             }
-            Found::Stale(_) | Found::Kept(_) | Found::Pass | Found::Nothing => false,
+            Found::Stale(_)
+            | Found::Kept(_)
+            | Found::KeptStale(_)
+            | Found::Pass
+            | Found::Nothing => false,
         }
     }
 

@@ -13,6 +13,7 @@ use super::{LiveRules, windows};
 use crate::{
     Inner, SiteRules,
     answer::Visit,
+    confirm::Prior,
     flights::{Flight, Joined, Lease},
     head::Entry,
     id::ObjectId,
@@ -155,7 +156,7 @@ impl Poll {
         let prior = self.inner.held_version(self.id, &self.name);
         let (name, rules) = (self.name.clone(), Arc::clone(&self.rules));
         let question = Question {
-            prior,
+            prior: prior.map(Prior::Object),
             ..Question::of_nobody(name, self.id, rules, self.at)
         };
         let head = match self.inner.learn_polling(question).await? {

@@ -90,6 +90,7 @@ impl Visit<'_> {
             Found::StaleUsable { .. }
             | Found::Stale(_)
             | Found::Kept(_)
+            | Found::KeptStale(_)
             | Found::Pass
             | Found::Nothing => None,
         }

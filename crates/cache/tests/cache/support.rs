@@ -24,6 +24,7 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 pub(crate) const PIECE: usize = 64 << 10;
+pub(crate) const MIB: usize = 1 << 20;
 
 /// What goes wrong with one fetch.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +48,8 @@ pub(crate) struct Object {
     pub(crate) fields: Vec<(&'static str, &'static str)>,
     /// Whether the answer says how long it is.
     pub(crate) sized: bool,
+    /// A range is answered with so many bytes at most.
+    pub(crate) part_bytes_max: usize,
 }
 
 #[derive(Default)]
@@ -67,6 +70,7 @@ impl Origin {
             etag,
             fields: Vec::new(),
             sized: true,
+            part_bytes_max: usize::MAX,
         };
         self.objects.lock().insert(path.to_owned(), object);
         bytes
@@ -156,7 +160,9 @@ impl Origin {
             Some(range) => (
                 206,
                 range.first as usize,
-                (range.last as usize + 1).min(total),
+                (range.last as usize + 1)
+                    .min(total)
+                    .min((range.first as usize).saturating_add(object.part_bytes_max)),
             ),
             None => (200, 0, total),
         };

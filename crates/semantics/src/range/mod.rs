@@ -115,6 +115,24 @@ pub fn resolve(wanted: Wanted, total: u64) -> Resolved {
     }
 }
 
+/// Which bytes of a part of an object, `part.0` to `part.1` of `total` where that is known, answer
+/// what is wanted; `None` where it lacks some of them.
+pub fn within(wanted: Wanted, part: (u64, u64), total: Option<u64>) -> Option<(u64, u64)> {
+    let (first, last) = match (wanted, total) {
+        (wanted, Some(total)) => match resolve(wanted, total) {
+            Resolved::Partial { first, last } => (first, last),
+            // RFC 9111 section 3.3: a part is not used for a request for the whole.
+            Resolved::Whole | Resolved::Unsatisfiable => return None,
+        },
+        // Where the end is nobody knows.
+        (Wanted::FromTo { first, last }, None) => (first, last),
+        (Wanted::Whole | Wanted::From { .. } | Wanted::Suffix { .. } | Wanted::Empty, None) => {
+            return None;
+        }
+    };
+    (part.0 <= first && last <= part.1).then_some((first, last))
+}
+
 /// The parts, as first and last byte, of an answer to a request for several ranges that lie apart in
 /// an object of `total` bytes; empty where there is one range, or where one covers them all.
 pub fn parts(headers: &HeaderMap, total: u64) -> Vec<(u64, u64)> {

@@ -303,3 +303,34 @@ fn a_few_ranges_that_lie_apart_are_parts() {
     }
     assert!(many(PARTS_MAX + 1).is_empty());
 }
+
+#[test]
+fn a_part_answers_who_wants_bytes_of_it_alone() {
+    // RFC 9111 section 3.3, RFC 9110 section 15.3.7: bytes 2 to 5 are there, of ten or of nobody knows.
+    let from_to = |first, last| Wanted::FromTo { first, last };
+    for (wanted, of_ten, of_unknown) in [
+        (from_to(2, 5), Some((2, 5)), Some((2, 5))),
+        (from_to(3, 4), Some((3, 4)), Some((3, 4))),
+        (from_to(1, 4), None, None),
+        (from_to(3, 6), None, None),
+        (from_to(10, 11), None, None),
+        (Wanted::From { first: 2 }, None, None),
+        (Wanted::Suffix { length: 5 }, None, None),
+        (Wanted::Whole, None, None),
+        (Wanted::Empty, None, None),
+    ] {
+        assert_eq!(within(wanted, (2, 5), Some(10)), of_ten, "{wanted:?}");
+        assert_eq!(within(wanted, (2, 5), None), of_unknown, "{wanted:?}");
+    }
+    let end = (5, 9);
+    assert_eq!(
+        within(Wanted::Suffix { length: 5 }, end, Some(10)),
+        Some(end)
+    );
+    assert_eq!(
+        within(Wanted::From { first: 7 }, end, Some(10)),
+        Some((7, 9))
+    );
+    assert_eq!(within(from_to(8, 99), end, Some(10)), Some((8, 9)));
+    assert_eq!(within(Wanted::Whole, (0, 9), Some(10)), None);
+}
