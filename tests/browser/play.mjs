@@ -20,7 +20,8 @@ const HELP = `node play.mjs --player hls|dash|shaka|page --url URL
   --http1              no HTTP/2 in the ALPN
   --host-map RULE      e.g. "MAP cdn.test 127.0.0.1" (repeatable; localhost is 127.0.0.1 anyway)
   --until-end          play to the end (the default)
-  --seconds N          play until this media time instead
+  --seconds N          play until this media time instead; of a live stream, for so long
+  --low-latency        a low-latency live stream; with hls and dash
   --rate N             playback rate, to be quicker (default 1; not with page)
   --cmcd query|header  send CMCD (not with page)
   --page URL           with page: the player page as somebody else serves it (default: the file in this repository)
@@ -45,7 +46,7 @@ function options() {
   let values;
   try {
     ({ values } = parseArgs({ options: {
-      player: text, url: text, spki: list, "force-quic": list, http1: flag, "host-map": list, "until-end": flag, seconds: text,
+      player: text, url: text, spki: list, "force-quic": list, http1: flag, "low-latency": flag, "host-map": list, "until-end": flag, seconds: text,
       rate: { ...text, default: "1" }, cmcd: text, page: text, timeout: { ...text, default: "90" }, screenshot: text, chromium: text, help: flag } }));
   } catch (cause) {
     throw new Usage(cause.message);
@@ -107,12 +108,13 @@ function pageUrl(asked, pages) {
   if (asked.player === "page") return `${asked.page ?? `${pages.origin}/player.html`}#url=${encodeURIComponent(asked.url)}`;
   const query = new URLSearchParams({ player: asked.player, url: asked.url, rate: asked.rate });
   if (asked.cmcd) query.set("cmcd", asked.cmcd);
+  if (asked["low-latency"]) query.set("live", "");
   return `${pages.origin}/harness.html?${query}`;
 }
 
 // What the browser's network stack saw of the media origin: it needs no Timing-Allow-Origin, and sees what a player hides.
 async function watchNetwork(page, mediaOrigin, errors) {
-  const seen = { requests: 0, preflights: 0, bytes: 0, protocols: {}, statuses: {}, cache: {} };
+  const seen = { requests: 0, preflights: 0, blockingReloads: 0, bytes: 0, protocols: {}, statuses: {}, cache: {} };
   const mine = new Map();
   const count = (map, name) => { map[name] = (map[name] ?? 0) + 1; };
   const cdp = await page.createCDPSession();
@@ -120,6 +122,7 @@ async function watchNetwork(page, mediaOrigin, errors) {
     if (new URL(request.url).origin !== mediaOrigin) return;
     mine.set(requestId, new URL(request.url).pathname.split("/").slice(-2).join("/"));
     if (request.method === "OPTIONS") seen.preflights += 1; else seen.requests += 1;
+    if (new URL(request.url).searchParams.has("_HLS_msn")) seen.blockingReloads += 1;
   });
   cdp.on("Network.responseReceived", ({ requestId, response }) => {
     if (!mine.has(requestId)) return;
@@ -138,8 +141,8 @@ async function watchNetwork(page, mediaOrigin, errors) {
 }
 
 const snapshot = () => {
-  const { ended, errors, stalls, firstFrameMs, currentTime, duration, retries } = window.millpond;
-  return { ended, errors, stalls, firstFrameMs, currentTime, duration, retries };
+  const { ended, errors, stalls, firstFrameMs, currentTime, duration, retries, longestStallMs, latencyS, parts, digests } = window.millpond;
+  return { ended, errors, stalls, firstFrameMs, currentTime, duration, retries, longestStallMs, latencyS, parts, digests };
 };
 
 async function play(browser, asked, pages) {
@@ -157,10 +160,13 @@ async function play(browser, asked, pages) {
     await page.goto(pageUrl(asked, pages), { timeout });
     const until = asked.seconds === undefined ? null : Number(asked.seconds);
     await page.waitForFunction((time) => {
-      const { ended, errors: failed, currentTime } = window.millpond;
-      return ended || failed.length > 0 || (time !== null && currentTime >= time);
+      const { ended, errors: failed, currentTime, position = currentTime } = window.millpond;
+      return ended || failed.length > 0 || (time !== null && position >= time);
     }, { timeout, polling: 100 }, until);
-    reached = await page.evaluate((time) => window.millpond.ended || (time !== null && window.millpond.currentTime >= time), until);
+    reached = await page.evaluate((time) => {
+      const { ended, currentTime, position = currentTime } = window.millpond;
+      return ended || (time !== null && position >= time);
+    }, until);
     if (asked.screenshot) {
       await new Promise((resolve) => setTimeout(resolve, 500)); // the panel is drawn four times a second
       await page.setViewport({ width: 1280, height: 900 });

@@ -64,8 +64,17 @@ pub async fn need_python(module: &str) -> Option<PathBuf> {
 /// Says that a test did not run, and why; past the test runner, which keeps to itself what a test
 /// that does not fail has printed.
 pub fn skip(why: &str) {
+    tell("skipped", why);
+}
+
+/// Says what a test has seen and does not judge, likewise.
+pub fn report(seen: &str) {
+    tell("seen", seen);
+}
+
+fn tell(kind: &str, what: &str) {
     let test = std::thread::current().name().unwrap_or_default().to_owned();
-    let line = format!("skipped: {test}: {why}\n");
+    let line = format!("{kind}: {test}: {what}\n");
     io::stderr().write_all(line.as_bytes()).unwrap();
 }
 

@@ -199,7 +199,10 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
                     async move { Ok::<_, Infallible>(respond(request, &state).await) }
                 });
                 // A connection that ends with an error was cut on purpose, or by the client.
-                let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                // Packagers close theirs once they have written, and do not wait for the answer.
+                let serving = http1::Builder::new()
+                    .half_close(true)
+                    .serve_connection(TokioIo::new(stream), service);
                 connections.spawn(async move { drop(serving.await) });
             }
             Some(_) = connections.join_next() => {}

@@ -3,6 +3,7 @@
 
 mod gate;
 mod live;
+mod packager;
 mod script;
 mod scripted;
 mod serve;
@@ -11,6 +12,7 @@ use std::{fs, path::Path};
 
 pub use gate::Gate;
 pub use live::LiveOrigin;
+pub use packager::{PLAYLIST, Packager};
 pub use script::{Death, Lie, Script};
 pub use scripted::{Read, ScriptedOrigin};
 

@@ -14,7 +14,7 @@ use tests::{
 use tokio::{process::Command, sync::Mutex};
 
 /// Of `play.mjs`, when something that it needs is missing.
-const SKIPPED: i32 = 77;
+pub(super) const SKIPPED: i32 = 77;
 
 struct Stage {
     pki: Pki,
@@ -52,22 +52,27 @@ async fn stage(clip: &std::path::Path) -> Stage {
 }
 
 impl Stage {
-    /// The hash of the server's public key, as Chromium takes it.
-    async fn spki(&self) -> Option<String> {
-        need("openssl")?;
-        let mut hash = Command::new("sh");
-        let script = "openssl x509 -in \"$1\" -pubkey -noout | openssl pkey -pubin -outform der \
-                      | openssl dgst -sha256 -binary | base64";
-        hash.args(["-c", script, "sh"]).arg(self.pki.server().cert);
-        Some(run(&mut hash, 20).await.trim().to_owned())
-    }
-
     /// A signed URL that relative ones inherit.
     fn url(&self, file: &str) -> String {
         let token = token(&self.keys.ed25519, "/clip");
         let target = carry(&format!("/clip/{file}"), Carrier::Path, &token);
         format!("https://localhost:{}{target}", self.edge.address.port())
     }
+}
+
+/// The hash of the server's public key, as Chromium takes it.
+pub(super) async fn spki(pki: &Pki) -> Option<String> {
+    need("openssl")?;
+    let mut hash = Command::new("sh");
+    let script = "openssl x509 -in \"$1\" -pubkey -noout | openssl pkey -pubin -outform der \
+                  | openssl dgst -sha256 -binary | base64";
+    hash.args(["-c", script, "sh"]).arg(pki.server().cert);
+    Some(run(&mut hash, 20).await.trim().to_owned())
+}
+
+/// Where `play.mjs` is.
+pub(super) fn folder() -> PathBuf {
+    root().join("tests/browser")
 }
 
 fn clip() -> Option<PathBuf> {
@@ -81,7 +86,7 @@ fn clip() -> Option<PathBuf> {
 
 /// One browser at a time: two on a machine of two cores starve each other, and a player that gets
 /// too little of them gives up segments that it had asked for.
-static TURN: Mutex<()> = Mutex::const_new(());
+pub(super) static TURN: Mutex<()> = Mutex::const_new(());
 
 async fn play(player: &str, file: &str, quic: bool) {
     let (Some(node), Some(clip)) = (need("node"), clip()) else {
@@ -89,12 +94,11 @@ async fn play(player: &str, file: &str, quic: bool) {
     };
     let _turn = TURN.lock().await;
     let stage = stage(&clip).await;
-    let Some(spki) = stage.spki().await else {
+    let Some(spki) = spki(&stage.pki).await else {
         return;
     };
     let mut play = Command::new(node);
-    play.current_dir(root().join("tests/browser"))
-        .arg("play.mjs");
+    play.current_dir(folder()).arg("play.mjs");
     play.args([
         "--player",
         player,

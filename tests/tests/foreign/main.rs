@@ -5,6 +5,7 @@
 
 mod browser;
 mod clients;
+mod low_latency;
 mod planned;
 mod steering;
 mod storage;
