@@ -41,7 +41,12 @@ impl App {
         let base = Base::open(&config.sections, &mut daemon, upstream, &now).await?;
         let counting = counting(&config, base.cache(), &daemon, &now).await?;
         let cache = base.cache().clone();
-        let gate = Gate::new(&config, base.cache().clone(), &daemon.registry)?;
+        let gate = Gate::new(
+            &config,
+            base.cache().clone(),
+            &daemon.registry,
+            now.unix_s(),
+        )?;
         let gate = Arc::new(gate);
         know_sites(&daemon.requests, &config);
         let mut node = base.serve(&daemon, Arc::clone(&gate) as Arc<dyn Handler>)?;
@@ -78,11 +83,12 @@ impl App {
     /// Reads the config again: sites, keys and certificates are taken over, whole or not at all.
     fn take_over(&self) -> Result<serde_json::Value, BoxError> {
         let config = Config::load(&self.file)?;
-        self.node.reload(&message::now())?;
+        let now = message::now();
+        self.node.reload(&now)?;
         know_sites(&self.requests, &config);
-        self.gate.replace_sites(&config);
+        self.gate.replace_sites(&config, now.unix_s());
         if let Some(fill) = &self.fill {
-            fill.reload(&message::now())?;
+            fill.reload(&now)?;
             fill.replace_sites(&config);
         }
         for key in node::changed(&self.effective, &config.effective, &["site", "regions"]) {

@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use daemon::config::{Section, read_file};
 use signing::{
-    Carriers, KEY_FILE_BYTES_MAX, KeySet, Label, Names, Policy, REVOKED_FILE_BYTES_MAX, Regions,
-    Revoked, Scheme, Schemes, SigningKey, VerifyKey,
+    Carriers, Jti, KEY_FILE_BYTES_MAX, KeySet, Label, Names, Policy, REVOKED_FILE_BYTES_MAX,
+    Regions, Revoked, Scheme, Schemes, SigningKey, VerifyKey,
 };
 
 const LABEL: &str = "a name of up to 64 letters, digits, '.', '_' or '-'";
@@ -83,6 +83,9 @@ pub(crate) fn read(section: &mut Section, here: Option<&Label>) -> Option<Option
             ];
             let own = own.into_iter().flatten().map(|key| key.verify_key());
             let keys = tell(section, "keys", read_keys(&key_file, own));
+            if let (Some(renewal), Some(keys)) = (&renewal, &keys) {
+                check_issuer(section, renewal, keys);
+            }
             let revoked = match revoked {
                 Some(file) => tell(section, "revoked", read_revoked(&file)),
                 None => Some(Revoked::default()),
@@ -102,7 +105,11 @@ pub(crate) fn read(section: &mut Section, here: Option<&Label>) -> Option<Option
 }
 
 fn read_policy(section: &mut Section, wanted: Wanted, here: Option<&Label>) -> Policy {
-    const NONCES: &[(&str, bool)] = &[("refuse", false), ("id", true)];
+    const NONCES: &[(&str, Jti)] = &[
+        ("refuse", Jti::Refuse),
+        ("id", Jti::Id),
+        ("once", Jti::Once),
+    ];
     let default = Policy::default();
     let lifetimes = Duration::from_secs(1)..=Duration::from_hours(24 * 366);
     let max_lifetime = section
@@ -113,9 +120,34 @@ fn read_policy(section: &mut Section, wanted: Wanted, here: Option<&Label>) -> P
         max_lifetime_s: max_lifetime.as_secs(),
         region: here.cloned(),
         audience: section.text("uri_signing_audience").optional(),
-        jti_is_id: section.choice("uri_signing_jti", NONCES).or(false),
+        jti: section.choice("uri_signing_jti", NONCES).or(default.jti),
+        nonces_max: section
+            .number("uri_signing_nonces", 1..=1 << 20)
+            .or(default.nonces_max),
+        jwt_header: read_header(section),
         ..default
     }
+}
+
+/// RFC 9246 section 2.1.1: a token with an issuer is renewed with one, which is the edge's own.
+fn check_issuer(section: &mut Section, renewal: &SigningKey, keys: &KeySet) {
+    let is_named = keys.keys().iter().any(|key| key.issuer.is_some());
+    if is_named && renewal.issuer().is_none() {
+        let hint = "make it with millpond keys new --issuer, so that renewed tokens say who signed";
+        let what = "has no issuer, and a key of the key set has one";
+        section.problem("renewal_key", what, Some(hint));
+    }
+}
+
+/// RFC 9246 section 2.2: what tokens leave out.
+fn read_header(section: &mut Section) -> Option<String> {
+    let form = "the first part of a JWT: base64url, up to 512 characters";
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let header = section.parsed("uri_signing_header", form, |text| {
+        let fits = (1..=512).contains(&text.len()) && text.bytes().all(legal);
+        fits.then(|| text.to_owned())
+    });
+    header.optional()
 }
 
 /// The names and schemes of a site's tokens.
@@ -255,13 +287,10 @@ fn read_signing_key(
 fn read_keys(file: &Path, own: impl Iterator<Item = VerifyKey>) -> Result<KeySet, String> {
     let bytes = read_file(file, KEY_FILE_BYTES_MAX as u64)?;
     let set = KeySet::parse(&bytes).map_err(|error| error.to_string())?;
-    let mut keys = set.keys().to_vec();
-    for key in own {
-        if keys.iter().all(|held| held.kid != key.kid) {
-            keys.push(key);
-        }
-    }
-    KeySet::new(keys).map_err(|error| error.to_string())
+    let own: Vec<_> = own
+        .filter(|key| set.keys().iter().all(|held| held.kid != key.kid))
+        .collect();
+    set.and(own).map_err(|error| error.to_string())
 }
 
 fn read_revoked(file: &Path) -> Result<Revoked, String> {

@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use signing::{
     Algorithm, Claims, KeySet, Label, Scheme, Scope, SigningKey, cloudfront, edge_auth, media_cdn,
     uri_signing,
@@ -10,12 +11,11 @@ use tempfile::TempDir;
 
 use crate::{keys::SITE, world::Plan};
 
-/// URLs are signed without a port.
-const ORIGIN: &str = "https://signed.test";
-
-/// A key of each scheme, in one set.
+/// A key of each scheme, in one set, for all below one folder of one origin.
 pub struct Signers {
     folder: TempDir,
+    origin: &'static str,
+    below: &'static str,
     native: SigningKey,
     cdni: SigningKey,
     google: SigningKey,
@@ -39,13 +39,20 @@ impl Default for Signers {
 }
 
 impl Signers {
-    /// New keys, and the files that an edge reads.
+    /// New keys for `/hls`, and the files that an edge reads.
     pub fn new() -> Self {
+        Self::at("https://signed.test", "/hls")
+    }
+
+    /// The same for a folder of an origin, which is signed without a port.
+    pub fn at(origin: &'static str, below: &'static str) -> Self {
         let key = |scheme, algorithm, kid| {
             SigningKey::generate_for(scheme, algorithm, label(kid)).unwrap()
         };
         let signers = Self {
             folder: TempDir::with_prefix("millpond-signers-").unwrap(),
+            origin,
+            below,
             native: key(Scheme::Native, Algorithm::Ed25519, "native"),
             cdni: key(Scheme::UriSigning, Algorithm::EcdsaP256, "cdni"),
             google: key(Scheme::MediaCdn, Algorithm::Ed25519, "google"),
@@ -78,45 +85,67 @@ impl Signers {
         self.folder.path().join(name)
     }
 
-    /// A world whose signed site takes them all.
-    pub fn plan(&self) -> Plan {
+    /// What a signed site is told to take them all.
+    pub fn keys(&self) -> [(&'static str, toml::Value); 5] {
         let path = |name: &str| self.file(name).to_str().unwrap().to_owned();
         let schemes: Vec<_> = Scheme::ALL.map(|scheme| scheme.name().to_owned()).to_vec();
-        Plan::default()
-            .edge_key("site.1.keys", path("keys.json"))
-            .edge_key("site.1.schemes", schemes)
-            .edge_key("site.1.renewal_key", path("renewal.json"))
-            .edge_key("site.1.session_key", path("session.json"))
-            .edge_key("site.1.revoked", path("revoked.json"))
+        [
+            ("site.1.keys", path("keys.json").into()),
+            ("site.1.schemes", schemes.into()),
+            ("site.1.renewal_key", path("renewal.json").into()),
+            ("site.1.session_key", path("session.json").into()),
+            ("site.1.revoked", path("revoked.json").into()),
+        ]
     }
 
-    /// A native token for `/hls`, as `change` has it.
+    /// A world whose signed site takes them all.
+    pub fn plan(&self) -> Plan {
+        Plan::default().edge_keys(&self.keys())
+    }
+
+    /// A native token, as `change` has it.
     pub fn native(&self, change: impl FnOnce(&mut Claims)) -> String {
-        let scope = Scope::prefix("/hls").unwrap();
+        let scope = Scope::prefix(self.below).unwrap();
         let mut claims = Claims::new(label(SITE), scope, now_s() - 60, now_s() + 600);
         change(&mut claims);
         signing::sign(&self.native, &claims).unwrap()
     }
 
-    /// A dual token of Media CDN for `/hls`.
+    /// A dual token of Media CDN.
     pub fn google(&self) -> String {
-        media_cdn::sign_patterns(&self.google, &["/hls/*"], None, now_s() + 600, None).unwrap()
+        let glob = format!("{}/*", self.below);
+        media_cdn::sign_patterns(&self.google, &[&glob], None, now_s() + 600, None).unwrap()
     }
 
-    /// A token of EdgeAuth for `/hls`.
+    /// A token of EdgeAuth.
     pub fn akamai(&self) -> String {
-        edge_auth::sign_patterns(&self.akamai, &["/hls/*"], None, now_s() + 600, None).unwrap()
+        let pattern = format!("{}/*", self.below);
+        edge_auth::sign_patterns(&self.akamai, &[&pattern], None, now_s() + 600, None).unwrap()
     }
 
-    /// A JWT for `/hls`, to be renewed or not.
+    /// A JWT, to be renewed or not.
     pub fn cdni(&self, renew_s: Option<u64>) -> String {
-        let what = uri_signing::Signed::Regex(r"https://signed\.test/hls/.*");
+        let regex = format!("{}{}/.*", self.origin.replace('.', r"\."), self.below);
+        let what = uri_signing::Signed::Regex(&regex);
         uri_signing::sign(&self.cdni, &what, now_s() - 5, now_s() + 600, renew_s).unwrap()
     }
 
-    /// Parameters of CloudFront for `/hls`.
+    /// A JWT with claims of its own, besides its end and what it is for.
+    pub fn cdni_with(&self, end_s: u64, more: &serde_json::Value) -> String {
+        let url = format!("{}{}/.*", self.origin.replace('.', r"\."), self.below);
+        let mut claims = serde_json::json!({ "exp": end_s, "cdniuc": format!("regex:{url}") });
+        for (name, value) in more.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        let header = BASE64.encode(r#"{"alg":"ES256","kid":"cdni"}"#);
+        let text = format!("{header}.{}", BASE64.encode(claims.to_string()));
+        let signature = BASE64.encode(self.cdni.signature(text.as_bytes()));
+        format!("{text}.{signature}")
+    }
+
+    /// Parameters of CloudFront.
     pub fn amazon(&self) -> String {
-        let resource = format!("{ORIGIN}/hls/*");
+        let resource = format!("{}{}/*", self.origin, self.below);
         cloudfront::sign(&self.amazon, &resource, None, now_s() + 600, None).unwrap()
     }
 }

@@ -19,7 +19,7 @@ use tests::{keys::Keys, pki::Pki};
 
 /// Keys whose comment is an example and not a default: they are off unless set, or follow from the
 /// machine's memory.
-const EXAMPLES: [&str; 31] = [
+const EXAMPLES: [&str; 32] = [
     "budget",
     "memory",
     "in_flight",
@@ -48,6 +48,7 @@ const EXAMPLES: [&str; 31] = [
     "heartbeat_url",
     "heartbeat_ca",
     "uri_signing_audience",
+    "uri_signing_header",
     "renewal_key",
     "revoked",
     "session_key",

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
-use signing::{Algorithm, KeySet, Label, Scheme, SigningKey};
+use signing::{Algorithm, KeySet, Label, Scheme, SigningKey, VerifyKey};
 
 use crate::{Error, output::say};
 
@@ -45,6 +45,27 @@ pub(crate) enum Action {
     },
     /// Add another vendor's key, which signs elsewhere, to a key set.
     Add(Added),
+    /// Add a key that opens the encrypted claims of uri-signing tokens to a key set.
+    AddDecryption(Decrypting),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Decrypting {
+    /// An id of your own, and the `kid` of encrypted claims unless there is a --name.
+    #[arg(long)]
+    kid: String,
+    /// aes-128-gcm or aes-256-gcm for `dir`, aes-128-kw or aes-256-kw for `A128KW` and `A256KW`.
+    #[arg(long)]
+    algorithm: String,
+    /// A file with the key in hexadecimal digits.
+    #[arg(long, value_name = "FILE")]
+    secret: PathBuf,
+    /// What encrypted claims call it, if not by its kid.
+    #[arg(long)]
+    name: Option<String>,
+    /// The key set of a site, which has the signer's verifying key already.
+    #[arg(long, value_name = "FILE")]
+    key_set: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -103,6 +124,7 @@ impl From<Kind> for Algorithm {
 pub(crate) fn run(action: &Action) -> Result<(), Error> {
     let (kid, algorithm, scheme, signing_key, key_set, names) = match action {
         Action::Add(added) => return added.run(),
+        Action::AddDecryption(added) => return added.run(),
         Action::New {
             kid,
             algorithm,
@@ -122,9 +144,7 @@ pub(crate) fn run(action: &Action) -> Result<(), Error> {
     };
     let key = SigningKey::generate_for(scheme, algorithm.into(), Label::parse(kid)?)?;
     let key = key.named(names.0, names.1)?;
-    let mut keys = held(key_set)?;
-    keys.push(key.verify_key());
-    let set = KeySet::new(keys)?;
+    let set = joined(key_set, key.verify_key())?;
     if signing_key.exists() {
         return Err(Error::Exists(signing_key.clone()));
     }
@@ -170,9 +190,10 @@ impl Added {
             }
         }
         let one = KeySet::parse(json!({"version": 1, "keys": [key]}).to_string().as_bytes())?;
-        let mut keys = held(&self.key_set)?;
-        keys.extend(one.keys().iter().cloned());
-        let set = KeySet::new(keys)?;
+        let mut set = one.clone();
+        for key in one.keys() {
+            set = joined(&self.key_set, key.clone())?;
+        }
         replace(&self.key_set, &set.to_json())?;
         let (file, count) = (self.key_set.display(), set.keys().len());
         say(format!("key set      {file} ({count} keys)"));
@@ -180,10 +201,33 @@ impl Added {
     }
 }
 
-fn held(key_set: &Path) -> Result<Vec<signing::VerifyKey>, Error> {
+impl Decrypting {
+    fn run(&self) -> Result<(), Error> {
+        let wrong = |file: &Path| {
+            let file = file.to_owned();
+            move |error| Error::file(file, error)
+        };
+        let secret = fs::read_to_string(&self.secret).map_err(wrong(&self.secret))?;
+        let file = fs::read(&self.key_set).map_err(wrong(&self.key_set))?;
+        let mut key = json!({
+            "kid": self.kid, "alg": self.algorithm, "secret": format!("hex:{}", secret.trim()),
+        });
+        if let Some(name) = &self.name {
+            key["name"] = name.as_str().into();
+        }
+        let set = KeySet::parse(&file)?.and_decryption(key.to_string().as_bytes())?;
+        replace(&self.key_set, &set.to_json())?;
+        let (file, count) = (self.key_set.display(), set.decryption_keys().len());
+        say(format!("key set      {file} ({count} decryption keys)"));
+        Ok(())
+    }
+}
+
+/// The key set of a file, if there is one, and one key more.
+fn joined(key_set: &Path, key: VerifyKey) -> Result<KeySet, Error> {
     match fs::read(key_set) {
-        Ok(bytes) => Ok(KeySet::parse(&bytes)?.keys().to_vec()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Ok(bytes) => Ok(KeySet::parse(&bytes)?.and([key])?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(KeySet::new(vec![key])?),
         Err(error) => Err(Error::file(key_set, error)),
     }
 }

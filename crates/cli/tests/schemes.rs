@@ -109,7 +109,7 @@ fn a_key_that_signs_elsewhere_is_added_as_its_vendor_shows_it() {
         arguments.extend(more);
         millpond(folder, &arguments)
     };
-    let short = add(&[
+    let akamai = [
         "--kid",
         "a",
         "--scheme",
@@ -118,19 +118,11 @@ fn a_key_that_signs_elsewhere_is_added_as_its_vendor_shows_it() {
         "hmac-sha-256",
         "--secret",
         "secret",
-    ]);
+    ];
+    let short = add(&akamai);
     assert_eq!(short.status.code(), Some(1), "14 bytes: {short:?}");
     fs::write(folder.join("secret"), "52a152a152a152a152a152a152a152a1\n").unwrap();
-    let added = add(&[
-        "--kid",
-        "a",
-        "--scheme",
-        "edge-auth",
-        "--algorithm",
-        "hmac-sha-256",
-        "--secret",
-        "secret",
-    ]);
+    let added = add(&akamai);
     assert!(added.status.success(), "{added:?}");
     let pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEbe807S4O7dzB6I4hTiCUvmxCI6Fu\nxWba1xYBlLSSsZ+s4YLi8jr2D5YX0AYRUjfuw03BuMjMHFKMu8gvt/dEEA==\n-----END PUBLIC KEY-----\n";
     fs::write(folder.join("public.pem"), pem).unwrap();
@@ -151,4 +143,30 @@ fn a_key_that_signs_elsewhere_is_added_as_its_vendor_shows_it() {
     let keys = KeySet::parse(&fs::read(folder.join("set.json")).unwrap()).unwrap();
     assert_eq!(keys.keys().len(), 2);
     assert_eq!(keys.keys()[1].name.as_deref(), Some("K2JCJMDEHXQW5F"));
+    let decrypts = |algorithm: &str| {
+        let arguments = [
+            "keys",
+            "add-decryption",
+            "--key-set",
+            "set.json",
+            "--kid",
+            "c",
+            "--secret",
+            "opens",
+            "--algorithm",
+            algorithm,
+        ];
+        millpond(folder, &arguments)
+    };
+    fs::write(folder.join("opens"), "000102030405060708090a0b0c0d0e0f\n").unwrap();
+    let wrong = decrypts("aes-256-gcm");
+    assert_eq!(wrong.status.code(), Some(1), "16 bytes: {wrong:?}");
+    let added = decrypts("aes-128-gcm");
+    assert!(added.status.success(), "{added:?}");
+    // What is added later leaves it there.
+    fs::write(folder.join("secret"), "62a152a152a152a152a152a152a152a1\n").unwrap();
+    let added = add(&[&["--kid", "d"], &akamai[2..]].concat());
+    assert!(added.status.success(), "{added:?}");
+    let keys = KeySet::parse(&fs::read(folder.join("set.json")).unwrap()).unwrap();
+    assert_eq!((keys.keys().len(), keys.decryption_keys().len()), (3, 1));
 }

@@ -3,7 +3,8 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use crate::{
-    ClientNet, Denied, Label, ObjectPath, Policy, Scheme, Scope, TokenDigest, uri_signing::Renewal,
+    ClientNet, Denied, Label, Nonce, ObjectPath, Policy, Scheme, Scope, TokenDigest,
+    uri_signing::Renewal,
 };
 
 /// What a token says. Times are whole seconds since the Unix epoch.
@@ -176,4 +177,6 @@ pub struct Grant {
     pub claims: Claims,
     /// How it wants to be renewed, if it does.
     pub renewal: Option<Arc<Renewal>>,
+    /// Of a token that is good for one request, which the verifier has spent.
+    pub nonce: Option<Nonce>,
 }

@@ -89,9 +89,21 @@ pub enum Denied {
     /// The token has a critical claim that this node does not know.
     #[error("a critical claim is unknown")]
     CriticalClaim,
-    /// The token may be used once, and no node knows of all uses.
-    #[error("token has a jti, and there is no memory of nonces")]
+    /// The token may be used once, and the site does not remember which were.
+    #[error("token has a jti, and the site keeps no memory of nonces")]
     Nonce,
+    /// The token may be used once, and was.
+    #[error("token's jti was used before")]
+    Replayed,
+    /// The token may be used once, and this node does not remember long enough to know.
+    #[error("token may have been used before this node's memory of nonces begins")]
+    NonceUnknown,
+    /// The token may be used once, and there is no room to remember it.
+    #[error("memory of nonces is full")]
+    NoncesFull,
+    /// The token has an encrypted claim that no decryption key of the site opens.
+    #[error("an encrypted claim opens with none of the site's decryption keys")]
+    NotOpened,
     /// The token wants to be renewed, and the site has no key for that.
     #[error("token wants renewal, and the site has no renewal key")]
     NoRenewal,
@@ -149,6 +161,10 @@ impl Denied {
             Self::WrongAudience => "wrong_audience",
             Self::CriticalClaim => "critical_claim",
             Self::Nonce => "nonce",
+            Self::Replayed => "replayed",
+            Self::NonceUnknown => "nonce_unknown",
+            Self::NoncesFull => "nonces_full",
+            Self::NotOpened => "not_opened",
             Self::NoRenewal => "no_renewal",
             Self::Revoked => "revoked",
             Self::OutOfScope => "out_of_scope",

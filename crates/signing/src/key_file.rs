@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
 use crate::{
-    Algorithm, Error, KEY_FILE_BYTES_MAX, Label, Scheme, SigningKey, error::cut, key::pem_body,
+    Algorithm, Error, KEY_FILE_BYTES_MAX, Label, Scheme, SigningKey,
+    error::cut,
+    key::{RawDecryptionKey, pem_body},
 };
 
 /// The version of both files.
@@ -31,6 +33,8 @@ const TEXT_BYTES_MAX: usize = 255;
 pub(crate) struct RawKeySet {
     pub(crate) version: u32,
     pub(crate) keys: Vec<RawKey>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) decryption_keys: Vec<RawDecryptionKey>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -191,11 +195,23 @@ pub(crate) fn texts(
                 scheme.name()
             ));
         }
-        if text.is_empty() || text.len() > TEXT_BYTES_MAX {
-            return Err(format!("`{field}` has 1 to {TEXT_BYTES_MAX} bytes"));
-        }
+        check_text(field, text)?;
     }
     Ok([name, issuer, salt].map(|text| text.as_deref().map(Arc::from)))
+}
+
+/// What tokens call a key, if that is not its kid.
+pub(crate) fn name(text: Option<&str>) -> Result<Option<Arc<str>>, String> {
+    let Some(text) = text else { return Ok(None) };
+    check_text("name", text)?;
+    Ok(Some(text.into()))
+}
+
+fn check_text(field: &str, text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > TEXT_BYTES_MAX {
+        return Err(format!("`{field}` has 1 to {TEXT_BYTES_MAX} bytes"));
+    }
+    Ok(())
 }
 
 /// A secret from base64url, or from `hex:` and hexadecimal digits, as other vendors show theirs.

@@ -3,8 +3,9 @@
 use std::{collections::HashSet, sync::Arc};
 
 use crate::{
-    Algorithm, Denied, Error, Label, Scheme, VerifyKey,
+    Algorithm, DecryptionKey, Denied, Error, Label, Scheme, VerifyKey,
     error::cut,
+    key::RawDecryptionKey,
     key_file::{
         RawKey, RawKeySet, VERSION, check_version, decode_public, decode_secret, encode_bytes,
         read, scheme, scheme_text, texts, to_json,
@@ -17,9 +18,10 @@ pub const KEYS_MAX: usize = 16;
 /// The longest key file.
 pub const KEY_FILE_BYTES_MAX: usize = 64 * 1024;
 
-const KEY_SET_FIELDS: &str = "a key set has version and keys; a key has kid, alg, public \
-     or (for an HMAC) secret, and perhaps not_before_s, not_after_s and, for another vendor's \
-     scheme, scheme, name, issuer and salt, each once";
+const KEY_SET_FIELDS: &str = "a key set has version, keys and perhaps decryption_keys; a key has \
+     kid, alg, public or (for an HMAC) secret, and perhaps not_before_s, not_after_s and, for \
+     another vendor's scheme, scheme, name, issuer and salt; a decryption key has kid, alg, secret \
+     and perhaps name, not_before_s and not_after_s, each once";
 
 /// Which key a token says that it was signed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,36 +40,66 @@ pub(crate) enum Wanted {
 #[derive(Debug, Clone)]
 pub struct KeySet {
     keys: Vec<VerifyKey>,
+    decryption: Vec<DecryptionKey>,
 }
 
 impl KeySet {
     /// A set of 1 to [`KEYS_MAX`] keys with different ids and different bytes.
     pub fn new(keys: Vec<VerifyKey>) -> Result<Self, Error> {
+        Self::of(keys, Vec::new())
+    }
+
+    /// The same set and more keys, which have ids and bytes of their own.
+    pub fn and(mut self, more: impl IntoIterator<Item = VerifyKey>) -> Result<Self, Error> {
+        self.keys.extend(more);
+        Self::of(self.keys, self.decryption)
+    }
+
+    /// The same set and one more decryption key, from JSON as a key set's file has it.
+    pub fn and_decryption(mut self, key: &[u8]) -> Result<Self, Error> {
+        let raw: RawDecryptionKey = read(key, KEY_SET_FIELDS)?;
+        let position = self.keys.len() + self.decryption.len() + 1;
+        self.decryption.push(parse_decryption(&raw, position)?);
+        Self::of(self.keys, self.decryption)
+    }
+
+    fn of(keys: Vec<VerifyKey>, decryption: Vec<DecryptionKey>) -> Result<Self, Error> {
         if keys.is_empty() || keys.len() > KEYS_MAX {
             let problem = format!("{} keys; a set has 1 to {KEYS_MAX}", keys.len());
             return Err(Error::KeyFile { problem });
         }
+        if decryption.len() > KEYS_MAX {
+            let found = decryption.len();
+            let problem = format!("{found} decryption_keys; a set has up to {KEYS_MAX}");
+            return Err(Error::KeyFile { problem });
+        }
         let mut kids = HashSet::new();
         let mut bytes = HashSet::new();
-        for (index, key) in keys.iter().enumerate() {
-            let problem = if !kids.insert(&key.kid) {
+        let verifying = keys
+            .iter()
+            .map(|key| (&key.kid, key.bytes(), key.not_before_s, key.not_after_s));
+        let decrypting = decryption
+            .iter()
+            .map(|key| (&key.kid, key.bytes(), key.not_before_s, key.not_after_s));
+        for (index, (kid, own, begin_s, end_s)) in verifying.chain(decrypting).enumerate() {
+            let problem = if !kids.insert(kid) {
                 "the kid occurs twice; every key has its own"
-            } else if !bytes.insert(key.bytes()) {
+            } else if !bytes.insert(own) {
                 // Worst of all, a public key that is also a secret: anybody could sign with it.
                 "another key has the same bytes; make a new one with `millpond keys new`"
-            } else if key.not_after_s.is_some_and(|end| end <= key.not_before_s) {
+            } else if end_s.is_some_and(|end_s| end_s <= begin_s) {
                 "not_after_s is not after not_before_s"
             } else {
                 continue;
             };
-            let kid = key.kid.to_string();
+            let kid = kid.to_string();
             return Err(Error::Key {
                 position: index + 1,
                 kid,
                 problem: problem.to_owned(),
             });
         }
-        Ok(Self { keys })
+        Ok(Self { keys, decryption })
     }
 
     /// Reads a key set's file, at most [`KEY_FILE_BYTES_MAX`] bytes of JSON.
@@ -81,20 +113,30 @@ impl KeySet {
                 problem,
             })
         });
-        Self::new(keys.collect::<Result<_, _>>()?)
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let decryption = raw.decryption_keys.iter().zip(keys.len() + 1..);
+        let decryption = decryption.map(|(key, position)| parse_decryption(key, position));
+        let decryption = decryption.collect::<Result<_, _>>()?;
+        Self::of(keys, decryption)
     }
 
-    /// The file for this set. It is a secret if one of the keys is an HMAC secret.
+    /// The file for this set. It is a secret if one of the keys is an HMAC secret or decrypts.
     pub fn to_json(&self) -> String {
         to_json(&RawKeySet {
             version: VERSION,
             keys: self.keys.iter().map(raw_key).collect(),
+            decryption_keys: self.decryption.iter().map(DecryptionKey::raw).collect(),
         })
     }
 
     /// The keys, in the file's order.
     pub fn keys(&self) -> &[VerifyKey] {
         &self.keys
+    }
+
+    /// The keys that open encrypted claims, in the file's order.
+    pub fn decryption_keys(&self) -> &[DecryptionKey] {
+        &self.decryption
     }
 
     /// The key with this id, if its window has begun and not ended.
@@ -184,6 +226,14 @@ fn parse_key(raw: &RawKey) -> Result<VerifyKey, String> {
     key.not_before_s = raw.not_before_s;
     key.not_after_s = raw.not_after_s;
     Ok(key)
+}
+
+fn parse_decryption(raw: &RawDecryptionKey, position: usize) -> Result<DecryptionKey, Error> {
+    DecryptionKey::read(raw).map_err(|problem| Error::Key {
+        position,
+        kid: cut(&raw.kid),
+        problem,
+    })
 }
 
 fn raw_key(key: &VerifyKey) -> RawKey {

@@ -39,11 +39,15 @@ impl Label {
     /// A label that stands for any text: the text itself where it is one, else `sha256-` and half of
     /// its digest. For the session and token ids of other vendors' tokens.
     pub fn naming(text: &str) -> Self {
-        Self::from_bytes(text.as_bytes()).unwrap_or_else(|| {
-            let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-            let name = format!("sha256-{}", crate::hex::encode(&digest.as_ref()[..16]));
-            Self(name.into())
-        })
+        Self::from_bytes(text.as_bytes()).unwrap_or_else(|| Self::hiding(text))
+    }
+
+    /// A label that stands for any text without saying it: `sha256-` and half of its digest. Who has
+    /// few texts to guess from can guess.
+    pub(crate) fn hiding(text: &str) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        let name = format!("sha256-{}", crate::hex::encode(&digest.as_ref()[..16]));
+        Self(name.into())
     }
 
     /// For names of our own, which the tests hold to the alphabet.

@@ -27,6 +27,7 @@ mod key_set;
 mod label;
 pub mod media_cdn;
 mod net;
+mod nonces;
 mod path;
 mod percent;
 mod policy;
@@ -48,12 +49,15 @@ pub use claims::{Claims, Facts, Fields, Grant};
 pub use denied::Denied;
 pub use error::{Error, Malformed};
 pub use glob::{GLOB_BYTES_MAX, GLOBS_MAX, Glob};
-pub use key::{Algorithm, HMAC_SECRET_BYTES_MAX, HMAC_SECRET_BYTES_MIN, SigningKey, VerifyKey};
+pub use key::{
+    Algorithm, DecryptionKey, HMAC_SECRET_BYTES_MAX, HMAC_SECRET_BYTES_MIN, SigningKey, VerifyKey,
+};
 pub use key_set::{KEY_FILE_BYTES_MAX, KEYS_MAX, KeySet};
 pub use label::{LABEL_BYTES_MAX, Label};
 pub use net::ClientNet;
+pub use nonces::{Nonce, Nonces};
 pub use path::{OBJECT_PATH_BYTES_MAX, ObjectPath};
-pub use policy::Policy;
+pub use policy::{Jti, Policy};
 pub use presented::Token;
 pub use region::Regions;
 pub use revoked::{REVOKED_FILE_BYTES_MAX, Revoked};

@@ -4,6 +4,20 @@ use serde::Deserialize;
 
 use crate::{Label, Scheme};
 
+/// What a `jti` is to a site. RFC 9246 section 2.1.7 makes it a nonce, which one node can see to for
+/// itself and not for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Jti {
+    /// A token that has one is refused.
+    #[default]
+    Refuse,
+    /// A mere id, for logs and revocation.
+    Id,
+    /// Good for one request on this node, as [`crate::Nonces`] remembers.
+    Once,
+}
+
 /// What a site asks of its tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -20,9 +34,14 @@ pub struct Policy {
     pub region: Option<Label>,
     /// Who a URI signing token's `aud` has to name. A token with an audience is denied without one.
     pub audience: Option<String>,
-    /// Whether a URI signing token's `jti` is a mere id, for logs and revocation. Default false:
-    /// RFC 9246 makes it a nonce, and a node cannot know what others have seen.
-    pub jti_is_id: bool,
+    /// What a URI signing token's `jti` is. Default refused.
+    pub jti: Jti,
+    /// How many spent nonces are remembered until their tokens end. Default 65,536, at about 0.2 KiB
+    /// each. While it is full, further tokens with a `jti` are refused.
+    pub nonces_max: u64,
+    /// The header of URI signing tokens that come without one (RFC 9246 section 2.2), as a JWT has
+    /// it: in base64url. It can only rule keys out.
+    pub jwt_header: Option<String>,
     /// Whether tokens that want to be renewed are taken. Default false: the site needs a key for it.
     pub renews: bool,
     /// How many verified tokens are remembered. Default 16,384, at about 0.5 KiB each.
@@ -39,7 +58,9 @@ impl Default for Policy {
             clock_skew_s: 30,
             region: None,
             audience: None,
-            jti_is_id: false,
+            jti: Jti::Refuse,
+            nonces_max: 65_536,
+            jwt_header: None,
             renews: false,
             verified_tokens_max: 16_384,
             rejected_tokens_max: 4_096,
@@ -69,6 +90,7 @@ impl Policy {
                 1,
                 1 << 20,
             ),
+            ("nonces_max", self.nonces_max, 1, 1 << 20),
             (
                 "rejected_tokens_max",
                 self.rejected_tokens_max as u64,

@@ -6,7 +6,7 @@ use ring::digest::{Context, SHA256};
 
 use crate::{
     Claims, Denied, Facts, Label, Policy, Scheme, TOKEN_CHARS_MAX, TokenDigest, cloudfront,
-    edge_auth, key::Form, key_set::Wanted, media_cdn, token, uri_signing,
+    edge_auth, key::Form, key_set::Wanted, media_cdn, nonces::Nonce, token, uri_signing,
 };
 
 /// A token as it came, with whatever of the request is a part of it.
@@ -37,6 +37,10 @@ pub(crate) struct Decoded {
     /// A scope that is worth reading only once it has been verified.
     pub(crate) regex: Option<String>,
     pub(crate) renewal: Option<uri_signing::Renewal>,
+    /// Of a token that is good for one request.
+    pub(crate) nonce: Option<Nonce>,
+    /// Claims to be opened once the token has been verified.
+    pub(crate) sealed: Option<uri_signing::Sealed>,
 }
 
 impl Decoded {
@@ -56,6 +60,8 @@ impl Decoded {
             form: Form::Plain,
             regex: None,
             renewal: None,
+            nonce: None,
+            sealed: None,
         }
     }
 }

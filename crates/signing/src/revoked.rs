@@ -17,6 +17,8 @@ const FIELDS: &str = "a revocation list has version and perhaps token_ids and se
 pub struct Revoked {
     token_ids: Arc<HashSet<Label>>,
     sessions: Arc<HashSet<Label>>,
+    /// The same, as they are called where a token has them encrypted.
+    hidden: Arc<HashSet<Label>>,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +42,12 @@ impl Revoked {
         Ok(Self {
             token_ids: set(&raw.token_ids),
             sessions: set(&raw.sessions),
+            hidden: Arc::new(
+                raw.sessions
+                    .iter()
+                    .map(|text| Label::hiding(text))
+                    .collect(),
+            ),
         })
     }
 
@@ -52,7 +60,9 @@ impl Revoked {
         let listed = |set: &HashSet<Label>, label: &Option<Label>| {
             label.as_ref().is_some_and(|label| set.contains(label))
         };
-        listed(&self.token_ids, &claims.token_id) || listed(&self.sessions, &claims.session)
+        listed(&self.token_ids, &claims.token_id)
+            || listed(&self.sessions, &claims.session)
+            || listed(&self.hidden, &claims.session)
     }
 }
 

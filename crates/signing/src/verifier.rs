@@ -8,8 +8,8 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    Claims, Denied, Facts, Grant, KeySet, Label, Policy, Revoked, Scope, TOKEN_CHARS_MAX, Token,
-    TokenDigest, UrlScope, VerifyKey, presented::Decoded, recent::Recent,
+    Claims, Denied, Facts, Grant, KeySet, Label, Nonces, Policy, Revoked, Scope, TOKEN_CHARS_MAX,
+    Token, TokenDigest, UrlScope, VerifyKey, presented::Decoded, recent::Recent,
 };
 
 /// The most keys that one token is tried with: a signer's old, present and next ones.
@@ -30,6 +30,7 @@ pub struct Verifier {
     site: Label,
     policy: Policy,
     floor: Floor,
+    nonces: Option<Arc<Nonces>>,
     current: ArcSwap<Current>,
 }
 
@@ -55,7 +56,18 @@ impl Verifier {
             site,
             policy,
             floor: Floor::default(),
+            nonces: None,
             current,
+        }
+    }
+
+    /// The same with a memory of nonces, without which every token that is good once is refused. It
+    /// outlives a verifier: what was spent stays so when a config is read anew.
+    #[must_use]
+    pub fn remembering(self, nonces: Arc<Nonces>) -> Self {
+        Self {
+            nonces: Some(nonces),
+            ..self
         }
     }
 
@@ -103,6 +115,11 @@ impl Verifier {
             return Err(Denied::OutOfScope);
         }
         grant.claims.check_region(&self.policy, facts.country)?;
+        if let Some(nonce) = &grant.nonce {
+            // The last of all checks: what is refused for another reason is not spent.
+            let nonces = self.nonces.as_ref().ok_or(Denied::Nonce)?;
+            nonces.spend(nonce, self.policy.nonces_max, now_s)?;
+        }
         Ok(grant)
     }
 
@@ -192,12 +209,18 @@ impl Verifier {
             current.rejected.remember(digest, ());
             return Err(bad_signature(&keys));
         };
+        let mut claims = proven_claims(decoded.claims, decoded.regex.as_deref())?;
+        if let Some(sealed) = &decoded.sealed {
+            sealed.open(&mut claims, current.keys.decryption_keys(), now_s)?;
+            claims.check(scheme, &self.policy, facts.client, now_s)?;
+        }
         let grant = Arc::new(Grant {
             scheme,
             kid: key.kid.clone(),
             digest,
-            claims: proven_claims(decoded.claims, decoded.regex.as_deref())?,
+            claims,
             renewal: decoded.renewal.map(Arc::new),
+            nonce: decoded.nonce,
         });
         current.verified.remember(digest, Arc::clone(&grant));
         Ok(grant)

@@ -15,6 +15,10 @@ mod tests {
     }
 
     fn ask(key: &SigningKey, query: &str, path: &str) -> &'static str {
+        ask_from(key, query, path, "192.0.2.1")
+    }
+
+    fn ask_from(key: &SigningKey, query: &str, path: &str, client: &str) -> &'static str {
         let keys = KeySet::new(vec![key.verify_key()]).unwrap();
         let verifier = Verifier::new(Label::parse("films").unwrap(), keys, Policy::default());
         let carriers = Carriers {
@@ -25,10 +29,25 @@ mod tests {
             .find(path, Some(query), None, std::iter::empty())
             .unwrap();
         let path = ObjectPath::parse(path).unwrap();
-        let mut facts = Facts::new(&path, [192, 0, 2, 1].into(), NOW_S);
+        let mut facts = Facts::new(&path, client.parse().unwrap(), NOW_S);
         (facts.origin, facts.query) = ("https://cdn.example", found.query.as_deref());
         let verdict = verifier.admit(found.token, &facts);
         verdict.map_or_else(|denied: Denied| denied.label(), |_| "granted")
+    }
+
+    /// Amazon's documents write all addresses so, and mean those of IPv6 too.
+    #[test]
+    fn a_policy_for_every_address_is_for_both_families() {
+        let key = key();
+        let ask = |net: &str, client: &str| {
+            let net = Some(ClientNet::parse(net).unwrap());
+            let all = "https://cdn.example/films/*";
+            let query = cloudfront::sign(&key, all, None, NOW_S + 60, net).unwrap();
+            ask_from(&key, &query, "/films/1", client)
+        };
+        assert_eq!(ask("0.0.0.0/0", "192.0.2.1"), "granted");
+        assert_eq!(ask("0.0.0.0/0", "2001:db8::1"), "granted");
+        assert_eq!(ask("0.0.0.0/1", "2001:db8::1"), "wrong_client");
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod tests {
 
     use serde::Deserialize;
     use signing::{
-        Carriers, Denied, Facts, Fields, Grant, KeySet, Label, Malformed, ObjectPath, Policy,
+        Carriers, Denied, Facts, Fields, Grant, Jti, KeySet, Label, Malformed, ObjectPath, Policy,
         Scheme, Schemes, Verifier,
     };
 
@@ -95,7 +95,7 @@ mod tests {
     fn policy() -> Policy {
         Policy {
             audience: Some("dCDN LLC".to_owned()),
-            jti_is_id: true,
+            jti: Jti::Id,
             renews: true,
             ..Policy::default()
         }

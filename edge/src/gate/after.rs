@@ -1,8 +1,11 @@
 //! What a viewer is given besides an answer: the token for its next requests.
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use message::{Body, Response};
-use signing::{Carrier, Exchange, Facts, Grant, ObjectPath, exchange};
+use message::{Body, Request, Response};
+use signing::{
+    Carrier, Exchange, Facts, Found, Grant, ObjectPath, Token, exchange,
+    uri_signing::{Renewal, Transport},
+};
 
 use super::site::Site;
 use crate::tokens::{Session, SessionCarrier};
@@ -20,12 +23,27 @@ pub(super) enum After {
 const PLAYLISTS: [&str; 2] = [".m3u8", ".mpd"];
 
 impl Site {
-    pub(super) fn after(&self, grant: &Grant, carrier: Carrier, facts: &Facts<'_>) -> After {
-        if let Some(cookie) = self.renewed(grant, facts) {
-            return After::Cookie(cookie);
+    pub(super) fn after(
+        &self,
+        grant: &Grant,
+        found: &Found<'_>,
+        request: &Request,
+        facts: &Facts<'_>,
+    ) -> After {
+        let renewed = grant
+            .renewal
+            .as_ref()
+            .and_then(|renewal| match renewal.transport() {
+                Transport::Cookie => self.next_cookie(renewal, facts).map(After::Cookie),
+                Transport::Url => self
+                    .next_url(renewal, found, request, facts)
+                    .map(After::Redirect),
+            });
+        if let Some(renewed) = renewed {
+            return renewed;
         }
-        match (&self.session, carrier) {
-            (Some(session), Carrier::Query | Carrier::Field) => {
+        match (&self.session, found.carrier) {
+            (Some(session), Some(Carrier::Query | Carrier::Field)) => {
                 self.begun(session, grant, facts).unwrap_or(After::Nothing)
             }
             // Relative URLs inherit a path, and a cookie comes again by itself.
@@ -33,9 +51,34 @@ impl Site {
         }
     }
 
-    /// RFC 9246 section 3.2: the next token of a chain, in a cookie.
-    fn renewed(&self, grant: &Grant, facts: &Facts<'_>) -> Option<String> {
-        let (renewal, key) = (grant.renewal.as_ref()?, self.renewal.as_ref()?);
+    /// RFC 9246 section 3.3.1: the next token of a chain, where this one is in the URL.
+    fn next_url(
+        &self,
+        renewal: &Renewal,
+        found: &Found<'_>,
+        request: &Request,
+        facts: &Facts<'_>,
+    ) -> Option<String> {
+        let key = self.renewal.as_ref()?;
+        let (Some(Carrier::Query | Carrier::Path), Some(Token::UriSigning(text))) =
+            (found.carrier, found.token)
+        else {
+            return None;
+        };
+        if !renewal.is_due(facts.now_s) {
+            return None;
+        }
+        let next = renewal.next(key, facts.now_s)?;
+        self.metrics.renewal();
+        let (mark, query) = request.query().map_or(("", ""), |query| ("?", query));
+        // A JWT is long enough to stand there once.
+        let target = format!("{}{mark}{query}", request.path());
+        Some(target.replacen(text, &next, 1))
+    }
+
+    /// RFC 9246 section 3.3: the next token of a chain, in a cookie.
+    fn next_cookie(&self, renewal: &Renewal, facts: &Facts<'_>) -> Option<String> {
+        let key = self.renewal.as_ref()?;
         let path = renewal.cookie_path(facts.path)?;
         let token = renewal.next(key, facts.now_s)?;
         self.metrics.renewal();
@@ -74,10 +117,10 @@ impl Site {
     }
 }
 
-/// Gives a cookie with a good answer. It is this viewer's, so the answer is too: a cache on its way
+/// Gives a cookie with a good answer, or with a redirection (RFC 9246 section 3.3). It is this viewer's, so the answer is too: a cache on its way
 /// may not keep it (RFC 9111 section 5.2.2.7).
 pub(super) fn give_cookie(cookie: &str, response: &mut Response) {
-    let good = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
+    let good = response.status().is_success() || response.status().is_redirection();
     let Ok(value) = HeaderValue::from_str(cookie) else {
         return;
     };

@@ -43,9 +43,11 @@ impl Gate {
         config: &Config,
         cache: Cache,
         registry: &Registry,
+        now_s: u64,
     ) -> Result<Self, prometheus::Error> {
         let metrics = Metrics::new(registry)?;
-        let sites = ArcSwap::from_pointee(by_host(config, &metrics));
+        let sites = by_host(config, &metrics, &HashMap::new(), now_s);
+        let sites = ArcSwap::from_pointee(sites);
         Ok(Self {
             node: config.sections.common.name.clone(),
             via: fields::Via::new(&config.sections.common.name),
@@ -56,9 +58,10 @@ impl Gate {
     }
 
     /// Takes over the sites and key sets of another config. Requests that are under way go on
-    /// with what they began with.
-    pub(crate) fn replace_sites(&self, config: &Config) {
-        self.sites.store(Arc::new(by_host(config, &self.metrics)));
+    /// with what they began with. What tokens were spent on a site stays known.
+    pub(crate) fn replace_sites(&self, config: &Config, now_s: u64) {
+        let sites = by_host(config, &self.metrics, &self.sites.load(), now_s);
+        self.sites.store(Arc::new(sites));
     }
 
     async fn answer(&self, request: Request) -> Response {
@@ -161,10 +164,17 @@ impl Sites for Gate {
     }
 }
 
-fn by_host(config: &Config, metrics: &Metrics) -> HashMap<String, Arc<Site>> {
+fn by_host(
+    config: &Config,
+    metrics: &Metrics,
+    before: &HashMap<String, Arc<Site>>,
+    now_s: u64,
+) -> HashMap<String, Arc<Site>> {
     let mut hosts = HashMap::new();
     for site in &config.sites {
-        let built = Arc::new(Site::new(site, &config.countries, metrics));
+        let same = before.values().find(|own| *own.name == *site.name.as_str());
+        let spent = same.and_then(|own| own.spent.clone());
+        let built = Arc::new(Site::new(site, &config.countries, metrics, spent, now_s));
         hosts.extend(
             site.hosts
                 .iter()

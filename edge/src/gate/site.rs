@@ -12,8 +12,8 @@ use semantics::{
     key::{self, KeyRules, QueryRule},
 };
 use signing::{
-    Carriers, Denied, Facts, Fields, Found, Grant, Label, ObjectPath, Regions, Scheme, SigningKey,
-    Token, Verifier,
+    Carriers, Denied, Facts, Fields, Found, Grant, Jti, Label, Nonces, ObjectPath, Regions, Scheme,
+    SigningKey, Token, Verifier,
 };
 use tokio::time::Instant;
 
@@ -33,6 +33,8 @@ pub(super) struct Site {
     field: Option<HeaderName>,
     pub(super) session: Option<Session>,
     pub(super) renewal: Option<Arc<SigningKey>>,
+    /// Where tokens are good once: which were.
+    pub(super) spent: Option<Arc<Nonces>>,
     regions: Regions,
     countries: Countries,
     key: KeyRules,
@@ -63,11 +65,27 @@ impl Fields for Headers<'_> {
 }
 
 impl Site {
-    pub(super) fn new(site: &config::Site, countries: &Countries, metrics: &Metrics) -> Self {
+    /// `spent` is what the same site remembered under the config before.
+    pub(super) fn new(
+        site: &config::Site,
+        countries: &Countries,
+        metrics: &Metrics,
+        spent: Option<Arc<Nonces>>,
+        now_s: u64,
+    ) -> Self {
         let tokens = site.tokens.as_ref();
+        let is_once = tokens.is_some_and(|tokens| tokens.policy.jti == Jti::Once);
+        // The second of the start is not known whole.
+        let begin = || Arc::new(Nonces::since(now_s.saturating_add(1)));
+        let spent = is_once.then(|| spent.unwrap_or_else(begin));
         let verifier = tokens.map(|tokens| {
             let (keys, revoked) = (tokens.keys.clone(), tokens.revoked.clone());
-            Verifier::with_revoked(site.name.clone(), keys, revoked, tokens.policy.clone())
+            let policy = tokens.policy.clone();
+            let verifier = Verifier::with_revoked(site.name.clone(), keys, revoked, policy);
+            match &spent {
+                Some(spent) => verifier.remembering(Arc::clone(spent)),
+                None => verifier,
+            }
         });
         let carriers = site.carriers.clone();
         let name = carriers.names.edge_auth.as_str();
@@ -79,6 +97,7 @@ impl Site {
             carriers,
             session: tokens.and_then(|tokens| tokens.session.clone()),
             renewal: tokens.and_then(|tokens| tokens.renewal.clone()),
+            spent,
             regions: site.regions.clone(),
             countries: countries.clone(),
             key: site.key.clone(),
@@ -129,9 +148,9 @@ impl Site {
             Cow::Borrowed(_) => path.to_arc(),
             Cow::Owned(key) => key.into(),
         };
-        let after = match (&grant, found.carrier) {
-            (Some(grant), Some(carrier)) => self.after(grant, carrier, &facts),
-            (Some(_) | None, _) => After::Nothing,
+        let after = match &grant {
+            Some(grant) => self.after(grant, &found, request, &facts),
+            None => After::Nothing,
         };
         let session = grant.as_ref();
         let session = session.and_then(|grant| grant.claims.session.as_ref().map(Label::to_arc));
@@ -178,8 +197,8 @@ impl Site {
             decided => decided,
         };
         let grant = match (verify(found.token), found.beside) {
-            // A session goes on when the URL that it began with is over.
-            (Err(Denied::Expired { .. }), Some(beside)) => verify(Some(beside)),
+            // A session goes on when the URL that it began with is over, or was good once.
+            (Err(Denied::Expired { .. } | Denied::Replayed), Some(beside)) => verify(Some(beside)),
             (decided, _) => decided,
         }?;
         if let Some(grant) = &grant {

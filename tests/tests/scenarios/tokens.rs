@@ -1,5 +1,7 @@
 //! Other vendors' tokens, sessions, regions and revocation, through a real edge.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use signing::{Label, Scheme};
 use tests::{
     client::{PROTOCOLS, Protocol, Reply},
@@ -264,4 +266,70 @@ async fn a_token_that_is_taken_back_is_refused_from_the_next_sighup_on() {
     world.edge().child().signal("HUP").await;
     ask(&other).await.is_whole(&playlist());
     ask(&one).await.is(403);
+}
+
+fn now_s() -> u64 {
+    message::now().unix_s()
+}
+
+/// RFC 9246 section 2.1.7.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jwt_that_is_good_once_stays_spent_when_the_config_is_read_again() {
+    let signers = Signers::new();
+    let plan = signers.plan().edge_apart();
+    let plan = plan.edge_key("site.1.uri_signing_jti", "once");
+    let world = plan.start(&[playlist()]).await;
+    let ask = async |protocol: Protocol, jti: &str, sub: &str| {
+        // Later than the second in which the node began.
+        let claims = serde_json::json!({ "jti": jti, "sub": sub, "iat": now_s() + 2 });
+        let token = signers.cdni_with(now_s() + 600, &claims);
+        let target = format!("{}?URISigningPackage={token}", playlist().name);
+        world.viewer.get(protocol, &target, &[]).await
+    };
+    for (protocol, jti) in PROTOCOLS.into_iter().zip(["n-1", "n-2", "n-3"]) {
+        ask(protocol, jti, "s-1").await.is_whole(&playlist());
+        let again = ask(protocol, jti, "s-1").await;
+        assert_eq!(again.is(403).field("cache-control"), "no-store");
+    }
+    signers.write("revoked.json", r#"{"version": 1, "sessions": ["s-2"]}"#);
+    world.edge().child().signal("HUP").await;
+    let asked = AtomicUsize::new(0);
+    eventually(10, "the config to be read again", async || {
+        let jti = format!("r-{}", asked.fetch_add(1, Ordering::Relaxed));
+        let revoked = ask(Protocol::Http2, &jti, "s-2").await;
+        (revoked.status == 403).then_some(())
+    })
+    .await;
+    ask(Protocol::Http2, "n-1", "s-1").await.is(403);
+    let fresh = ask(Protocol::Http2, "n-4", "s-1").await;
+    fresh.is_whole(&playlist());
+}
+
+/// RFC 9246 section 3.3.1: in the place where the old one was, so that relative URLs inherit it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jwt_that_asks_for_it_is_renewed_by_a_redirection_and_not_in_a_circle() {
+    let signers = Signers::new();
+    let world = signers.plan().start(&[playlist()]).await;
+    for protocol in PROTOCOLS {
+        for place in ["/hls/master.m3u8?a=1&", "/hls;"] {
+            let file = if place.contains('?') {
+                ""
+            } else {
+                "/master.m3u8"
+            };
+            let target = |left_s: u64| {
+                let claims = serde_json::json!({ "cdniets": 600, "cdnistt": 2 });
+                let token = signers.cdni_with(now_s() + left_s, &claims);
+                format!("{place}URISigningPackage={token}{file}")
+            };
+            let get = async |target: &str| world.viewer.get(protocol, target, &[]).await;
+            get(&target(590)).await.is_whole(&playlist());
+            let due = target(120);
+            let reply = get(&due).await;
+            let next = reply.is(307).field("location").clone();
+            assert_eq!(reply.field("cache-control"), "no-store");
+            assert!(next.starts_with(place) && next.ends_with(file) && next != due);
+            get(&next).await.is_whole(&playlist());
+        }
+    }
 }

@@ -4,6 +4,9 @@ use serde::Deserialize;
 
 use crate::ClientNet;
 
+/// Amazon's word for all addresses: of both families, though it is written as one.
+const EVERYBODY: &str = "0.0.0.0/0";
+
 /// What a policy says.
 pub(super) struct Policy {
     pub(super) resource: String,
@@ -62,6 +65,7 @@ impl Policy {
                 ],
         } = serde_json::from_slice(json).ok()?;
         let client_net = match condition.ip_address {
+            Some(Address { source }) if source == EVERYBODY => None,
             Some(Address { source }) => Some(ClientNet::loose(&source)?),
             None => None,
         };

@@ -1,5 +1,6 @@
 //! Keys: an algorithm and a scheme belong to a key, never to a token.
 
+mod decryption;
 mod public;
 mod signer;
 mod weak;
@@ -16,6 +17,8 @@ use ring::{
     },
 };
 
+pub use decryption::DecryptionKey;
+pub(crate) use decryption::{Content, Opens, RawDecryptionKey};
 pub use signer::SigningKey;
 
 use crate::{

@@ -124,6 +124,11 @@ impl SigningKey {
         self.name.as_deref().unwrap_or(self.kid.as_str())
     }
 
+    /// Who signs with it: the `iss` of a JWT.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
     /// How it signs.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm

@@ -1,9 +1,10 @@
 //! The claims of a URI signing token, RFC 9246 section 2.1.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use std::time::Duration;
 
-use crate::{ClientNet, Denied, Policy, Scope, UrlScope};
+use crate::{Denied, Jti, Policy, Scope, UrlScope};
 
 /// Section 2.1.8: the version of these claims.
 const VERSION: u64 = 1;
@@ -20,15 +21,18 @@ pub(super) struct Raw {
     pub(super) iss: Option<String>,
     pub(super) sub: Option<String>,
     aud: Option<Audience>,
+    #[serde(default, deserialize_with = "rounded_down")]
     pub(super) exp: Option<u64>,
+    #[serde(default, deserialize_with = "rounded_up")]
     pub(super) nbf: Option<u64>,
-    #[serde(rename = "iat")]
-    _iat: Option<u64>,
+    #[serde(default, deserialize_with = "rounded_down")]
+    pub(super) iat: Option<u64>,
     pub(super) jti: Option<String>,
     cdniv: Option<u64>,
     cdnicrit: Option<String>,
-    cdniip: Option<String>,
+    pub(super) cdniip: Option<String>,
     cdniuc: String,
+    #[serde(default, deserialize_with = "rounded_down")]
     pub(super) cdniets: Option<u64>,
     pub(super) cdnistt: Option<u64>,
     pub(super) cdnistd: Option<i64>,
@@ -45,6 +49,37 @@ enum Audience {
 pub(super) enum Container {
     Ready(Scope),
     Regex(String),
+}
+
+/// RFC 7519 section 2: a time may have a fraction. An end is not later for it.
+fn rounded_down<'d, D: Deserializer<'d>>(value: D) -> Result<Option<u64>, D::Error> {
+    number(value, f64::floor)
+}
+
+/// The same, and a beginning is not earlier.
+fn rounded_up<'d, D: Deserializer<'d>>(value: D) -> Result<Option<u64>, D::Error> {
+    number(value, f64::ceil)
+}
+
+fn number<'d, D: Deserializer<'d>>(
+    value: D,
+    round: fn(f64) -> f64,
+) -> Result<Option<u64>, D::Error> {
+    match Option::<Number>::deserialize(value)? {
+        None => Ok(None),
+        Some(Number::Whole(whole)) => Ok(Some(whole)),
+        Some(Number::Real(real)) => {
+            let rounded = Duration::try_from_secs_f64(round(real)).map_err(D::Error::custom)?;
+            Ok(Some(rounded.as_secs()))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Whole(u64),
+    Real(f64),
 }
 
 impl Raw {
@@ -80,21 +115,10 @@ impl Raw {
             return Err(Denied::WrongAudience);
         }
         // Section 2.1.7: without a memory of nonces, a token that has one must be rejected.
-        if self.jti.is_some() && !policy.jti_is_id {
+        if self.jti.is_some() && policy.jti == Jti::Refuse {
             return Err(Denied::Nonce);
         }
         Ok(())
-    }
-
-    /// Section 2.1.10 has a CIDR in a JWE; one in clear is obeyed, a JWE is not read.
-    pub(super) fn client_net(&self) -> Result<Option<ClientNet>, Denied> {
-        let Some(text) = &self.cdniip else {
-            return Ok(None);
-        };
-        let bare = text.trim_start_matches('[').trim_end_matches(']');
-        let net = ClientNet::loose(bare);
-        net.map(Some)
-            .ok_or(Denied::Layout("cdniip is encrypted or no network"))
     }
 
     /// Section 2.1.15.
