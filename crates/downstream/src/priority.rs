@@ -1,7 +1,7 @@
 //! How urgent a response is (RFC 9218). Pure.
 //!
-//! What the origin says of its response comes before what the client asks for; without either, a
-//! playlist goes before the segments that it names.
+//! What the origin says of its response comes before what the client asks for, each parameter by
+//! itself; without either, a playlist goes before the segments that it names.
 
 use http::{HeaderMap, HeaderName, header};
 use message::Response;
@@ -34,40 +34,97 @@ impl Urgency {
     pub(crate) fn number(self) -> u8 {
         self.0
     }
+}
 
-    /// What a message asks for, if it does.
-    pub(crate) fn asked(headers: &HeaderMap) -> Option<Self> {
-        let lines = headers.get_all(PRIORITY).iter();
-        // RFC 8941 section 4.2.2: of members with the same name, the last counts.
-        lines
-            .filter_map(|line| Self::parse(line.as_bytes()))
-            .next_back()
+/// What one side says of a response (RFC 9218 section 4); what is out of range or of another type
+/// counts as not said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    urgency: Option<Urgency>,
+    incremental: Option<bool>,
+}
+
+impl Said {
+    /// What a message's `Priority` fields say, if it has any.
+    pub(crate) fn in_fields(headers: &HeaderMap) -> Option<Self> {
+        let mut said = None;
+        for line in headers.get_all(PRIORITY) {
+            said.get_or_insert_with(Self::default).read(line.as_bytes());
+        }
+        said
     }
 
-    /// The `u` of a dictionary (RFC 8941 section 3.2).
-    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
-        let members = value.split(|byte| *byte == b',');
-        let last = members
-            .filter_map(|member| member.trim_ascii().strip_prefix(b"u="))
-            .next_back()?;
-        // RFC 9218 section 4: what is out of range or of another type is ignored.
-        match last {
-            [digit @ b'0'..=b'7'] | [digit @ b'0'..=b'7', b';', ..] => Some(Self(digit - b'0')),
-            _ => None,
+    /// The text of one field, or of a `PRIORITY_UPDATE` frame.
+    pub(crate) fn parse(value: &[u8]) -> Self {
+        let mut said = Self::default();
+        said.read(value);
+        said
+    }
+
+    /// The `u` and `i` of a dictionary (RFC 8941 section 3.2). Of members with the same name, the last
+    /// counts (section 4.2.2).
+    fn read(&mut self, value: &[u8]) {
+        for member in value.split(|byte| *byte == b',') {
+            let item = member.split(|byte| *byte == b';').next();
+            match item.unwrap_or_default().trim_ascii() {
+                [b'u', b'=', digit @ b'0'..=b'7'] => self.urgency = Some(Urgency(digit - b'0')),
+                [b'u'] | [b'u', b'=', ..] => self.urgency = None,
+                b"i" | b"i=?1" => self.incremental = Some(true),
+                b"i=?0" => self.incremental = Some(false),
+                [b'i', b'=', ..] => self.incremental = None,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// How a response goes among others that are as urgent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Among {
+    /// Beside them: a part is of use (`i`).
+    Shared,
+    /// After those that were asked for earlier: it is of use when it is whole.
+    InOrder,
+    /// The client does not speak of priorities.
+    Unsaid,
+}
+
+/// When a response goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Priority {
+    pub(crate) urgency: Urgency,
+    pub(crate) among: Among,
+}
+
+/// What a response itself says of its priority, whatever its client asks for, and changes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Basis {
+    told: Said,
+    default: Urgency,
+}
+
+impl Basis {
+    pub(crate) fn of(response: &Response) -> Self {
+        let is_playlist = is_playlist(response.headers());
+        Self {
+            told: Said::in_fields(response.headers()).unwrap_or_default(),
+            default: if is_playlist { PLAYLIST } else { DEFAULT },
         }
     }
 
-    /// How urgent a response is to a request that asked for `asked`.
-    pub(crate) fn of(response: &Response, asked: Option<Self>) -> Self {
-        // RFC 9218 section 8: the origin knows what its response is for.
-        let told = Self::asked(response.headers()).or(asked);
-        told.unwrap_or_else(|| {
-            if is_playlist(response.headers()) {
-                PLAYLIST
-            } else {
-                DEFAULT
-            }
-        })
+    /// RFC 9218 section 8: the origin knows what its response is for, and what it does not say is as
+    /// the client asked.
+    pub(crate) fn with(self, asked: Option<Said>) -> Priority {
+        let said = asked.unwrap_or_default();
+        let urgency = self.told.urgency.or(said.urgency).unwrap_or(self.default);
+        let among = match self.told.incremental.or(said.incremental) {
+            Some(true) => Among::Shared,
+            Some(false) => Among::InOrder,
+            // Section 4.2: the default of those who speak of priorities.
+            None if asked.is_some() => Among::InOrder,
+            None => Among::Unsaid,
+        };
+        Priority { urgency, among }
     }
 }
 
@@ -87,6 +144,7 @@ mod tests {
     use message::Body;
 
     use super::*;
+    use Among::{InOrder, Shared, Unsaid};
 
     fn response(fields: &[(&'static str, &str)]) -> Response {
         let mut response = Response::new(Body::empty());
@@ -95,6 +153,10 @@ mod tests {
             headers.append(*name, value.parse().unwrap());
         }
         response
+    }
+
+    fn said(value: &str) -> Said {
+        Said::parse(value.as_bytes())
     }
 
     #[test]
@@ -114,12 +176,33 @@ mod tests {
             ("U=1", None),
             ("", None),
         ] {
-            assert_eq!(
-                Urgency::parse(value.as_bytes()),
-                urgency.map(Urgency),
-                "{value}"
-            );
+            assert_eq!(said(value).urgency, urgency.map(Urgency), "{value}");
         }
+    }
+
+    #[test]
+    fn incremental_is_a_boolean_and_the_last_counts() {
+        // RFC 9218 section 4.2, RFC 8941 section 3.3.6.
+        for (value, incremental) in [
+            ("i", Some(true)),
+            ("u=1, i=?1", Some(true)),
+            ("i;x", Some(true)),
+            ("i=?0", Some(false)),
+            ("i, i=?0", Some(false)),
+            ("i=1", None),
+            ("I", None),
+            ("ii", None),
+            ("u=1", None),
+        ] {
+            assert_eq!(said(value).incremental, incremental, "{value}");
+        }
+    }
+
+    #[test]
+    fn several_lines_are_one_list() {
+        let told = response(&[("priority", "u=1, i"), ("priority", "u=5")]);
+        assert_eq!(Said::in_fields(told.headers()), Some(said("u=5, i")));
+        assert_eq!(Said::in_fields(response(&[]).headers()), None);
     }
 
     #[test]
@@ -132,12 +215,18 @@ mod tests {
             ),
             ("priority", "u=6"),
         );
-        let of = |fields: &[_], asked| Urgency::of(&response(fields), asked).number();
-        assert_eq!(of(&[playlist, told], Some(Urgency(2))), 6);
-        assert_eq!(of(&[playlist], Some(Urgency(2))), 2);
-        assert_eq!(of(&[playlist], None), 1);
-        assert_eq!(of(&[("content-type", "video/mp4")], None), 3);
-        assert_eq!(of(&[], None), 3);
-        assert_eq!(of(&[("priority", "i")], Some(Urgency(2))), 2);
+        let of = |fields: &[_], asked: Option<&str>| {
+            let priority = Basis::of(&response(fields)).with(asked.map(said));
+            (priority.urgency.number(), priority.among)
+        };
+        assert_eq!(of(&[playlist, told], Some("u=2")), (6, InOrder));
+        assert_eq!(of(&[playlist, told], Some("u=2, i")), (6, Shared));
+        assert_eq!(of(&[playlist], Some("u=2")), (2, InOrder));
+        assert_eq!(of(&[playlist], None), (1, Unsaid));
+        assert_eq!(of(&[("content-type", "video/mp4")], None), (3, Unsaid));
+        assert_eq!(of(&[], Some("")), (3, InOrder));
+        assert_eq!(of(&[("priority", "i")], Some("u=2")), (2, Shared));
+        assert_eq!(of(&[("priority", "i=?0")], Some("u=2, i")), (2, InOrder));
+        assert_eq!(of(&[("priority", "i")], None), (3, Shared));
     }
 }

@@ -16,7 +16,13 @@ use super::{
     meter::Meter,
     streams::{Streams, turn},
 };
-use crate::{body::Outgoing, metrics::Rejected, priority::Urgency, ranks::Ranks, tcp::Connection};
+use crate::{
+    body::Outgoing,
+    metrics::Rejected,
+    priority::{Among, Basis, Said},
+    ranks::{Place, Ranks},
+    tcp::Connection,
+};
 
 /// Requests have no body: windows need not be wider than a mistake.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
@@ -72,7 +78,9 @@ where
     let (this, ranks) = (Arc::clone(&connection), Arc::<Ranks>::default());
     let service = service_fn(move |request: Request<Incoming>| {
         let (this, ranks) = (Arc::clone(&this), Arc::clone(&ranks));
-        async move { Ok::<_, Infallible>(respond(&this, &ranks, request).await) }
+        // hyper asks in the order of streams.
+        let ticket = ranks.ticket();
+        async move { Ok::<_, Infallible>(respond(&this, &ranks, ticket, request).await) }
     });
     let hyper = builder.serve_connection(TokioIo::new(cork), service);
     connection
@@ -83,6 +91,7 @@ where
 async fn respond(
     connection: &Connection,
     ranks: &Arc<Ranks>,
+    ticket: u64,
     request: Request<Incoming>,
 ) -> Response<Outgoing> {
     let front = &connection.front;
@@ -91,13 +100,19 @@ async fn respond(
         connection.recycle.notify_one();
     }
     let (head, mut body) = request.into_parts();
-    let asked = Urgency::asked(&head.headers);
+    let asked = Said::in_fields(&head.headers);
     let has_body = has_body(&mut body, front.config.limits.head_timeout).await;
     let response = front
         .answer(head, has_body, connection.client.clone())
         .await;
     let sent = front.metrics.body_bytes(connection.client.protocol);
-    let rank = ranks.enter(Urgency::of(&response, asked));
+    let priority = Basis::of(&response).with(asked);
+    let place = match priority.among {
+        Among::InOrder => Place::in_order(priority.urgency, ticket),
+        // Who does not speak of priorities may have narrow windows, which one stream does not fill.
+        Among::Shared | Among::Unsaid => Place::shared(priority.urgency),
+    };
+    let rank = ranks.enter(ticket, place);
     response.map(|body| {
         Outgoing::new(body, sent, in_flight)
             .watched(PIECE_BYTES, turn())

@@ -2,10 +2,12 @@
 
 mod endpoint;
 mod fields;
+mod priority_update;
 mod request;
 mod serve;
 mod socket;
 mod transport;
+mod updates;
 
 pub(crate) use endpoint::Endpoint;
 pub use socket::KEPT_BYTES_MAX;

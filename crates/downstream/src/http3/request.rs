@@ -17,11 +17,12 @@ use super::{
     fields::{self, Malformed},
     serve::Connection,
     transport::{self, Accepted, Lane},
+    updates::Seat,
 };
 use crate::{
     body::{InFlight, Outgoing, Turn},
     metrics::Rejected,
-    priority::Urgency,
+    priority::{Basis, Said},
 };
 
 /// A playlist, a key or an initialisation: what a player waits for before the next segment.
@@ -40,13 +41,20 @@ pub(crate) async fn serve(
     connection: Arc<Connection>,
     resolver: Resolver,
     accepted: Accepted,
+    seat: Seat,
     in_flight: InFlight,
 ) {
     let Accepted { mut stopped, lane } = accepted;
     let front = &connection.shared.front;
     let turn = Arc::new(Turn::default());
     let sent = || connection.quic.stats().udp_tx.bytes;
-    let respond = respond(&connection, resolver, lane, Arc::clone(&turn), in_flight);
+    let respond = respond(
+        &connection,
+        resolver,
+        (lane, &seat),
+        Arc::clone(&turn),
+        in_flight,
+    );
     tokio::select! {
         biased;
         () = connection.shared.cut.cancelled() => return,
@@ -72,7 +80,7 @@ pub(crate) async fn serve(
 async fn respond(
     connection: &Connection,
     resolver: Resolver,
-    lane: Lane,
+    (lane, seat): (Lane, &Seat),
     turn: Arc<Turn>,
     in_flight: InFlight,
 ) -> bool {
@@ -93,7 +101,7 @@ async fn respond(
         stream.stop_sending(Code::H3_NO_ERROR);
     }
     let (head, ()) = Request::into_parts(request);
-    let (client, asked) = (&connection.client, Urgency::asked(&head.headers));
+    let (client, asked) = (&connection.client, Said::in_fields(&head.headers));
     let response = match verdict {
         Ok(()) => front.answer(head, has_body, client.clone()).await,
         Err(malformed) => {
@@ -106,9 +114,7 @@ async fn respond(
         .body()
         .length()
         .is_some_and(|most| most <= SMALL_BYTES);
-    let urgency = Urgency::of(&response, asked);
-    lane.rank(urgency, is_small);
-    let rank = connection.ranks.enter(urgency);
+    let rank = seat.take(Basis::of(&response), asked, &lane, is_small);
     let response = response.map(|body| {
         Outgoing::new(body, sent, in_flight)
             .watched(PIECE_BYTES, Arc::clone(&turn))

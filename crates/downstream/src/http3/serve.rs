@@ -13,11 +13,11 @@ use tokio_util::task::TaskTracker;
 use super::{
     request,
     transport::{self, LastAccepted},
+    updates::Updates,
 };
 use crate::{
     body::Activity,
     metrics::Rejected,
-    ranks::Ranks,
     tcp::{Shared, age},
 };
 
@@ -30,7 +30,7 @@ pub(crate) struct Connection {
     pub(crate) quic: quinn::Connection,
     pub(crate) client: Client,
     pub(crate) activity: Arc<Activity>,
-    pub(crate) ranks: Arc<Ranks>,
+    pub(crate) updates: Arc<Updates>,
     /// Asks for the connection to be recycled.
     pub(crate) recycle: Notify,
 }
@@ -42,7 +42,7 @@ impl Connection {
             quic,
             client,
             activity: Arc::default(),
-            ranks: Arc::default(),
+            updates: Arc::default(),
             recycle: Notify::new(),
         }
     }
@@ -66,7 +66,8 @@ pub(crate) async fn serve(connection: Connection) {
 }
 
 async fn run(connection: &Arc<Connection>, requests: &TaskTracker) {
-    let (transport, last_accepted) = transport::Connection::new(connection.quic.clone());
+    let (transport, last_accepted) =
+        transport::Connection::new(connection.quic.clone(), Arc::clone(&connection.updates));
     let mut builder = h3::server::builder();
     builder
         .max_field_section_size(FIELD_SECTION_BYTES)
@@ -122,6 +123,7 @@ fn spawn(
         .unwrap_or_else(PoisonError::into_inner)
         .take();
     let Some(accepted) = accepted else { return };
+    let seat = connection.updates.begin(accepted.lane.index());
     let in_flight = connection.activity.begin();
     let most = connection
         .shared
@@ -136,6 +138,7 @@ fn spawn(
         Arc::clone(connection),
         resolver,
         accepted,
+        seat,
         in_flight,
     ));
 }

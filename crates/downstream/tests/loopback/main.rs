@@ -19,6 +19,8 @@ mod liveness;
 #[cfg(test)]
 mod priority;
 #[cfg(test)]
+mod priority_update;
+#[cfg(test)]
 mod support;
 
 /// Who makes records here; `tests/own_records` is all of this with our own.

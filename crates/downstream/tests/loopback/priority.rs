@@ -21,6 +21,8 @@ const URGENT: u64 = 6 << 20;
 
 /// What is asked for, with which fields.
 struct Asked {
+    object: u64,
+    length: u64,
     path: String,
     fields: &'static [(&'static str, &'static str)],
 }
@@ -28,6 +30,8 @@ struct Asked {
 impl Asked {
     fn new(object: u64, length: u64, fields: &'static [(&'static str, &'static str)]) -> Self {
         Self {
+            object,
+            length,
             path: format!("/full/{object}/{length}"),
             fields,
         }
@@ -56,14 +60,15 @@ async fn first_to_end(running: &Running, speaks: Speaks, asked: [Asked; 2]) -> u
         after.begin(&mut client).await,
     ];
     let ended = Mutex::new(Vec::new());
-    let read = async |number: usize, begun: Begun, length: u64| {
+    let read = async |number: usize, begun: Begun| {
+        let Asked { object, length, .. } = asked[number];
         let got = timeout(PATIENCE, begun.finish()).await.expect("an end");
         assert_eq!(got.broken, None);
-        assert!(got.body == bytes_of(number as u64, 0..length), "{speaks:?}");
+        assert!(got.body == bytes_of(object, 0..length), "{speaks:?}");
         ended.lock().unwrap().push(number);
     };
     let [before, after] = begun;
-    tokio::join!(read(0, before, BEFORE), read(1, after, URGENT));
+    tokio::join!(read(0, before), read(1, after));
     ended.into_inner().unwrap()[0]
 }
 
@@ -108,6 +113,23 @@ async fn a_playlist_goes_before_segments() {
             1,
             "{speaks:?}"
         );
+    }
+    running.end().await;
+}
+
+/// RFC 9218 section 10: without `i` a response is of use when it is whole. Over HTTP/3 the order goes as
+/// far as a stream's window does, and is tested where it is said to quinn.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_as_urgent_goes_in_order_unless_it_is_incremental() {
+    let running = start(|_| {});
+    let cases: [(&'static [_], _); 2] =
+        [(&[("priority", "u=2")], 0), (&[("priority", "u=2, i")], 1)];
+    for (fields, first) in cases {
+        // Where they share, the short one ends first.
+        let long = Asked::new(0, 9 << 20, fields);
+        let short = Asked::new(1, 4 << 20, fields);
+        let ended = first_to_end(&running, Speaks::Http2, [long, short]).await;
+        assert_eq!(ended, first, "{fields:?}");
     }
     running.end().await;
 }

@@ -20,6 +20,7 @@ use h3::{
 };
 use quinn::{ConnectionError, StoppedError, VarInt};
 
+use crate::http3::updates::Updates;
 use receive::{Allowance, RecvStream, close_excessive};
 use send::SendStream;
 use terms::{connection_error, lost, no_server_requests, var_int};
@@ -60,12 +61,14 @@ pub(crate) struct Connection {
     accept_uni: Option<BoxFuture<Result<quinn::RecvStream, ConnectionError>>>,
     open_uni: Option<BoxFuture<Result<quinn::SendStream, ConnectionError>>>,
     control: Allowance,
+    updates: Arc<Updates>,
     last_accepted: LastAccepted,
 }
 
 impl Connection {
-    /// A connection, and where it leaves each stream that it accepts.
-    pub(crate) fn new(quinn: quinn::Connection) -> (Self, LastAccepted) {
+    /// A connection, and where it leaves each stream that it accepts. What its client says of
+    /// priorities on the way goes to `updates`.
+    pub(crate) fn new(quinn: quinn::Connection, updates: Arc<Updates>) -> (Self, LastAccepted) {
         let last_accepted = LastAccepted::default();
         let this = Self {
             quinn,
@@ -73,6 +76,7 @@ impl Connection {
             accept_uni: None,
             open_uni: None,
             control: Allowance::new(CONTROL_BYTES),
+            updates,
             last_accepted: Arc::clone(&last_accepted),
         };
         (this, last_accepted)
@@ -98,11 +102,8 @@ impl quic::Connection<Bytes> for Connection {
         if !self.control.spend(ONE_WAY_STREAM_BYTES) {
             return Poll::Ready(Err(close_excessive(&self.quinn)));
         }
-        Poll::Ready(Ok(RecvStream::new(
-            stream,
-            self.control.clone(),
-            self.quinn.clone(),
-        )))
+        let stream = RecvStream::new(stream, self.control.clone(), self.quinn.clone());
+        Poll::Ready(Ok(stream.followed(Arc::clone(&self.updates))))
     }
 
     fn poll_accept_bidi(

@@ -18,6 +18,10 @@ use h3::{
 use quinn::ConnectionError;
 
 use super::terms::{connection_error, lost, read_error, stream_id, var_int};
+use crate::http3::{
+    priority_update::{Follower, NoRequest},
+    updates::Updates,
+};
 
 /// Read at a time.
 const READ_BYTES: usize = 4 << 10;
@@ -55,11 +59,20 @@ pub(super) fn close_excessive(quinn: &quinn::Connection) -> ConnectionErrorIncom
     connection_error(ConnectionError::LocallyClosed)
 }
 
+/// RFC 9218 section 7.2: a priority for what is no request.
+fn close_no_request(quinn: &quinn::Connection) -> ConnectionErrorIncoming {
+    let code = var_int(Code::H3_ID_ERROR.value());
+    quinn.close(code, b"a priority for what is no request");
+    connection_error(ConnectionError::LocallyClosed)
+}
+
 /// The half that a client sends on.
 pub(crate) struct RecvStream {
     stream: quinn::RecvStream,
     allowance: Allowance,
     quinn: quinn::Connection,
+    /// Of a stream that may be the control stream: h3 skips the frames that speak of priorities.
+    follows: Option<(Follower, Arc<Updates>)>,
 }
 
 impl RecvStream {
@@ -72,7 +85,14 @@ impl RecvStream {
             stream,
             allowance,
             quinn,
+            follows: None,
         }
+    }
+
+    /// Has what a one-way stream says of priorities told to `updates`.
+    pub(super) fn followed(mut self, updates: Arc<Updates>) -> Self {
+        self.follows = Some((Follower::default(), updates));
+        self
     }
 }
 
@@ -88,6 +108,14 @@ impl quic::RecvStream for RecvStream {
         let read = ready!(self.stream.poll_read(cx, &mut bytes)).map_err(read_error)?;
         if !self.allowance.spend(read) {
             return Poll::Ready(Err(lost(close_excessive(&self.quinn))));
+        }
+        if let Some((follower, updates)) = &mut self.follows {
+            let followed = follower.follow(&bytes[..read], |stream, said| {
+                updates.update(stream, said);
+            });
+            if let Err(NoRequest) = followed {
+                return Poll::Ready(Err(lost(close_no_request(&self.quinn))));
+            }
         }
         Poll::Ready(Ok(
             (read > 0).then(|| Bytes::copy_from_slice(&bytes[..read]))

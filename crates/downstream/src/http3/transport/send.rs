@@ -18,7 +18,7 @@ use h3::{
 use quinn::WriteError;
 
 use super::terms::{lost, stream_id, var_int, write_error};
-use crate::priority::Urgency;
+use crate::priority::{Among, Priority};
 
 /// The sending half of a stream, for h3 and for whoever writes a body: h3 hands a body on as
 /// borrowed bytes, which quinn would have to copy. Never locked across a wait.
@@ -43,13 +43,18 @@ impl Lane {
     }
 
     /// Lets this stream's bytes go before those of less urgent ones, small ones before others that
-    /// are as urgent, and what was asked for earlier before what came later. To be said before
-    /// anything is written: quinn puts a stream that has something to send in its place once.
-    pub(crate) fn rank(&self, urgency: Urgency, is_small: bool) {
+    /// are as urgent, and what was asked for earlier before what came later. Of a stream that has
+    /// something to send already, quinn sends one packet more in its old place.
+    pub(crate) fn rank(&self, priority: Priority, is_small: bool) {
         let stream = self.lock();
-        let rank = rank(urgency, is_small, stream.id().index());
+        let rank = rank(priority, is_small, stream.id().index());
         // An error says that the stream is over already.
         drop(stream.set_priority(rank));
+    }
+
+    /// Which request of its connection it answers.
+    pub(crate) fn index(&self) -> u64 {
+        self.lock().id().index()
     }
 
     fn lock(&self) -> MutexGuard<'_, quinn::SendStream> {
@@ -63,10 +68,15 @@ const REQUESTS: u64 = 1 << 24;
 /// quinn's word for a stream's place: more goes first.
 ///
 /// RFC 9218 section 10: responses that are as urgent go one after the other, in the order of their
-/// streams, because they are of use when they are whole.
-fn rank(urgency: Urgency, is_small: bool, stream: u64) -> i32 {
-    let level = (3 - i64::from(urgency.number())) * 2 + i64::from(is_small);
-    let rank = level * (1 << 24) - i64::try_from(stream % REQUESTS).unwrap_or_default();
+/// streams, because they are of use when they are whole; those of which a part is of use come then,
+/// and quinn shares between equals.
+fn rank(priority: Priority, is_small: bool, stream: u64) -> i32 {
+    let level = (3 - i64::from(priority.urgency.number())) * 2 + i64::from(is_small);
+    let order = match priority.among {
+        Among::InOrder | Among::Unsaid => stream % (REQUESTS - 1),
+        Among::Shared => REQUESTS - 1,
+    };
+    let rank = level * (1 << 24) - i64::try_from(order).unwrap_or_default();
     // From -9 to 7 times 2^24.
     i32::try_from(rank).unwrap_or_default()
 }
@@ -139,18 +149,19 @@ impl Drop for SendStream {
 
 #[cfg(test)]
 mod tests {
+    use message::{Body, Response};
+
     use super::*;
+    use crate::priority::{Basis, Said};
 
     #[test]
     fn urgency_comes_before_size_and_size_before_order() {
-        let of = |urgency: &str, is_small, stream| {
-            rank(
-                Urgency::parse(urgency.as_bytes()).unwrap(),
-                is_small,
-                stream,
-            )
+        let of = |asked: &str, is_small, stream| {
+            let basis = Basis::of(&Response::new(Body::empty()));
+            let priority = basis.with(Some(Said::parse(asked.as_bytes())));
+            rank(priority, is_small, stream)
         };
-        let last = REQUESTS - 1;
+        let last = REQUESTS - 2;
         let ranks = [
             of("u=0", true, 0),
             of("u=0", true, last),
@@ -158,6 +169,7 @@ mod tests {
             of("u=1", true, 4),
             of("u=3", false, 1),
             of("u=3", false, 2),
+            of("u=3, i", false, 1),
             of("u=7", true, 0),
             of("u=7", false, last),
         ];
@@ -165,5 +177,6 @@ mod tests {
             ranks.is_sorted_by(|before, after| before > after),
             "{ranks:?}"
         );
+        assert_eq!(of("u=3, i", false, 1), of("i", false, 2), "they share");
     }
 }
