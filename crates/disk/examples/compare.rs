@@ -18,7 +18,7 @@
 
 use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 
-use disk::{BLOCK, Device, Engine, Options, Pool};
+use disk::{BLOCK, Device, Engine, Options, Pool, Registration};
 use tokio::time::Instant;
 
 const GIB: u64 = 1 << 30;
@@ -37,6 +37,7 @@ enum Reader {
 struct Ours {
     engine: Engine,
     batch_max: usize,
+    registration: Registration,
     /// With a pass of crc32c.
     check: bool,
 }
@@ -44,6 +45,7 @@ struct Ours {
 const URING: Ours = Ours {
     engine: Engine::Uring,
     batch_max: Options::BATCH_MAX,
+    registration: Registration::Off,
     check: false,
 };
 const BLOCKING: Ours = Ours {
@@ -51,41 +53,31 @@ const BLOCKING: Ours = Ours {
     ..URING
 };
 
-const READERS: [(&str, Reader); 8] = [
+const TOGETHER: Reader = Reader::Ours(URING);
+const ONE_BY_ONE: Reader = Reader::Ours(Ours {
+    batch_max: 1,
+    ..URING
+});
+const REGISTERED: Ours = Ours {
+    registration: Registration::Always,
+    ..URING
+};
+
+const READERS: [(&str, Reader); 9] = [
     ("fio io_uring", Reader::Fio("io_uring")),
-    (
-        "io_uring, one by one",
-        Reader::Ours(Ours {
-            batch_max: 1,
-            ..URING
-        }),
-    ),
-    ("io_uring", Reader::Ours(URING)),
-    (
-        "io_uring, one by one, crc32c",
-        Reader::Ours(Ours {
-            batch_max: 1,
-            check: true,
-            ..URING
-        }),
-    ),
-    (
-        "io_uring, crc32c",
-        Reader::Ours(Ours {
-            check: true,
-            ..URING
-        }),
-    ),
+    ("io_uring, one by one", ONE_BY_ONE),
+    ("io_uring", TOGETHER),
+    ("io_uring, registered", Reader::Ours(REGISTERED)),
+    ("io_uring, crc32c", checked(URING)),
+    ("io_uring, registered, crc32c", checked(REGISTERED)),
     ("fio psync", Reader::Fio("psync")),
     ("blocking", Reader::Ours(BLOCKING)),
-    (
-        "blocking, crc32c",
-        Reader::Ours(Ours {
-            check: true,
-            ..BLOCKING
-        }),
-    ),
+    ("blocking, crc32c", checked(BLOCKING)),
 ];
+
+const fn checked(way: Ours) -> Reader {
+    Reader::Ours(Ours { check: true, ..way })
+}
 
 /// GB/s and CPU-seconds per GB.
 #[derive(Clone, Copy)]
@@ -218,7 +210,9 @@ async fn open(path: &Path, way: Ours, depth: usize, size: usize) -> Device {
         reads_in_flight: depth,
         read_deadline: Duration::from_mins(1),
         batch_max: way.batch_max,
-        pool: Pool::new((depth + 2) * size),
+        registration: way.registration,
+        // Room for a region that is registered.
+        pool: Pool::new(((depth + 2) * size).max(64 << 20)),
         faults: None,
     };
     Device::open(path, options).await.unwrap()

@@ -20,6 +20,7 @@ impl Blocking {
         offset: u64,
         mut buffer: Buffer,
     ) -> Result<Buffer, Error> {
+        drop(buffer.take_landing());
         let opened = self.0.clone();
         on_thread(permit, Operation::Read, move || {
             let wanted = buffer.len();

@@ -13,7 +13,11 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::extents::{Memory, Part};
+use crate::{
+    extents::{Memory, Part},
+    registry::Registry,
+    seats::Landing,
+};
 
 /// The unit of a device, in bytes: offsets, lengths and buffers are multiples of it.
 pub const BLOCK: usize = 4096;
@@ -25,6 +29,17 @@ pub struct Pool(Arc<Shared>);
 struct Shared {
     retain_bytes: usize,
     memory: Mutex<Memory>,
+    /// What of the memory is registered with the rings that read into it.
+    registry: Registry,
+}
+
+impl Drop for Shared {
+    /// Before the memory goes.
+    fn drop(&mut self) {
+        for seat in self.memory.get_mut().seats() {
+            self.registry.unseat(seat.number);
+        }
+    }
 }
 
 impl Pool {
@@ -34,16 +49,45 @@ impl Pool {
         Self(Arc::new(Shared {
             retain_bytes,
             memory: Mutex::default(),
+            registry: Registry::default(),
         }))
     }
 
     /// A buffer of `length` bytes, aligned to a [`BLOCK`]. Its content is whatever was there.
     pub fn take(&self, length: usize) -> Buffer {
+        let part = self.0.memory.lock().take(capacity_for(length));
+        self.buffer(part, length)
+    }
+
+    /// A buffer to read into: in registered memory, if it happens to lie in some.
+    pub(crate) fn take_to_read(&self, length: usize) -> Buffer {
+        let registry = &self.0.registry;
+        let mut memory = self.0.memory.lock();
+        let mut part = memory.take(capacity_for(length));
+        if registry.is_used() {
+            let plan = (registry.is_open())
+                .then(|| memory.note_read(&part, self.0.retain_bytes, registry.is_eager()));
+            if let Some(plan) = plan.flatten() {
+                let addresses = plan.addresses.clone();
+                let seat = MutexGuard::unlocked(&mut memory, || registry.seat(addresses));
+                memory.seated(&plan, seat);
+            }
+            memory.land(&mut part);
+        }
+        drop(memory);
+        self.buffer(part, length)
+    }
+
+    fn buffer(&self, part: Part, length: usize) -> Buffer {
         Buffer {
-            part: Some(self.0.memory.lock().take(capacity_for(length))),
+            part: Some(part),
             length,
             pool: self.clone(),
         }
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
     }
 
     /// Bytes of unused buffers that are kept.
@@ -55,7 +99,7 @@ impl Pool {
         let mut memory = self.0.memory.lock();
         memory.give_back(part);
         while let Some(surplus) = memory.surplus(self.0.retain_bytes) {
-            let cooled = MutexGuard::unlocked(&mut memory, || surplus.cool());
+            let cooled = MutexGuard::unlocked(&mut memory, || surplus.cool(&self.0.registry));
             let whole = memory.settle(cooled);
             MutexGuard::unlocked(&mut memory, || drop(whole));
         }
@@ -88,6 +132,12 @@ impl Buffer {
     /// last reference is dropped, so a small slice of it keeps all of it.
     pub fn freeze(self) -> Bytes {
         Bytes::from_owner(self)
+    }
+
+    /// Leave to read into it as registered memory, if it lies in some. As long as that is there others
+    /// may have none.
+    pub(crate) fn take_landing(&mut self) -> Option<Landing> {
+        self.part.as_mut().and_then(Part::take_landing)
     }
 }
 

@@ -36,10 +36,26 @@ pub struct Options {
     /// runtime brings while the device has much to do: see [`Self::BATCH_MAX`]. With 1 each is told of
     /// at once.
     pub batch_max: usize,
+    /// Whether `io_uring` has the pool's memory registered.
+    pub registration: Registration,
     /// Where buffers come from.
     pub pool: Pool,
     /// Faults to inject.
     pub faults: Option<Faults>,
+}
+
+/// When regions of a pool (32 MiB) are registered with the rings that read into it, which saves them
+/// from looking up and holding the pages of each read. A region that is registered stays in memory as a
+/// whole, so only those are that the pool holds anyway, or may keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Registration {
+    /// Never.
+    Off,
+    /// Where the kernel grants it, as soon as what was read into a region was worth it.
+    #[default]
+    Auto,
+    /// As [`Self::Auto`], with the first read: for tests and measurements.
+    Always,
 }
 
 impl Options {
@@ -129,6 +145,16 @@ impl Device {
         self.0.motor.fallback()
     }
 
+    /// How many bytes of the pool's memory are registered.
+    pub fn registered_bytes(&self) -> u64 {
+        self.0.pool.registry().bytes() as u64
+    }
+
+    /// Why no more of it is, where more was to be.
+    pub fn unregistered(&self) -> Option<String> {
+        self.0.pool.registry().refusal()
+    }
+
     /// Where buffers to write come from.
     pub fn pool(&self) -> &Pool {
         &self.0.pool
@@ -194,7 +220,7 @@ impl Device {
         if let Some(error) = fault.and_then(|fault| fault.error(Operation::Read, offset, length)) {
             return Err(error);
         }
-        let buffer = self.0.pool.take(length);
+        let buffer = self.0.pool.take_to_read(length);
         let mut buffer = self.0.motor.read_at(permit, offset, buffer).await?;
         if let Some(fault) = fault {
             fault.flip(offset, &mut buffer);

@@ -4,17 +4,25 @@
 //! them at once. What is not used lies in extents that grow together again. *Warm* ones have memory
 //! behind them; *cold* ones have given it back, and get it anew when they are written to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use bytes::BytesMut;
 
-use crate::buffer::BLOCK;
+use crate::{
+    buffer::BLOCK,
+    registry::Registry,
+    seats::{Landing, Region, Seat},
+};
 
 /// A huge page, where the machine has any.
 const HUGE: usize = 2 << 20;
 /// What is asked of the allocator, which maps it, untouched: glibc does so from 32 MiB on. Regions
 /// cost addresses, and memory where they are used.
-const REGION_BYTES: usize = 32 << 20;
+pub(crate) const REGION_BYTES: usize = 32 << 20;
 
 /// Where a part lies: in which region, and how far from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,9 +35,19 @@ struct Place {
 pub(crate) struct Part {
     place: Place,
     bytes: BytesMut,
+    /// It may be read into as registered memory.
+    landing: Option<Landing>,
 }
 
 impl Part {
+    fn new(place: Place, bytes: BytesMut) -> Self {
+        Self {
+            place,
+            bytes,
+            landing: None,
+        }
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -45,13 +63,15 @@ impl Part {
         }
     }
 
+    /// Leave to read into it as registered memory, which is given back as soon as that is done.
+    pub(crate) fn take_landing(&mut self) -> Option<Landing> {
+        self.landing.take()
+    }
+
     /// Keeps the first `length` bytes and gives away the rest.
     fn split_off(&mut self, length: usize) -> Self {
         let bytes = self.bytes.split_off(length);
-        Self {
-            place: self.end(),
-            bytes,
-        }
+        Self::new(self.end(), bytes)
     }
 
     /// Takes in what lies right behind it, in the same region.
@@ -98,7 +118,7 @@ impl Extents {
         let bytes = self.by_place.remove(&place)?;
         self.by_length.remove(&(bytes.len(), place));
         self.bytes -= bytes.len();
-        Some(Part { place, bytes })
+        Some(Part::new(place, bytes))
     }
 
     /// The smallest that is large enough, cut to `length`.
@@ -115,6 +135,17 @@ impl Extents {
         Some(part)
     }
 
+    fn of_region(&self, region: u64) -> impl Iterator<Item = &BytesMut> {
+        let [from, to] = [region, region + 1].map(|region| Place { region, start: 0 });
+        self.by_place.range(from..to).map(|(_, bytes)| bytes)
+    }
+
+    fn take_of_region(&mut self, region: u64) -> Option<Part> {
+        let [from, to] = [region, region + 1].map(|region| Place { region, start: 0 });
+        let (&place, _) = self.by_place.range(from..to).next()?;
+        self.remove(place)
+    }
+
     fn take_largest(&mut self) -> Option<Part> {
         let &(_, place) = self.by_length.last()?;
         self.remove(place)
@@ -126,9 +157,10 @@ impl Extents {
 pub(crate) struct Memory {
     warm: Extents,
     cold: Extents,
-    /// How long each is.
-    regions: BTreeMap<u64, usize>,
+    regions: BTreeMap<u64, Region>,
     next_region: u64,
+    /// Registered regions into which reads are under way.
+    busy: Arc<AtomicUsize>,
 }
 
 impl Memory {
@@ -155,13 +187,59 @@ impl Memory {
         advise(&mut bytes, libc::MADV_HUGEPAGE);
         let region = self.next_region;
         self.next_region += 1;
-        self.regions.insert(region, length);
+        let address = bytes.as_mut_ptr().expose_provenance();
+        self.regions.insert(region, Region::new(address, length));
         let place = Place { region, start: 0 };
-        Part { place, bytes }
+        Part::new(place, bytes)
     }
 
-    pub(crate) fn give_back(&mut self, part: Part) {
+    pub(crate) fn give_back(&mut self, mut part: Part) {
+        part.landing = None;
         self.warm.insert(part);
+    }
+
+    /// A read into `part` begins. The region that is to be registered for it and those to come, if that
+    /// pays, or `always`, and if no more than `retain` bytes are unused and in memory then.
+    pub(crate) fn note_read(&mut self, part: &Part, retain: usize, always: bool) -> Option<Plan> {
+        let number = part.place.region;
+        let region = self.regions.get_mut(&number)?;
+        let is_plain = region.note_read(part.bytes.len());
+        // Larger ones are a caller's of unusual wants, and a read that hangs would keep all of it.
+        if !is_plain || region.length > REGION_BYTES || !(always || region.pays(0)) {
+            return None;
+        }
+        let cold: usize = self.cold.of_region(number).map(BytesMut::len).sum();
+        if !(always || region.pays(cold)) || (cold > 0 && self.warm.bytes + cold > retain) {
+            return None;
+        }
+        region.begin_seating();
+        Some(Plan {
+            region: number,
+            addresses: region.address..region.address + region.length,
+        })
+    }
+
+    /// The region was registered under a number, or the kernel refused, which is told only when it has
+    /// given memory to all of it.
+    pub(crate) fn seated(&mut self, plan: &Plan, number: Option<u16>) {
+        while let Some(part) = self.cold.take_of_region(plan.region) {
+            self.warm.insert(part);
+        }
+        if let Some(region) = self.regions.get_mut(&plan.region) {
+            region.end_seating(number.map(|number| Seat::new(number, &self.busy)));
+        }
+    }
+
+    /// Has a part be read into as registered memory, if it lies in some.
+    pub(crate) fn land(&self, part: &mut Part) {
+        let seat = self.regions.get(&part.place.region).and_then(Region::seat);
+        part.landing = seat.and_then(Seat::land);
+    }
+
+    /// What is registered.
+    pub(crate) fn seats(&self) -> impl Iterator<Item = &Seat> {
+        let seats = self.regions.values().filter_map(Region::seat);
+        seats.map(|seat| &**seat)
     }
 
     /// Unused bytes that have memory behind them.
@@ -174,6 +252,12 @@ impl Memory {
     pub(crate) fn surplus(&mut self, retain: usize) -> Option<Surplus> {
         let excess = self.warm.bytes.checked_sub(retain + 1)? + 1;
         let mut part = self.warm.take_largest()?;
+        let region = self.regions.get_mut(&part.place.region);
+        let Some(Ok(seat)) = region.map(Region::begin_cooling) else {
+            // The next that comes back finds that it was registered.
+            self.warm.insert(part);
+            return None;
+        };
         let (start, end) = (part.place.start, part.end().start);
         let pages = start.next_multiple_of(HUGE)..end / HUGE * HUGE;
         let (unit, end) = if pages.is_empty() {
@@ -190,35 +274,56 @@ impl Memory {
                 self.warm.insert(rest);
             }
         }
-        Some(Surplus(surplus))
+        Some(Surplus {
+            part: surplus,
+            seat,
+        })
     }
 
     /// Takes in what was cooled. A region that is cold as a whole is given up: that is what is
     /// returned.
     pub(crate) fn settle(&mut self, cooled: Cooled) -> Option<Part> {
         let Cooled(part) = cooled;
-        let region = part.place.region;
+        let number = part.place.region;
         self.cold.insert(part);
-        let place = Place { region, start: 0 };
-        let whole = self.cold.by_place.get(&place)?.len();
-        if self.regions.get(&region) != Some(&whole) {
+        let region = self.regions.get_mut(&number)?;
+        region.end_cooling();
+        let place = Place {
+            region: number,
+            start: 0,
+        };
+        if self.cold.by_place.get(&place)?.len() < region.length {
             return None;
         }
-        self.regions.remove(&region);
+        self.regions.remove(&number);
         self.cold.remove(place)
     }
 }
 
+/// A region that is to be registered, which takes the kernel a while.
+pub(crate) struct Plan {
+    region: u64,
+    pub(crate) addresses: Range<usize>,
+}
+
 /// What is to be cooled, which takes the kernel a while.
-pub(crate) struct Surplus(Part);
+pub(crate) struct Surplus {
+    part: Part,
+    /// Of its region, which is registered no longer.
+    seat: Option<Arc<Seat>>,
+}
 
 /// A part without memory behind it.
 pub(crate) struct Cooled(Part);
 
 impl Surplus {
-    pub(crate) fn cool(mut self) -> Cooled {
-        self.0.cool();
-        Cooled(self.0)
+    pub(crate) fn cool(mut self, registry: &Registry) -> Cooled {
+        // Before, as the rings would keep the pages in memory.
+        if let Some(seat) = self.seat {
+            registry.unseat(seat.number);
+        }
+        self.part.cool();
+        Cooled(self.part)
     }
 }
 
@@ -236,7 +341,7 @@ fn advise(pages: &mut [u8], advice: libc::c_int) {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, os::unix::fs::FileExt};
+    use std::{fs::File, os::unix::fs::FileExt, sync::atomic::Ordering};
 
     use super::*;
 
@@ -305,7 +410,7 @@ mod tests {
         memory.give_back(part);
         let surplus = memory.surplus(0).unwrap();
         assert_eq!(memory.warm_bytes(), 0);
-        let cooled = surplus.cool();
+        let cooled = surplus.cool(&Registry::default());
         assert_eq!(present(cooled.0.bytes()), Some(0));
         assert!(memory.settle(cooled).is_none(), "a part of it is in use");
         let again = memory.take(16 * BLOCK);
@@ -319,7 +424,7 @@ mod tests {
         let mut memory = Memory::default();
         let (before, part) = (memory.take(BLOCK), memory.take(4 * HUGE));
         memory.give_back(part);
-        let Surplus(surplus) = memory.surplus(3 * HUGE).unwrap();
+        let surplus = memory.surplus(3 * HUGE).unwrap().part;
         assert_eq!(surplus.bytes.len(), HUGE);
         assert_eq!(surplus.bytes.as_ptr().align_offset(HUGE), 0);
         assert_eq!(memory.warm_bytes(), 3 * HUGE);
@@ -340,10 +445,56 @@ mod tests {
             memory.give_back(part);
         }
         while let Some(surplus) = memory.surplus(0) {
-            memory.settle(surplus.cool());
+            memory.settle(surplus.cool(&Registry::default()));
         }
         assert!(memory.regions.is_empty());
         assert!(memory.cold.by_place.is_empty() && memory.cold.by_length.is_empty());
+    }
+
+    /// As the store has it: reads whose buffers stay a while, and a pool that keeps a little more than
+    /// a region.
+    #[test]
+    fn a_registered_region_is_in_memory_as_a_whole_and_nothing_of_it_is_given_back() {
+        let (retain, registry) = (18 * HUGE, Registry::default());
+        let (mut memory, mut held, mut draw) = (Memory::default(), Vec::<Part>::new(), 1_u64);
+        let (mut plan, mut seated, mut unseated) = (None, 0_u16, 0);
+        for turn in 0..20_000_u32 {
+            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let number = usize::try_from(draw >> 40).unwrap();
+            let most = if turn / 500 % 2 == 0 { 200 } else { 20 };
+            if held.len() < most && number % 3 > 0 || held.is_empty() {
+                let mut part = memory.take((1 + number % 300) * BLOCK);
+                plan = plan.or_else(|| memory.note_read(&part, retain, true));
+                memory.land(&mut part);
+                held.push(part);
+            } else {
+                memory.give_back(held.swap_remove(number % held.len()));
+                while let Some(surplus) = memory.surplus(retain) {
+                    let region = surplus.part.place.region;
+                    let pending: Option<&Plan> = plan.as_ref();
+                    assert!(pending.is_none_or(|plan| plan.region != region));
+                    unseated += u32::from(surplus.seat.is_some());
+                    memory.settle(surplus.cool(&registry));
+                }
+            }
+            // The kernel takes its time, and refuses now and then.
+            if number % 7 == 0
+                && let Some(plan) = plan.take()
+            {
+                seated += 1;
+                memory.seated(&plan, (number % 5 > 0).then_some(seated));
+            }
+            for (number, region) in &memory.regions {
+                let cold = memory.cold.of_region(*number).count();
+                assert!(region.seat().is_none() || cold == 0, "a hole in {number}");
+            }
+        }
+        assert!(
+            seated > 20 && unseated > 20,
+            "{seated} and {unseated} times"
+        );
+        drop(held);
+        assert_eq!(memory.busy.load(Ordering::Relaxed), 0);
     }
 
     /// A year of slices that come and go.
@@ -365,11 +516,11 @@ mod tests {
                 assert_eq!((bytes[0], bytes[bytes.len() - 1]), (mark, mark));
                 memory.give_back(part);
                 while let Some(surplus) = memory.surplus(4 * HUGE) {
-                    memory.settle(surplus.cool());
+                    memory.settle(surplus.cool(&Registry::default()));
                 }
             }
             let held: usize = held.iter().map(|(part, _)| part.bytes.len()).sum();
-            let all: usize = memory.regions.values().sum();
+            let all: usize = memory.regions.values().map(|region| region.length).sum();
             assert_eq!(held + memory.warm.bytes + memory.cold.bytes, all);
             // 40 of 1.2 MiB at most, 8 MiB warm: what does not fit together is little.
             assert!(memory.regions.len() <= 4, "{}", memory.regions.len());

@@ -20,10 +20,12 @@ mod extents;
 mod faults;
 mod file;
 mod gate;
+mod registry;
+mod seats;
 mod uring;
 
 pub use buffer::{BLOCK, Buffer, Pool};
-pub use device::{Device, Options};
+pub use device::{Device, Options, Registration};
 pub use engine::Engine;
 pub use error::{Error, Operation};
 pub use faults::{Fault, Faults, Rule};

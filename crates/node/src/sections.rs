@@ -246,6 +246,9 @@ fn read_store(section: &mut Section, wishes: &mut Wishes) -> store::Config {
     let read_timeout = section
         .duration("read_timeout", times)
         .or(default.read_timeout);
+    let registered_buffers = section
+        .choice("registered_buffers", &[("auto", true), ("off", false)])
+        .or(default.registered_buffers);
     let disks = section.sections("disk", 0..=store::DISKS_MAX, |disk| {
         let path = disk.path("path").required();
         let bytes = disk.bytes("size", 0..=1024 * TIB).required();
@@ -262,6 +265,7 @@ fn read_store(section: &mut Section, wishes: &mut Wishes) -> store::Config {
         state_dir: Some(state),
         segment_bytes,
         read_timeout,
+        registered_buffers,
         ..default
     };
     if let Err(error) = config.check() {

@@ -60,6 +60,9 @@ pub struct Config {
     /// Who moves the blocks of the disks. Default: `io_uring` where the kernel grants it, threads
     /// that block elsewhere; `crates/disk/README.md` has what each was measured to cost.
     pub engine: disk::Engine,
+    /// Whether buffers that much is read into are registered with the kernel, where it grants that.
+    /// Default: they are; `crates/disk/README.md` has what it was measured to save.
+    pub registered_buffers: bool,
     /// How long a disk that failed is left alone before it is tried again. Default: 5 s.
     pub retry_after: Duration,
     /// How long [`crate::Store::open`] waits for what lies on the disks to be found. What takes
@@ -92,6 +95,7 @@ impl Default for Config {
             reads_in_flight_max: 1024,
             reads_per_disk: 64,
             engine: disk::Engine::Auto,
+            registered_buffers: true,
             retry_after: Duration::from_secs(5),
             recovery_wait: Duration::from_secs(1),
             eject_after: Duration::from_mins(1),

@@ -191,6 +191,7 @@ pub(crate) struct Gauges {
     queued_bytes: IntGaugeVec,
     disk_state: IntGaugeVec,
     disk_engine: IntGaugeVec,
+    registered_bytes: IntGaugeVec,
 }
 
 impl Gauges {
@@ -219,6 +220,11 @@ impl Gauges {
                 "Bytes of what is kept whatever the traffic, held or not.",
             )?,
             queued_bytes: by("queued_bytes", "Bytes that wait to be written.", &["disk"])?,
+            registered_bytes: by(
+                "disk_registered_bytes",
+                "Bytes of a disk's buffers that are registered with the kernel.",
+                &["disk"],
+            )?,
             disk_state: by(
                 "disk_state",
                 "1 for the state that a disk is in.",
@@ -263,6 +269,9 @@ impl Gauges {
             self.queued_bytes
                 .with_label_values(&[&path])
                 .set(signed(disk.queued_bytes));
+            self.registered_bytes
+                .with_label_values(&[&path])
+                .set(signed(disk.registered_bytes));
             if let Some(engine) = disk.engine {
                 self.disk_engine
                     .with_label_values(&[path.as_str(), engine.as_str()])
@@ -286,6 +295,7 @@ impl Collector for Gauges {
             &self.queued_bytes,
             &self.disk_state,
             &self.disk_engine,
+            &self.registered_bytes,
         ];
         let mut all: Vec<_> = vectors.into_iter().flat_map(Collector::desc).collect();
         all.extend(self.numbers().into_iter().flat_map(Collector::desc));
@@ -303,6 +313,7 @@ impl Collector for Gauges {
             &self.queued_bytes,
             &self.disk_state,
             &self.disk_engine,
+            &self.registered_bytes,
         ];
         let mut all: Vec<_> = vectors.into_iter().flat_map(Collector::collect).collect();
         all.extend(self.numbers().into_iter().flat_map(Collector::collect));

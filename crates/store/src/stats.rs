@@ -32,6 +32,8 @@ pub struct DiskStats {
     pub state: DiskState,
     /// Who moves its blocks; nothing for an absent disk.
     pub engine: Option<disk::Engine>,
+    /// Bytes of its buffers, those of slices in RAM among them, that are registered with the kernel.
+    pub registered_bytes: u64,
     /// Whether what lies on it is still being found: lookups may miss, writes wait.
     pub recovering: bool,
     /// Bytes in use by the log, its own structures included; 0 for an absent disk.

@@ -44,11 +44,19 @@ pub(super) fn check_operations(uring: &IoUring) -> io::Result<()> {
 }
 
 /// What the kernel is told. The work must stay where it is until the completion.
-pub(super) fn entry(work: &mut Work) -> squeue::Entry {
+///
+/// With a seat, a buffer is read into as what is registered there.
+pub(super) fn entry(work: &mut Work, seat: Option<u16>) -> squeue::Entry {
     match work {
         Work::Read { offset, buffer } => {
             let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
-            opcode::Read::new(DEVICE, buffer.as_mut_ptr(), length)
+            let start = buffer.as_mut_ptr();
+            if let Some(seat) = seat {
+                return opcode::ReadFixed::new(DEVICE, start, length, seat)
+                    .offset(*offset)
+                    .build();
+            }
+            opcode::Read::new(DEVICE, start, length)
                 .offset(*offset)
                 .build()
         }

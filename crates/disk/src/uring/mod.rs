@@ -27,7 +27,7 @@ use parking_lot::RwLock;
 use tokio::runtime::{Handle, Id};
 
 use crate::{
-    Buffer, Error, Operation, Options,
+    Buffer, Error, Operation, Options, Pool, Registration,
     file::Opened,
     gate::{Gate, Permit},
 };
@@ -45,6 +45,8 @@ pub(crate) struct Uring {
     lock: Arc<File>,
     gate: Gate,
     batch_max: usize,
+    pool: Pool,
+    registration: Registration,
     /// One for each runtime that asked, as long as it lives.
     lanes: RwLock<Vec<(Id, Arc<Lane>)>>,
 }
@@ -58,6 +60,8 @@ impl Uring {
             lock: Arc::clone(&opened.lock),
             gate,
             batch_max: options.batch_max,
+            pool: options.pool.clone(),
+            registration: options.registration,
             lanes: RwLock::default(),
         };
         uring.lane()?;
@@ -139,7 +143,12 @@ impl Uring {
     }
 
     fn start_lane(&self, runtime: Handle) -> io::Result<Arc<Lane>> {
-        let ring = Ring::new(&self.file, self.gate.flights_max(), self.batch_max)?;
+        let mut ring = Ring::new(&self.file, self.gate.flights_max(), self.batch_max)?;
+        match self.registration {
+            Registration::Off => {}
+            Registration::Auto => ring.join(self.pool.registry(), false),
+            Registration::Always => ring.join(self.pool.registry(), true),
+        }
         Lane::start(ring, runtime, Arc::clone(&self.lock))
     }
 }

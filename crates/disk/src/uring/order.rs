@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::sync::oneshot;
 
-use crate::{Buffer, Error, Operation, gate::Permit};
+use crate::{Buffer, Error, Operation, gate::Permit, seats::Landing};
 
 /// What is to be done. It owns the buffer for as long as the kernel may touch it.
 pub(super) enum Work {
@@ -42,6 +42,14 @@ impl Work {
             Self::Read { buffer, .. } => buffer.len(),
             Self::Write { length, .. } => *length,
             Self::Sync => 0,
+        }
+    }
+
+    /// Leave to read as into registered memory.
+    pub(super) fn take_landing(&mut self) -> Option<Landing> {
+        match self {
+            Self::Read { buffer, .. } => buffer.take_landing(),
+            Self::Write { .. } | Self::Sync => None,
         }
     }
 

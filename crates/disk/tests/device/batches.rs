@@ -3,7 +3,7 @@
 
 use std::{path::Path, time::Duration};
 
-use disk::{BLOCK, Device, Engine, Options, Pool};
+use disk::{BLOCK, Device, Engine, Options, Pool, Registration};
 use tokio::runtime::{Builder, Runtime};
 
 const BLOCKS: u8 = 64;
@@ -14,6 +14,7 @@ async fn open(path: &Path, batch_max: usize) -> Device {
         reads_in_flight: 48,
         read_deadline: Duration::from_mins(1),
         batch_max,
+        registration: Registration::Auto,
         pool: Pool::new(1 << 20),
         faults: None,
     };

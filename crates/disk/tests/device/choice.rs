@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use disk::{BLOCK, Device, Engine, Error, Operation, Options, Pool};
+use disk::{BLOCK, Device, Engine, Error, Operation, Options, Pool, Registration};
 
 fn options(engine: Engine) -> Options {
     Options {
@@ -10,6 +10,7 @@ fn options(engine: Engine) -> Options {
         reads_in_flight: 4,
         read_deadline: Duration::from_mins(1),
         batch_max: Options::BATCH_MAX,
+        registration: Registration::Auto,
         pool: Pool::new(1 << 20),
         faults: None,
     }

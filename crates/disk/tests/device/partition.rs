@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use disk::{BLOCK, Device, Engine, Error, Options, Pool};
+use disk::{BLOCK, Device, Engine, Error, Options, Pool, Registration};
 
 const BYTES: u64 = 64 * BLOCK as u64;
 
@@ -58,6 +58,7 @@ fn options(engine: Engine) -> Options {
         reads_in_flight: 4,
         read_deadline: Duration::from_mins(1),
         batch_max: Options::BATCH_MAX,
+        registration: Registration::Auto,
         pool: Pool::new(1 << 20),
         faults: None,
     }

@@ -3,24 +3,38 @@
 
 use std::{os::unix::fs::MetadataExt, path::Path, time::Duration};
 
-use disk::{BLOCK, Buffer, Device, Engine, Error, Fault, Faults, Operation, Options, Pool, Rule};
+use disk::{
+    BLOCK, Buffer, Device, Engine, Error, Fault, Faults, Operation, Options, Pool, Registration,
+    Rule,
+};
 
-/// `main` takes this file in once for each engine.
+/// `main` takes this file in once for each engine, with and without registered buffers.
 fn engine() -> Engine {
-    if module_path!().ends_with("blocking") {
+    if module_path!().contains("blocking") {
         Engine::Blocking
     } else {
         Engine::Auto
     }
 }
 
+/// With registered buffers, the pool keeps a region, as it would not be registered otherwise.
+fn memory() -> (Registration, Pool) {
+    if module_path!().ends_with("registered") {
+        (Registration::Always, Pool::new(64 << 20))
+    } else {
+        (Registration::Off, Pool::new(1 << 20))
+    }
+}
+
 fn options(faults: Option<Faults>) -> Options {
+    let (registration, pool) = memory();
     Options {
         engine: engine(),
         reads_in_flight: 4,
         read_deadline: Duration::from_mins(1),
         batch_max: Options::BATCH_MAX,
-        pool: Pool::new(1 << 20),
+        registration,
+        pool,
         faults,
     }
 }

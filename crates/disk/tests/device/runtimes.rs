@@ -2,7 +2,7 @@
 
 use std::{path::Path, thread, time::Duration};
 
-use disk::{BLOCK, Device, Engine, Options, Pool};
+use disk::{BLOCK, Device, Engine, Options, Pool, Registration};
 use tokio::runtime::{Builder, Runtime};
 
 fn runtime() -> Runtime {
@@ -15,6 +15,7 @@ async fn open(path: &Path) -> Device {
         reads_in_flight: 4,
         read_deadline: Duration::from_mins(1),
         batch_max: Options::BATCH_MAX,
+        registration: Registration::Auto,
         pool: Pool::new(1 << 20),
         faults: None,
     };

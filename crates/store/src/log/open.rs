@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
-use disk::{Device, Options, Pool};
+use disk::{Device, Options, Pool, Registration};
 use parking_lot::Mutex;
 
 use super::{Disk, health::Health, queue::Queue};
@@ -143,6 +143,11 @@ fn options(disk: &DiskConfig, settings: &Config) -> Options {
         read_deadline: READ_DEADLINE,
         reads_in_flight: settings.reads_per_disk,
         batch_max: Options::BATCH_MAX,
+        registration: if settings.registered_buffers {
+            Registration::Auto
+        } else {
+            Registration::Off
+        },
         pool: Pool::new(POOL_BYTES),
         faults: disk.faults.clone(),
     }
@@ -172,6 +177,9 @@ fn tell_engine(device: &Device) {
         tracing::warn!(%disk, engine, why, "disk is used without io_uring");
     } else {
         tracing::info!(%disk, engine, "disk is open");
+    }
+    if let Some(why) = device.unregistered() {
+        tracing::info!(%disk, why, "disk is read without registered buffers");
     }
 }
 

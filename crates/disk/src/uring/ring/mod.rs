@@ -6,11 +6,12 @@ use std::{
     io,
     mem::ManuallyDrop,
     os::fd::{AsRawFd, RawFd},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
-use io_uring::{IoUring, cqueue, opcode, squeue};
+use io_uring::{CompletionQueue, IoUring, SubmissionQueue, cqueue, opcode, squeue};
 use tokio::sync::oneshot;
 
 use super::{
@@ -18,6 +19,7 @@ use super::{
     kernel::{self, entry},
     order::Order,
 };
+use crate::{registry::Registry, seats::Landing};
 
 /// Marks a completion that belongs to no slot.
 const CANCEL: u64 = u64::MAX;
@@ -29,13 +31,15 @@ pub(super) const BREATH: Duration = Duration::from_millis(1);
 /// A ring on one device.
 pub(super) struct Ring {
     /// Dropped by hand: not before the kernel has let go of every buffer.
-    uring: ManuallyDrop<IoUring>,
+    uring: ManuallyDrop<Arc<IoUring>>,
     slots: ManuallyDrop<Vec<Option<Flight>>>,
     free: Vec<usize>,
     /// Slots whose orders the kernel has not been told of.
     waiting: Vec<usize>,
     /// How many may wait for each other.
     batch_max: usize,
+    /// Its table of buffers is that of the pool's others.
+    registered: bool,
 }
 
 /// An operation in flight, or one that waits to be.
@@ -43,6 +47,8 @@ struct Flight {
     order: Order,
     starts: u8,
     cancelled: bool,
+    /// It reads into registered memory.
+    landing: Option<Landing>,
 }
 
 /// Whether the kernel has taken what was prepared.
@@ -79,21 +85,27 @@ impl Ring {
         kernel::check_operations(&uring)?;
         uring.submitter().register_files(&[file.as_raw_fd()])?;
         let mut ring = Self {
-            uring: ManuallyDrop::new(uring),
+            uring: ManuallyDrop::new(Arc::new(uring)),
             slots: ManuallyDrop::new((0..flights).map(|_| None).collect()),
             free: (0..flights).rev().collect(),
             waiting: Vec::with_capacity(batch_max),
             batch_max,
+            registered: false,
         };
         ring.try_out()?;
         Ok(ring)
+    }
+
+    /// Has reads into what is registered go there as such, from now on.
+    pub(super) fn join(&mut self, registry: &Registry, always: bool) {
+        self.registered = registry.join(&self.uring, always);
     }
 
     /// One operation that does nothing, there and back.
     fn try_out(&mut self) -> io::Result<()> {
         self.push(&opcode::Nop::new().build().user_data(CANCEL))?;
         self.uring.submit_and_wait(1)?;
-        let told = self.uring.completion().next();
+        let told = self.completions().next();
         match told.map(|completion| completion.result()) {
             Some(result) if result < 0 => Err(io::Error::from_raw_os_error(-result)),
             Some(_) => Ok(()),
@@ -112,13 +124,15 @@ impl Ring {
     }
 
     /// Takes an order and says in which slot. The kernel sees it at the next [`Self::submit`].
-    pub(super) fn start(&mut self, order: Order) -> Option<usize> {
+    pub(super) fn start(&mut self, mut order: Order) -> Option<usize> {
         // Permits are as many as slots, so there is one. Dropping the order would tell its owner.
         let slot = self.free.pop()?;
+        let landing = order.work.take_landing();
         let flight = Flight {
             order,
             starts: 0,
             cancelled: false,
+            landing: landing.filter(|_| self.registered),
         };
         self.slots[slot] = Some(flight);
         self.waiting.push(slot);
@@ -145,7 +159,8 @@ impl Ring {
             return;
         };
         flight.starts += 1;
-        let entry = entry(&mut flight.order.work);
+        let seat = flight.landing.as_ref().map(Landing::seat);
+        let entry = entry(&mut flight.order.work, seat);
         if let Err(error) = self.push(&entry.user_data(slot as u64)) {
             self.finish(slot, Err(error));
         }
@@ -180,7 +195,7 @@ impl Ring {
     /// Hands everything that waits to the kernel. Never waits for a completion.
     pub(super) fn submit(&mut self) -> io::Result<Submitted> {
         self.launch_waiting();
-        if self.uring.submission().is_empty() {
+        if self.queue().is_empty() {
             return Ok(Submitted::All);
         }
         transient(self.uring.submit())
@@ -190,12 +205,12 @@ impl Ring {
     pub(super) fn reap(&mut self) -> io::Result<()> {
         loop {
             // Taken one at a time, because what follows may push again.
-            let completion = self.uring.completion().next();
+            let completion = self.completions().next();
             if let Some(completion) = completion {
                 self.complete(&completion);
                 continue;
             }
-            if !self.uring.submission().cq_overflow() {
+            if !self.queue().cq_overflow() {
                 return Ok(());
             }
             // The kernel keeps what had no room until it is asked for.
@@ -215,12 +230,14 @@ impl Ring {
     }
 
     fn landed(&mut self, slot: usize, result: i32) {
-        let Some(flight) = self.slots.get(slot).and_then(Option::as_ref) else {
+        let Some(flight) = self.slots.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
+        // What it read into was registered when the buffer was taken, and is not any more.
+        let stale = result == -libc::EFAULT && flight.landing.take().is_some();
         // The kernel's own threads give up what a thread of ours began that has ended since.
         let again = matches!(-result, libc::EINTR | libc::EAGAIN | libc::ECANCELED);
-        if again && flight.starts < STARTS_MAX && !flight.cancelled {
+        if (again || stale) && flight.starts < STARTS_MAX && !flight.cancelled {
             self.launch(slot);
         } else {
             let moved = usize::try_from(result);
@@ -242,17 +259,37 @@ impl Ring {
             reply,
             permit,
         } = flight.order;
+        // It has landed.
+        drop(flight.landing);
         // First, so that who has the outcome finds the place free.
         drop(permit);
         // If nobody waits any more the buffer goes back to its pool.
         let _ = reply.send(work.outcome(moved));
     }
 
+    fn queue(&mut self) -> SubmissionQueue<'_> {
+        #[expect(unsafe_code, reason = "the registry has the ring as well")]
+        {
+            // SAFETY: there is no other queue, as `self` is borrowed mutably for as long as this one is
+            // there, and whoever else has the ring, the registry, has it register buffers and nothing
+            // else.
+            unsafe { self.uring.submission_shared() }
+        }
+    }
+
+    fn completions(&mut self) -> CompletionQueue<'_> {
+        #[expect(unsafe_code, reason = "as above")]
+        {
+            // SAFETY: as above.
+            unsafe { self.uring.completion_shared() }
+        }
+    }
+
     fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
-        if self.uring.submission().is_full() {
+        if self.queue().is_full() {
             self.uring.submit()?;
         }
-        let mut queue = self.uring.submission();
+        let mut queue = self.queue();
         #[expect(unsafe_code, reason = "the kernel is told an address")]
         let pushed = {
             // SAFETY: the address is that of a buffer in a slot, which is neither moved nor freed
@@ -320,216 +357,4 @@ fn transient(entered: io::Result<usize>) -> io::Result<Submitted> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-    use crate::{
-        BLOCK, Error, Pool,
-        gate::{Gate, Turn},
-        uring::order::{Done, Work},
-    };
-
-    /// A ring, or nothing, said aloud, where the kernel refuses it.
-    fn ring(file: &File, flights: usize, entries: u32) -> Option<Ring> {
-        Ring::with_entries(file, flights, entries, 16)
-            .inspect_err(|error| eprintln!("skipped: no io_uring here: {error}"))
-            .ok()
-    }
-
-    fn read(offset: u64, pool: &Pool) -> (Order, oneshot::Receiver<Done>) {
-        let (reply, outcome) = oneshot::channel();
-        let permit = permit();
-        let order = Order {
-            work: Work::Read {
-                offset,
-                buffer: pool.take(BLOCK),
-            },
-            reply,
-            permit,
-        };
-        (order, outcome)
-    }
-
-    fn permit() -> crate::gate::Permit {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let gate = Gate::new(1);
-        let permit = { runtime }
-            .build()
-            .unwrap()
-            .block_on(gate.enter(Turn::Read));
-        permit.unwrap()
-    }
-
-    /// A device whose reads take as long as the test likes.
-    fn pipe() -> (File, io::PipeWriter) {
-        let (reader, writer) = io::pipe().unwrap();
-        (File::from(std::os::fd::OwnedFd::from(reader)), writer)
-    }
-
-    #[test]
-    fn a_buffer_stays_with_the_kernel_until_its_completion_was_seen() {
-        let (file, _writer) = pipe();
-        let Some(mut ring) = ring(&file, 4, 16) else {
-            return;
-        };
-        let pool = Pool::new(1 << 20);
-        let (order, outcome) = read(0, &pool);
-        let slot = ring.start(order).unwrap();
-        ring.submit().unwrap();
-        drop(outcome);
-        assert_eq!(
-            pool.retained_bytes(),
-            0,
-            "nobody waits, but the kernel has it"
-        );
-        ring.cancel_abandoned(slot);
-        assert_eq!(pool.retained_bytes(), 0, "the cancellation is not its end");
-        while !ring.is_idle() {
-            ring.wait().unwrap();
-        }
-        assert_eq!(pool.retained_bytes(), BLOCK);
-    }
-
-    #[test]
-    fn a_ring_that_ends_waits_for_what_is_in_flight() {
-        let (file, _writer) = pipe();
-        let Some(mut ring) = ring(&file, 4, 16) else {
-            return;
-        };
-        let pool = Pool::new(1 << 20);
-        let mut waiting = Vec::new();
-        for _ in 0..4 {
-            let (order, outcome) = read(0, &pool);
-            ring.start(order).unwrap();
-            waiting.push(outcome);
-        }
-        ring.submit().unwrap();
-        drop(ring);
-        assert_eq!(pool.retained_bytes(), 4 * BLOCK);
-        for mut outcome in waiting {
-            assert!(outcome.try_recv().unwrap().is_err(), "it was not read");
-        }
-    }
-
-    #[test]
-    fn an_order_that_is_given_up_before_the_kernel_knows_of_it_is_gone_at_once() {
-        let (file, _writer) = pipe();
-        let Some(mut ring) = ring(&file, 4, 16) else {
-            return;
-        };
-        let pool = Pool::new(1 << 20);
-        let [(first, kept), (second, given_up)] = [read(0, &pool), read(0, &pool)];
-        ring.start(first).unwrap();
-        let slot = ring.start(second).unwrap();
-        drop(given_up);
-        ring.cancel_abandoned(slot);
-        assert_eq!(pool.retained_bytes(), BLOCK, "its buffer is free");
-        assert!(
-            ring.uring.submission().is_empty(),
-            "the kernel is told nothing"
-        );
-        ring.submit().unwrap();
-        assert_eq!(pool.retained_bytes(), BLOCK, "the other one is under way");
-        drop(ring);
-        assert_eq!(pool.retained_bytes(), 2 * BLOCK);
-        drop(kept);
-    }
-
-    #[test]
-    fn orders_wait_for_each_other_only_while_the_disk_has_more_to_do_than_they() {
-        let (file, _writer) = pipe();
-        let Some(mut ring) = ring(&file, 16, 32) else {
-            return;
-        };
-        let pool = Pool::new(1 << 20);
-        let (mut batches, mut outcomes, mut batch) = (Vec::new(), Vec::new(), 0);
-        for _ in 0..16 {
-            let (order, outcome) = read(0, &pool);
-            outcomes.push(outcome);
-            ring.start(order).unwrap();
-            batch += 1;
-            if ring.is_due() {
-                ring.submit().unwrap();
-                batches.push(std::mem::take(&mut batch));
-            }
-        }
-        assert_eq!(batches, [1, 1, 1, 1, 2, 3, 4]);
-        assert_eq!(batch, 3);
-    }
-
-    #[test]
-    fn fewer_bytes_than_asked_for_are_an_error() {
-        let (file, mut writer) = pipe();
-        let Some(mut ring) = ring(&file, 4, 16) else {
-            return;
-        };
-        let (order, mut outcome) = read(0, &Pool::new(0));
-        ring.start(order).unwrap();
-        writer.write_all(&[7; 100]).unwrap();
-        while !ring.is_idle() {
-            ring.wait().unwrap();
-        }
-        let error = outcome.try_recv().unwrap().unwrap_err();
-        let Error::Short { wanted, done, .. } = error else {
-            panic!("{error}")
-        };
-        assert_eq!((wanted, done), (BLOCK, 100));
-    }
-
-    /// Many more operations than the queues have entries: the kernel keeps what does not fit.
-    #[test]
-    fn completions_beyond_the_queue_are_not_lost() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("disk");
-        std::fs::write(&path, vec![9; 64 * BLOCK]).unwrap();
-        let file = File::open(&path).unwrap();
-        let Some(mut ring) = ring(&file, 64, 2) else {
-            return;
-        };
-        assert!(ring.uring.params().cq_entries() < 64);
-        let pool = Pool::new(1 << 20);
-        for _ in 0..10 {
-            let mut waiting = Vec::new();
-            for block in 0..64_u64 {
-                let (order, outcome) = read(block * BLOCK as u64, &pool);
-                ring.start(order).unwrap();
-                waiting.push(outcome);
-            }
-            while !ring.is_idle() {
-                ring.wait().unwrap();
-            }
-            for mut outcome in waiting {
-                let buffer = outcome.try_recv().unwrap().unwrap().unwrap();
-                assert_eq!(buffer[..], [9; BLOCK]);
-            }
-        }
-    }
-
-    /// A slot is used again at once: who gave up late must not cancel what is there now.
-    #[test]
-    fn a_slot_that_has_a_new_owner_is_not_cancelled_by_the_old_one() {
-        let (file, mut writer) = pipe();
-        let Some(mut ring) = ring(&file, 1, 4) else {
-            return;
-        };
-        let pool = Pool::new(0);
-        let (order, outcome) = read(0, &pool);
-        let slot = ring.start(order).unwrap();
-        writer.write_all(&[1; BLOCK]).unwrap();
-        while !ring.is_idle() {
-            ring.wait().unwrap();
-        }
-        let (order, mut later) = read(0, &pool);
-        assert_eq!(ring.start(order), Some(slot));
-        ring.submit().unwrap();
-        drop(outcome);
-        ring.cancel_abandoned(slot);
-        writer.write_all(&[2; BLOCK]).unwrap();
-        while !ring.is_idle() {
-            ring.wait().unwrap();
-        }
-        let buffer = later.try_recv().unwrap().unwrap().unwrap();
-        assert_eq!(buffer[..], [2; BLOCK]);
-    }
-}
+mod tests;
