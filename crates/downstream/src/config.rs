@@ -79,8 +79,10 @@ pub struct Limits {
     pub http2_streams: u32,
     /// As above.
     pub http3_streams: u32,
-    /// Unacknowledged response bytes that QUIC holds for one connection: 1 MiB, which fills a path
-    /// of 100 ms at 84 Mbit/s. They are references to slices, not copies.
+    /// Unacknowledged response bytes that QUIC holds for one connection at most: 8 MiB, which is what
+    /// browsers let one stream send ahead. It is twice the congestion window if that is less, and
+    /// less where more than 32 connections are open, down to 1 MiB. They are references to slices, not
+    /// copies.
     pub quic_send_window: u64,
     /// QUIC clients with an unproven address beyond which everyone proves theirs by `Retry`:
     /// 1,000 handshakes.
@@ -109,7 +111,7 @@ impl Default for Limits {
             // With the client's own 8 they fit the smaller of two tables in quinn-proto, which has room for
             // all that may be opened: 2 KiB less for each connection than 64.
             http3_streams: 48,
-            quic_send_window: 1 << 20,
+            quic_send_window: 8 << 20,
             quic_retry_above: 1_000,
         }
     }

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     serve::{Connection, serve},
     socket::{self, Keepers},
+    window,
 };
 use crate::{
     Error,
@@ -216,7 +217,8 @@ fn transport_config(limits: &Limits) -> TransportConfig {
         .max_concurrent_uni_streams(VarInt::from_u32(UNI_STREAMS))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
-        .send_window(limits.quic_send_window)
+        // Of a new connection; `window` says how it goes on.
+        .send_window(window::BYTES_MIN)
         // Strictly by rank, and what was lost first: unfair, quinn goes on with the stream that it
         // has begun, and a packet that an urgent one lost waits behind it. Each stream has a rank of
         // its own (see `Lane::rank`), so that none take turns.

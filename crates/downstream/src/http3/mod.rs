@@ -8,6 +8,7 @@ mod serve;
 mod socket;
 mod transport;
 mod updates;
+mod window;
 
 pub(crate) use endpoint::Endpoint;
 pub use socket::KEPT_BYTES_MAX;

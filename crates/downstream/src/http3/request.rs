@@ -120,7 +120,13 @@ async fn respond(
             .watched(PIECE_BYTES, Arc::clone(&turn))
             .ranked(rank)
     });
-    send(&mut stream, &lane, response, &turn).await
+    turn.clients();
+    let (head, body) = response.into_parts();
+    if let Err(error) = stream.send_response(Response::from_parts(head, ())).await {
+        tracing::debug!(%error, "a response head was not sent");
+        return false;
+    }
+    send(connection, &mut stream, &lane, body).await
 }
 
 /// A request as h3 understands it, and what it may have overlooked.
@@ -152,19 +158,14 @@ async fn has_body(stream: &mut Stream) -> bool {
     stream.recv_data().await.map_or(true, |data| data.is_some())
 }
 
-async fn send(stream: &mut Stream, lane: &Lane, response: Response<Outgoing>, turn: &Turn) -> bool {
-    let (head, body) = response.into_parts();
-    turn.clients();
-    if let Err(error) = stream.send_response(Response::from_parts(head, ())).await {
-        tracing::debug!(%error, "a response head was not sent");
-        return false;
-    }
+async fn send(connection: &Connection, stream: &mut Stream, lane: &Lane, body: Outgoing) -> bool {
     let mut frames = Frames::of(&body);
     tokio::pin!(body);
     loop {
         let frame = poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
         match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
             Some(Ok(Ok(piece))) => {
+                connection.window.follow(&connection.quic);
                 let written = match frames.header(piece.len()) {
                     Some(header) => lane.write(&mut [header, piece]).await,
                     None => lane.write(&mut [piece]).await,

@@ -14,6 +14,7 @@ use super::{
     request,
     transport::{self, LastAccepted},
     updates::Updates,
+    window::Window,
 };
 use crate::{
     body::Activity,
@@ -31,13 +32,16 @@ pub(crate) struct Connection {
     pub(crate) client: Client,
     pub(crate) activity: Arc<Activity>,
     pub(crate) updates: Arc<Updates>,
+    pub(crate) window: Window,
     /// Asks for the connection to be recycled.
     pub(crate) recycle: Notify,
 }
 
 impl Connection {
     pub(crate) fn new(shared: Shared, quic: quinn::Connection, client: Client) -> Self {
+        let limit = shared.front.config.limits.quic_send_window;
         Self {
+            window: Window::new(limit, shared.quota.open()),
             shared,
             quic,
             client,

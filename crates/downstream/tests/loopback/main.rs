@@ -5,6 +5,8 @@ mod agreement;
 #[cfg(test)]
 mod browsers;
 #[cfg(test)]
+mod distance;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod foreign;

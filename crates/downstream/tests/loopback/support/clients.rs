@@ -99,7 +99,15 @@ pub(crate) async fn connect(running: &Running, speaks: Speaks) -> Client {
 }
 
 pub(crate) async fn try_connect(running: &Running, speaks: Speaks) -> Result<Client, String> {
-    let address = running.address;
+    try_connect_to(running.address, running, speaks).await
+}
+
+/// By way of another address.
+pub(crate) async fn try_connect_to(
+    address: SocketAddr,
+    running: &Running,
+    speaks: Speaks,
+) -> Result<Client, String> {
     match speaks {
         Speaks::Http1 => {
             let stream = tls(address, tls_config(running, &[b"http/1.1"]), HOST).await;
