@@ -18,6 +18,12 @@ const DIRECT_BYTES: usize = 8 << 10;
 /// A buffer with less room than this for plaintext is full.
 const ROOM_BYTES_MIN: usize = 4 << 10;
 
+/// The first bytes of a connection go in small records. A client can use no byte of a record before its
+/// last has come, and the first round trip carries ten packets (RFC 6928), which is less than a full
+/// record: so the first byte of a body would come a round trip late.
+const YOUNG_BYTES: usize = 16 << 10;
+const YOUNG_RECORD_BYTES: usize = 4 << 10;
+
 /// RFC 8446 section 4.6.3: a `KeyUpdate` that asks for none in return.
 const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
 
@@ -46,17 +52,18 @@ impl Unsent {
         self.from == self.to
     }
 
-    /// Room for all the plaintext of the open record, or of the next; zero when full.
-    fn room(&self) -> usize {
+    /// Room for all the plaintext of the open record, or of the next, which may have `most`; zero when
+    /// full.
+    fn room(&self, most: usize) -> usize {
         let bytes = self.buffer.bytes.len() - self.to;
         match bytes.saturating_sub(OVERHEAD_BYTES + TAIL_BYTES) {
             room if room < ROOM_BYTES_MIN => 0,
-            room => room.min(PLAINTEXT_BYTES_MAX),
+            room => room.min(most),
         }
     }
 
     fn is_full(&self) -> bool {
-        self.room() == 0
+        self.room(PLAINTEXT_BYTES_MAX) == 0
     }
 }
 
@@ -69,6 +76,8 @@ pub(super) struct Sealer {
     records_max: u64,
     /// The client asked for new keys.
     update_asked: bool,
+    /// Plaintext that has yet to go in small records.
+    young_bytes: usize,
 }
 
 impl Sealer {
@@ -80,7 +89,15 @@ impl Sealer {
             unsent: None,
             records_max,
             update_asked: false,
+            young_bytes: YOUNG_BYTES,
         }
+    }
+
+    /// A connection on which much was sent already.
+    #[cfg(test)]
+    pub(super) fn grown(mut self) -> Self {
+        self.young_bytes = 0;
+        self
     }
 
     #[cfg(test)]
@@ -129,6 +146,7 @@ impl Sealer {
         self.cipher
             .seal_in_place(parts.header, kind, parts.out, parts.tail)?;
         unsent.to += open + OVERHEAD_BYTES;
+        self.young_bytes = self.young_bytes.saturating_sub(open);
         Ok(())
     }
 
@@ -147,15 +165,21 @@ impl Sealer {
 
     /// Seals or copies at most one record's plaintext.
     fn take(&mut self, rest: &mut Rest<'_>) -> Result<(), Error> {
+        // The same as long as a record is open: it counts when it is sealed.
+        let most = match self.young_bytes {
+            0 => PLAINTEXT_BYTES_MAX,
+            _ => YOUNG_RECORD_BYTES,
+        };
         let Self { cipher, pool, .. } = self;
         let unsent = held(&mut self.unsent, pool);
-        let room = unsent.room();
+        let room = unsent.room(most);
         let front = rest.front();
         if unsent.open == 0 && front.len() >= DIRECT_BYTES {
             let plain = &front[..front.len().min(room)];
             let parts = split(unsent, plain.len());
             cipher.seal(parts.header, plain, Kind::Data as u8, parts.out, parts.tail)?;
             unsent.to += plain.len() + OVERHEAD_BYTES;
+            self.young_bytes = self.young_bytes.saturating_sub(plain.len());
             rest.take(plain.len());
             return Ok(());
         }

@@ -209,11 +209,16 @@ pub(super) struct Setup {
     pub(super) waker: Waker,
 }
 
+/// A connection on which much was sent already.
 pub(super) fn setup(records_max: u64) -> Setup {
+    setup_of(|sealer| sealer.with_records_max(records_max).grown())
+}
+
+pub(super) fn setup_of(change: impl FnOnce(Sealer) -> Sealer) -> Setup {
     let pool = Pool::new(16 << 20);
     let socket = Socket::default();
     let opener = Opener::new(cipher(&CLIENT));
-    let sealer = Sealer::new(cipher(&SERVER), Arc::clone(&pool)).with_records_max(records_max);
+    let sealer = change(Sealer::new(cipher(&SERVER), Arc::clone(&pool)));
     let wakes = Arc::new(Wakes::default());
     Setup {
         layer: Layer::new(socket.clone(), opener, sealer),

@@ -10,7 +10,7 @@ use std::{
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt as _;
 
-use super::{super::Stream, ALERT, DATA, HANDSHAKE, Setup, setup};
+use super::{super::Stream, ALERT, DATA, HANDSHAKE, Setup, setup, setup_of};
 
 fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes)
@@ -81,6 +81,20 @@ fn a_body_fills_records_and_buffers() {
     assert_eq!(setup.socket.wire().writes, 2);
     assert_eq!(setup.peer.open(&setup.socket.wire()), body);
     assert_eq!(setup.peer.records, vec![(DATA, 1 << 14); 64]);
+}
+
+/// RFC 6928: ten packets, of which the first byte of a body is not to need all.
+#[test]
+fn the_first_bytes_of_a_connection_go_in_small_records() {
+    let mut setup = setup_of(|sealer| sealer);
+    let plain = pattern(200 + (40 << 10));
+    write_all(&mut setup, &plain, &[200, 40 << 10]);
+    flush(&mut setup);
+    assert!(setup.peer.open(&setup.socket.wire()) == plain);
+    let (small, full) = ((DATA, 4 << 10), (DATA, 16 << 10));
+    let rest = (DATA, (8 << 10) + 200);
+    let records = [small, small, small, small, full, rest];
+    assert_eq!(setup.peer.records, records);
 }
 
 #[test]
