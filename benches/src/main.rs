@@ -28,6 +28,8 @@ enum Action {
     Scaling(compare::Scaling),
     /// Measure the rate of a fill by plan, and what it costs viewers.
     Fill(compare::Night),
+    /// Measure one viewer behind a long path, over HTTP/1.1, 2 and 3.
+    Path(compare::Path),
     /// Run an edge: `compare` starts this program again, so that the edge is its own process.
     #[command(hide = true)]
     Edge {
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Action::Compare(arguments) => exit(compare::run(&arguments)),
         Action::Scaling(arguments) => exit(compare::run_scaling(&arguments)),
         Action::Fill(arguments) => exit(compare::run_night(&arguments)),
+        Action::Path(arguments) => exit(compare::run_path(&arguments)),
         Action::Http3Load(arguments) => exit(compare::load_http3(&arguments)),
         Action::Floor(arguments) => exit(compare::floor::run(&arguments)),
         Action::Edge { config } => {

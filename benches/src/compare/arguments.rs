@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{
     Error,
     select::{self, Peer, Row},
-    servers::{Setup, Tier},
+    servers::{Listen, Setup, Tier},
 };
 
 /// What every measurement can be told.
@@ -79,12 +79,13 @@ impl Common {
             cores,
             workers,
             tier: Tier::Ram,
+            listen: Listen::Loopback,
             edge: self.edge.clone(),
         }
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("a key, '=' and a value")?;
     Ok((key.trim().to_owned(), value.trim().to_owned()))
 }

@@ -57,7 +57,8 @@ impl Connector {
     /// One connection over HTTP/3.
     pub(crate) async fn open_http3(&self, target: &Target) -> Result<http3::Client, Error> {
         let tls = ClientConfig::clone(&self.0);
-        http3::Client::open(tls, target.host, target.port).await
+        let address = (target.address, target.port).into();
+        http3::Client::open(tls, target.host, address).await
     }
 
     async fn connect(
@@ -69,9 +70,11 @@ impl Connector {
         config.alpn_protocols = vec![protocol.alpn().into()];
         let name = ServerName::try_from(target.host)
             .map_err(|error| broken(target, "its name", &error))?;
-        let socket = TcpStream::connect(("127.0.0.1", target.port))
+        let socket = TcpStream::connect((target.address, target.port))
             .await
             .map_err(Error::io(target.label))?;
+        // As every browser has it: a request does not wait for what the handshake's end is answered.
+        socket.set_nodelay(true).map_err(Error::io(target.label))?;
         let stream = TlsConnector::from(Arc::new(config))
             .connect(name, socket)
             .await

@@ -13,6 +13,7 @@ mod measure;
 mod night;
 mod origin;
 mod page_cache;
+mod path;
 mod pki;
 mod processes;
 mod proof;
@@ -40,6 +41,7 @@ use floor::Sink;
 pub(crate) use http3::load::{Arguments as Http3Load, run as load_http3};
 use load::Generator;
 pub(crate) use night::Night;
+pub(crate) use path::Path;
 use report::Report;
 use select::Peer;
 use stage::Tools;
@@ -69,6 +71,19 @@ pub(crate) fn run_night(arguments: &Night) -> Result<(), Error> {
     let report = runtime.block_on(unless_ended(night::measure(arguments)))?;
     let mut out = std::io::stdout().lock();
     let _gone = write!(out, "{}\n{:#}\n", report.markdown(), report.json());
+    Ok(())
+}
+
+/// The same for `path`, in a network of its own.
+pub(crate) fn run_path(arguments: &Path) -> Result<(), Error> {
+    if !arguments.inside {
+        return Err(path::enter());
+    }
+    stay_on(&arguments.client_core.to_string())?;
+    let runtime = Runtime::new().map_err(Error::io("starting a runtime"))?;
+    let report = runtime.block_on(unless_ended(path::measure(arguments)))?;
+    let mut out = std::io::stdout().lock();
+    let _gone = write!(out, "{}", report.markdown());
     Ok(())
 }
 

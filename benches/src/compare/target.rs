@@ -1,5 +1,7 @@
 //! A server under one of its settings, as clients see it.
 
+use std::net::Ipv4Addr;
+
 use super::select::Peer;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub(crate) struct Target {
     pub(crate) label: &'static str,
     pub(crate) kind: Kind,
     pub(crate) host: &'static str,
+    /// Where clients connect to.
+    pub(crate) address: Ipv4Addr,
     pub(crate) port: u16,
     /// Stands before every path: a token, or nothing.
     pub(crate) prefix: String,

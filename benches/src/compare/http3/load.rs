@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write as _,
+    net::Ipv4Addr,
     path::PathBuf,
     sync::{
         Arc,
@@ -68,6 +69,7 @@ async fn load(arguments: &Arguments) -> Result<f64, Error> {
         .host()
         .zip(first.port_u16())
         .ok_or_else(|| Error::Broken("no URL with a host and a port".to_owned()))?;
+    let server = (Ipv4Addr::LOCALHOST, port).into();
     let work = Arc::new(Work {
         urls,
         length: arguments.length,
@@ -78,7 +80,7 @@ async fn load(arguments: &Arguments) -> Result<f64, Error> {
     let mut streams = JoinSet::new();
     for _ in 0..arguments.connections {
         let config = rustls::ClientConfig::clone(&tls);
-        let client = Arc::new(Client::open(config, host, port).await?);
+        let client = Arc::new(Client::open(config, host, server).await?);
         for _ in 0..arguments.streams {
             streams.spawn(stream(Arc::clone(&client), Arc::clone(&work)));
         }

@@ -2,7 +2,10 @@
 
 pub(crate) mod load;
 
-use std::{net::UdpSocket, sync::Arc};
+use std::{
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+};
 
 use bytes::{Buf as _, Bytes};
 use http::{Request, StatusCode};
@@ -13,8 +16,9 @@ use quinn::{
 
 use super::Error;
 
-/// Windows as wide as h2load's, so that only the server bounds what is in flight.
-const WINDOW_BYTES: u32 = 64 << 20;
+/// Windows as a browser has them, and as our client over HTTP/2.
+const STREAM_WINDOW_BYTES: u32 = 8 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
 /// A burst of one send window fits, or the client would lose datagrams that no network lost.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
@@ -29,11 +33,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Shakes hands with whoever has that port on this machine.
+    /// Shakes hands with a server that has a certificate for that name.
     pub(crate) async fn open(
         mut tls: rustls::ClientConfig,
         host: &str,
-        port: u16,
+        server: SocketAddr,
     ) -> Result<Self, Error> {
         tls.alpn_protocols = vec![b"h3".to_vec()];
         let crypto = QuicClientConfig::try_from(tls).map_err(broken)?;
@@ -47,7 +51,7 @@ impl Client {
         );
         let endpoint = endpoint.map_err(Error::io("a QUIC endpoint"))?;
         let connecting = endpoint
-            .connect_with(config, ([127, 0, 0, 1], port).into(), host)
+            .connect_with(config, server, host)
             .map_err(broken)?;
         let quic = connecting.await.map_err(broken)?;
         let (mut driver, requests) = h3::client::builder()
@@ -90,13 +94,13 @@ impl Drop for Client {
 fn transport() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
-        .stream_receive_window(VarInt::from_u32(WINDOW_BYTES))
-        .receive_window(VarInt::from_u32(WINDOW_BYTES));
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES));
     transport
 }
 
 fn socket() -> std::io::Result<UdpSocket> {
-    let socket = UdpSocket::bind(("127.0.0.1", 0))?;
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     let options = socket2::SockRef::from(&socket);
     options.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
     options.set_send_buffer_size(SOCKET_BUFFER_BYTES)?;

@@ -20,7 +20,7 @@ use super::{
     measure::{Spread, as_f64},
     say,
     select::{Protocol, Shape, Size},
-    servers::{Server, Setup, Tier},
+    servers::{Listen, Server, Setup, Tier},
     world::{OPEN, World, free_port, write},
 };
 use relay::{Relay, WINDOW};
@@ -83,6 +83,7 @@ pub(crate) async fn measure(arguments: &Night) -> Result<Report, Error> {
         cores: arguments.server_core.to_string(),
         workers: 1,
         tier: Tier::Ram,
+        listen: Listen::Loopback,
         edge: settings(&relay, port, rate_bytes_per_s),
     };
     let server = Server::ours(&world, &setup).await?;

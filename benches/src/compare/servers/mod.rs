@@ -8,7 +8,7 @@ mod ours;
 mod trafficserver;
 mod varnish;
 
-use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _, path::PathBuf};
+use std::{collections::BTreeSet, net::Ipv4Addr, os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use super::{
     Error,
@@ -27,8 +27,27 @@ pub(crate) struct Setup {
     /// Threads or processes that serve: one for each core.
     pub(crate) workers: usize,
     pub(crate) tier: Tier,
+    pub(crate) listen: Listen,
     /// Keys of the edge's config that differ, as `key = value` of TOML.
     pub(crate) edge: Vec<(String, String)>,
+}
+
+/// Where servers listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listen {
+    /// On the loopback alone.
+    Loopback,
+    /// On every address of a network that no other program is in.
+    Everywhere,
+}
+
+impl Listen {
+    fn address(self) -> Ipv4Addr {
+        match self {
+            Self::Loopback => Ipv4Addr::LOCALHOST,
+            Self::Everywhere => Ipv4Addr::UNSPECIFIED,
+        }
+    }
 }
 
 /// Where hits come from.
@@ -202,7 +221,7 @@ fn first_line(program: &str, argument: &str) -> Option<String> {
 }
 
 /// Servers that give up root's rights by themselves could not read a folder that is root's.
-fn as_root() -> bool {
+pub(crate) fn as_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
@@ -212,6 +231,7 @@ fn listener(peer: Peer, label: &'static str) -> Result<Target, Error> {
         label,
         kind: Kind::Peer(peer),
         host: "localhost",
+        address: Ipv4Addr::LOCALHOST,
         port: free_port()?,
         prefix: String::new(),
     })

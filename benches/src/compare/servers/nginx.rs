@@ -65,7 +65,7 @@ fn text(world: &World, folder: &Path, setup: &Setup, listeners: &[Target]) -> St
     let servers: String = SETTINGS
         .iter()
         .zip(listeners)
-        .map(|((_, directives), target)| server(target.port, directives))
+        .map(|((_, directives), target)| server(setup, target.port, directives))
         .collect();
     format!(
         r"
@@ -105,11 +105,12 @@ http {{
     )
 }
 
-fn server(port: u16, directives: &str) -> String {
+fn server(setup: &Setup, port: u16, directives: &str) -> String {
+    let address = setup.listen.address();
     format!(
         r#"
     server {{
-        listen 127.0.0.1:{port} ssl http2;
+        listen {address}:{port} ssl http2;
         server_name localhost;
         {directives}
         location / {{

@@ -1,6 +1,6 @@
 //! Our side: an edge as its own process, filled through a shield from the one origin.
 
-use std::env;
+use std::{env, net::Ipv4Addr};
 
 use super::{
     super::{
@@ -24,6 +24,7 @@ pub(super) fn recipe(world: &World, setup: &Setup) -> Result<Recipe, Error> {
         label: "millpond",
         kind: Kind::Signed,
         host: "localhost",
+        address: Ipv4Addr::LOCALHOST,
         port,
         prefix: world.signed_prefix()?,
     };
@@ -31,6 +32,7 @@ pub(super) fn recipe(world: &World, setup: &Setup) -> Result<Recipe, Error> {
         label: "millpond, unsigned",
         kind: Kind::Open,
         host: "127.0.0.1",
+        address: Ipv4Addr::LOCALHOST,
         port,
         prefix: String::new(),
     };
@@ -51,7 +53,10 @@ fn config(world: &World, setup: &Setup, port: u16) -> String {
     let tier = setup.tier.name();
     let own = [
         ("node.name", quoted("edge1")),
-        ("listen.address", quoted(&format!("127.0.0.1:{port}"))),
+        (
+            "listen.address",
+            quoted(&format!("{}:{port}", setup.listen.address())),
+        ),
         (
             "tls.certificates",
             "[{ certificate = \"server.pem\", key = \"server.key\" }]".to_owned(),
