@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use super::{Change, Directory, SHARDS, Shard, shard_number};
+use super::{Directory, SHARDS, Shard, shard_number, usage::Change};
 use crate::{
     Key,
     format::record::Kind,
