@@ -75,3 +75,22 @@ pub(super) fn entry(work: &mut Work, seat: Option<u16>) -> squeue::Entry {
             .build(),
     }
 }
+
+/// Whether the kernel has taken what was prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Submitted {
+    All,
+    /// The kernel is short of something: to be tried again in a [`super::ring::BREATH`].
+    Later,
+}
+
+pub(super) fn transient(entered: io::Result<usize>) -> io::Result<Submitted> {
+    match entered {
+        Ok(_) => Ok(Submitted::All),
+        Err(error) => match error.raw_os_error() {
+            // Interrupted, completions that must be taken first, or out of memory.
+            Some(libc::EINTR | libc::EBUSY | libc::EAGAIN | libc::ENOMEM) => Ok(Submitted::Later),
+            _ => Err(error),
+        },
+    }
+}

@@ -17,8 +17,9 @@ use tokio::{
 };
 
 use super::{
+    kernel::Submitted,
     order::{Done, Order, Work},
-    ring::{BREATH, Ring, Submitted},
+    ring::{BREATH, Ring},
 };
 use crate::{Error, Operation, gate::Permit};
 

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::{
     batch,
-    kernel::{self, entry},
+    kernel::{self, Submitted, entry, transient},
     order::Order,
 };
 use crate::{registry::Registry, seats::Landing};
@@ -49,14 +49,6 @@ struct Flight {
     cancelled: bool,
     /// It reads into registered memory.
     landing: Option<Landing>,
-}
-
-/// Whether the kernel has taken what was prepared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Submitted {
-    All,
-    /// The kernel is short of something: to be tried again in a [`BREATH`].
-    Later,
 }
 
 impl Ring {
@@ -342,17 +334,6 @@ impl Drop for Ring {
             // SAFETY: dropped here only, and never used again.
             unsafe { ManuallyDrop::drop(&mut self.slots) }
         }
-    }
-}
-
-fn transient(entered: io::Result<usize>) -> io::Result<Submitted> {
-    match entered {
-        Ok(_) => Ok(Submitted::All),
-        Err(error) => match error.raw_os_error() {
-            // Interrupted, completions that must be taken first, or out of memory.
-            Some(libc::EINTR | libc::EBUSY | libc::EAGAIN | libc::ENOMEM) => Ok(Submitted::Later),
-            _ => Err(error),
-        },
     }
 }
 
