@@ -99,11 +99,7 @@ impl Inner {
             Reply::Absent(_) | Reply::Other(_) => {
                 self.answer(question, (parts, body), None, stamp).await?
             }
-            Reply::Part(part) => {
-                let asked = asked.map_or(0, |asked| asked.first);
-                self.less(question, (parts, body), (part, asked), stamp)
-                    .await?
-            }
+            Reply::Part(part) => self.less(question, (parts, body), part, stamp).await?,
             Reply::Unsized if question.rules.streams(&question.name.path) => {
                 match self.head(question, &parts.headers, 0, &(0..0), stamp) {
                     Some(head) => {

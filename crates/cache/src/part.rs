@@ -1,7 +1,7 @@
 //! A part of an object that came in place of the range that was asked for.
 //!
 //! RFC 9110 section 15.3.7: a server may send less than it was asked for, and says what it sends. Such a
-//! part is for who wants bytes of it. Only one that is long enough to be gone on with becomes slices
+//! part, which begins where was asked, is for who wants bytes of it. Only one that is long enough to be gone on with becomes slices
 //! (`ask.rs`); a small one is kept as it is, and parts are not put together.
 
 use std::{ops::Range, sync::Arc};
@@ -63,17 +63,17 @@ impl Part {
 }
 
 impl Inner {
-    /// Less came than was asked for, from byte `asked` on.
+    /// Less came than was asked for.
     pub(crate) async fn less(
         self: &Arc<Self>,
         question: &Question,
         (parts, body): (Parts, Body),
-        (part, asked): (Part, u64),
+        part: Part,
         stamp: Epoch,
     ) -> Result<Answered, Error> {
-        let is_begun = part.first == asked && part.length() >= CONTINUED_BYTES_MIN;
+        let is_enough = part.length() >= CONTINUED_BYTES_MIN;
         let carried = part.first..part.last + 1;
-        let head = part.total.filter(|_| is_begun).and_then(|total| {
+        let head = part.total.filter(|_| is_enough).and_then(|total| {
             let head = self.head(question, &parts.headers, total, &carried, stamp);
             head.filter(|head| head.strong_etag().is_some())
         });

@@ -110,7 +110,7 @@ fn partial(response: &Response, asked: Option<ByteRange>) -> Result<Reply, Error
             })
         }
         // RFC 9110 section 15.3.7: a server may send less than was asked for, but nothing else.
-        _ if first >= asked.first && last <= asked.last => Ok(Reply::Part(part)),
+        _ if first == asked.first && last <= asked.last => Ok(Reply::Part(part)),
         _ => Err(lie("for another range")),
     }
 }
@@ -168,6 +168,7 @@ mod tests {
         for (range, why) in [
             (None, "no Content-Range"),
             (Some("bytes 95-104/200"), "beyond what was asked"),
+            (Some("bytes 1-10/11"), "another first byte"),
             (Some("bytes 0-99/200"), "a body shorter than its range"),
             (Some("bytes 9-0/10"), "backwards"),
         ] {
@@ -180,13 +181,8 @@ mod tests {
     #[test]
     fn less_than_was_asked_for_is_a_part() {
         // RFC 9110 section 15.3.7.
-        for (told, first, total) in [
-            ("bytes 0-9/*", 0, None),
-            ("bytes 1-10/11", 1, Some(11)),
-            ("bytes 0-9/200", 0, Some(200)),
-            ("bytes 90-99/200", 90, Some(200)),
-        ] {
-            let last = first + 9;
+        for (told, total) in [("bytes 0-9/*", None), ("bytes 0-9/200", Some(200))] {
+            let (first, last) = (0, 9);
             let reply = read(&response(206, Some(told), ten()), Some(ASKED));
             assert_eq!(
                 reply.unwrap(),

@@ -126,8 +126,8 @@ fn version(asked: &Asked, head: &Parts, length: Option<u64>) -> Result<Shape, Er
     }
 }
 
-/// The part that a 206 carries, which must lie within what was asked for, and be all of it where
-/// that has no end; `None` for what goes on until it ends (RFC 8673 section 2.2).
+/// The part that a 206 carries, which must begin where was asked and not go beyond, and be all of it
+/// where that has no end; `None` for what goes on until it ends (RFC 8673 section 2.2).
 fn partial(asked: &Asked, head: &Parts) -> Result<Option<ByteRange>, Error> {
     let Some(range) = asked.range else {
         return Err(lie("206 to no range"));
@@ -141,14 +141,12 @@ fn partial(asked: &Asked, head: &Parts) -> Result<Option<ByteRange>, Error> {
         )));
     };
     // RFC 9110 section 15.3.7: a server may send less than was asked for, and who asked has to look.
-    let is_all = |part: ByteRange| {
-        let last = total.map_or(range.last, |total| range.last.min(total.saturating_sub(1)));
-        part.first == range.first && part.last == last
-    };
-    let fits = part.first >= range.first
+    // What begins elsewhere is no such part but a server that counts otherwise than it says.
+    let last = total.map_or(range.last, |total| range.last.min(total.saturating_sub(1)));
+    let fits = part.first == range.first
         && part.first <= part.last
         && part.last <= range.last
-        && (is_all(part) || !range.is_open())
+        && (part.last == last || !range.is_open())
         && total.is_none_or(|total| part.last < total);
     if fits {
         Ok((total.is_some() || !range.is_open()).then_some(part))

@@ -169,6 +169,15 @@ async fn requests_decide_too() {
             ],
         ),
         row(
+            "9110 9.1: a method that nobody knows",
+            vec![controls("max-age=100")],
+            vec![
+                gets(1),
+                fails(501).method(Method::from_bytes(b"FOO").unwrap()),
+                gets(1).reads(1),
+            ],
+        ),
+        row(
             "9110 9.3.2: HEAD from a stored GET",
             vec![controls("max-age=100").with("x-own", "1")],
             vec![

@@ -404,6 +404,28 @@ async fn stale_is_served_where_it_may_be() {
             vec![gets(1), gets(1).after(2).reads(2).age(2, 9)],
         ),
         row(
+            "5861 3: it is fetched behind the viewer's back, once",
+            vec![
+                controls("max-age=1, stale-while-revalidate=60"),
+                controls("max-age=100"),
+            ],
+            vec![
+                gets(1),
+                // Each of two tiers serves what is stale once.
+                gets(1).after(2).body_is_any(),
+                gets(1).after(2).body_is_any(),
+                gets(2).after(2),
+            ],
+        ),
+        row(
+            "5861 3: not what is no number",
+            vec![
+                controls("max-age=1, stale-while-revalidate=x"),
+                controls("max-age=100"),
+            ],
+            vec![gets(1), gets(2).after(2)],
+        ),
+        row(
             "5861 4: and no longer",
             vec![controls("max-age=1, stale-if-error=1"), says(503)],
             vec![gets(1), gets(2).after(4)],

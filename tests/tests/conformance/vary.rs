@@ -85,6 +85,39 @@ async fn responses_are_chosen_by_the_fields_that_vary_names() {
             vec![gets(1).with("x-b", "1"), gets(1).with("x-b", "2")],
         ),
         row(
+            "9110 12.5.5: an empty one names nothing",
+            both(""),
+            vec![gets(1).with("x-a", "1"), gets(1).with("x-a", "2")],
+        ),
+        row(
+            "9110 5.6.1.2: empty members and white space",
+            both(" ,x-b ,, \tX-A,"),
+            vec![
+                gets(1).with("x-a", "1"),
+                gets(2).with("x-a", "2"),
+                gets(1).with("x-a", "1").reads(2),
+            ],
+        ),
+        row(
+            "9111 4.1: the order of names makes no difference",
+            vec![varies("x-a, x-b"), varies("x-b, x-a"), varies("x-a")],
+            vec![
+                gets(1).with("x-a", "1"),
+                gets(2).with("x-a", "2"),
+                gets(1).with("x-a", "1").reads(2),
+            ],
+        ),
+        row(
+            "9111 4.1: the order of values does",
+            both("x-a"),
+            vec![gets(1).with("x-a", "1, 2"), gets(2).with("x-a", "2, 1")],
+        ),
+        row(
+            "9110 12.5.5: what is no name is never chosen",
+            vec![varies("x a"), varies("x a")],
+            vec![gets(1), gets(2)],
+        ),
+        row(
             "9111 4.1: a star",
             vec![varies("*"), varies("*")],
             vec![gets(1), gets(2)],

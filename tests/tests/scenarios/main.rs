@@ -7,6 +7,7 @@
     reason = "a helper fails its test by panicking"
 )]
 
+mod case;
 mod collapse;
 mod conditional;
 mod config;
