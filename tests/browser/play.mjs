@@ -6,6 +6,7 @@
 // node modules are missing (the reason is on stderr).
 
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { access, constants, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -24,6 +25,11 @@ const HELP = `node play.mjs --player hls|dash|shaka|page --url URL
   --low-latency        a low-latency live stream; with hls and dash
   --rate N             playback rate, to be quicker (default 1; not with page)
   --cmcd query|header  send CMCD (not with page)
+  --credentials        send cookies with media requests (hls only)
+  --cookie NAME=VALUE  a cookie that the media origin has set before (repeatable)
+  --pages-url URL      serve the pages at this https origin, for an edge that lists its origins (default: any port, in clear)
+  --pages-cert FILE    its certificate
+  --pages-key FILE     the key of that
   --page URL           with page: the player page as somebody else serves it (default: the file in this repository)
   --timeout N          seconds for all of it (default 90)
   --screenshot FILE    a PNG of the page at the end
@@ -47,7 +53,8 @@ function options() {
   try {
     ({ values } = parseArgs({ options: {
       player: text, url: text, spki: list, "force-quic": list, http1: flag, "low-latency": flag, "host-map": list, "until-end": flag, seconds: text,
-      rate: { ...text, default: "1" }, cmcd: text, page: text, timeout: { ...text, default: "90" }, screenshot: text, chromium: text, help: flag } }));
+      rate: { ...text, default: "1" }, cmcd: text, credentials: flag, cookie: list,
+      "pages-url": text, "pages-cert": text, "pages-key": text, page: text, timeout: { ...text, default: "90" }, screenshot: text, chromium: text, help: flag } }));
   } catch (cause) {
     throw new Usage(cause.message);
   }
@@ -55,6 +62,10 @@ function options() {
   if (!["hls", "dash", "shaka", "page"].includes(values.player)) throw new Usage("--player must be hls, dash, shaka or page");
   if (!URL.canParse(values.url ?? "")) throw new Usage("--url must be an absolute URL");
   if (values.cmcd && !["query", "header"].includes(values.cmcd)) throw new Usage("--cmcd must be query or header");
+  if (values.credentials && values.player !== "hls") throw new Usage("--credentials is for hls");
+  if (values.cookie.some((pair) => !/^[^=;\s]+=[^;\s]*$/.test(pair))) throw new Usage("--cookie must be NAME=VALUE");
+  const pages = ["pages-url", "pages-cert", "pages-key"].filter((name) => values[name] !== undefined);
+  if (pages.length % 3 !== 0) throw new Usage("--pages-url, --pages-cert and --pages-key come together");
   for (const name of ["timeout", "rate", "seconds"]) {
     if (values[name] !== undefined && !(Number(values[name]) > 0)) throw new Usage(`--${name} must be a number above 0`);
   }
@@ -81,15 +92,17 @@ async function loadPuppeteer() {
 }
 
 // The pages come from an origin of their own, so that every media request is a cross-origin one, as with real customers.
-async function servePages() {
-  const server = createServer(async (request, response) => {
+async function servePages(asked) {
+  const answer = async (request, response) => {
     const file = FILES.get(request.url.split("?")[0]);
     const body = file && await readFile(file).catch(() => null);
     response.writeHead(body ? 200 : 404, { "content-type": file?.endsWith(".js") ? "text/javascript" : "text/html; charset=utf-8" });
     response.end(body ?? "not found");
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { origin: `http://127.0.0.1:${server.address().port}`, close() { server.closeAllConnections(); server.close(); } };
+  };
+  const url = asked["pages-url"] && new URL(asked["pages-url"]);
+  const server = url ? createSecureServer({ cert: await readFile(asked["pages-cert"]), key: await readFile(asked["pages-key"]) }, answer) : createServer(answer);
+  await new Promise((resolve, reject) => server.once("error", reject).listen(url?.port || 0, "127.0.0.1", resolve));
+  return { origin: url?.origin ?? `http://127.0.0.1:${server.address().port}`, close() { server.closeAllConnections(); server.close(); } };
 }
 
 function flags(asked, folder) {
@@ -109,6 +122,7 @@ function pageUrl(asked, pages) {
   const query = new URLSearchParams({ player: asked.player, url: asked.url, rate: asked.rate });
   if (asked.cmcd) query.set("cmcd", asked.cmcd);
   if (asked["low-latency"]) query.set("live", "");
+  if (asked.credentials) query.set("credentials", "");
   return `${pages.origin}/harness.html?${query}`;
 }
 
@@ -154,6 +168,9 @@ async function play(browser, asked, pages) {
     if (message.type() === "error" && !message.location().url?.startsWith(`${mediaOrigin}/`)) errors.push(`console: ${message.text()}`);
   });
   const network = await watchNetwork(page, mediaOrigin, errors);
+  // As an owner's server sets them: for the media origin alone, and sent from other sites' pages.
+  const cookies = asked.cookie.map((pair) => ({ name: pair.split("=")[0], value: pair.slice(pair.indexOf("=") + 1) }));
+  if (cookies.length) await page.setCookie(...cookies.map((pair) => ({ ...pair, url: mediaOrigin, secure: true, httpOnly: true, sameSite: "None" })));
   const timeout = Number(asked.timeout) * 1000;
   let reached = false;
   try {
@@ -184,7 +201,7 @@ async function main() {
   const executablePath = await findChromium(asked.chromium);
   const puppeteer = await loadPuppeteer();
   const folder = await mkdtemp(join(tmpdir(), "millpond-browser-"));
-  const pages = await servePages();
+  const pages = await servePages(asked);
   let browser;
   const lateMs = (Number(asked.timeout) + 30) * 1000; // a browser that hangs is ended, and the test with it
   const late = setTimeout(() => { browser?.process()?.kill("SIGKILL"); process.exit(EXIT.failed); }, lateMs);

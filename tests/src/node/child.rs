@@ -246,8 +246,8 @@ pub fn binary() -> PathBuf {
     file
 }
 
-/// An address on which nobody listens, TCP or UDP.
-fn free_address() -> SocketAddr {
+/// An address on which nobody listens, TCP or UDP, and which this process gives to nobody else.
+pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let spread = (std::process::id() * 131 % u32::from(PORTS.end - PORTS.start)) as u16;
     for _ in 0..1000 {

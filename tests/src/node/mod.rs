@@ -18,7 +18,7 @@ use shield::Shield;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-pub use child::{Child, Launch, binary};
+pub use child::{Child, Launch, binary, free_address};
 pub use settings::Settings;
 
 use crate::within;

@@ -8,8 +8,9 @@ use tests::{
     client::Client,
     foreign::{need, output, root, run, skip, text},
     keys::{Keys, carry, token},
-    node::{Home, Node, Role, Settings},
+    node::{Home, Node, Role, Settings, free_address},
     pki::Pki,
+    signers::Signers,
 };
 use tokio::{process::Command, sync::Mutex};
 
@@ -25,7 +26,7 @@ struct Stage {
 }
 
 /// The clip behind an edge and a shield that has its directory.
-async fn stage(clip: &std::path::Path) -> Stage {
+async fn stage(clip: &std::path::Path, more: &[(&'static str, toml::Value)]) -> Stage {
     let (pki, keys) = (Pki::new(), Keys::new());
     let shield_home = Home::new(Role::Shield);
     let mut settings = Settings::shield(&shield_home, &pki, "http://127.0.0.1:9");
@@ -37,10 +38,13 @@ async fn stage(clip: &std::path::Path) -> Stage {
     );
     let shield = shield_home.start(&settings).await;
     let edge_home = Home::new(Role::Edge);
-    let settings = Settings::edge(&edge_home, &pki, &[shield.address])
+    let mut settings = Settings::edge(&edge_home, &pki, &[shield.address])
         .with_signed_site(&keys.file())
         .with("site.0.hosts", vec!["media.test"])
         .with("site.1.hosts", vec!["signed.test", "localhost"]);
+    for (key, value) in more {
+        settings.set(key, value.clone());
+    }
     let edge = edge_home.start(&settings).await;
     Stage {
         pki,
@@ -52,6 +56,26 @@ async fn stage(clip: &std::path::Path) -> Stage {
 }
 
 impl Stage {
+    /// Plays to the end without an error; `None` where something is missing for it.
+    async fn run(&self, player: &str, url: &str, more: &[String]) -> Option<Value> {
+        let mut play = Command::new(need("node")?);
+        play.current_dir(folder())
+            .args(["play.mjs", "--timeout", "90", "--player", player])
+            .args(["--url", url, "--spki", &spki(&self.pki).await?])
+            .args(more);
+        let output = output(&mut play, 150).await;
+        let told = text(&output);
+        if output.status.code() == Some(SKIPPED) {
+            skip(told.trim());
+            return None;
+        }
+        assert!(output.status.success(), "{player} {url}: {told}");
+        let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(seen["ended"], true, "{told}");
+        assert_eq!(seen["errors"], Value::Array(Vec::new()), "{told}");
+        Some(seen)
+    }
+
     /// A signed URL that relative ones inherit.
     fn url(&self, file: &str) -> String {
         let token = token(&self.keys.ed25519, "/clip");
@@ -89,44 +113,21 @@ fn clip() -> Option<PathBuf> {
 pub(super) static TURN: Mutex<()> = Mutex::const_new(());
 
 async fn play(player: &str, file: &str, quic: bool) {
-    let (Some(node), Some(clip)) = (need("node"), clip()) else {
-        return;
-    };
+    let Some(clip) = clip() else { return };
     let _turn = TURN.lock().await;
-    let stage = stage(&clip).await;
-    let Some(spki) = spki(&stage.pki).await else {
-        return;
-    };
-    let mut play = Command::new(node);
-    play.current_dir(folder()).arg("play.mjs");
-    play.args([
-        "--player",
-        player,
-        "--url",
-        &stage.url(file),
-        "--spki",
-        &spki,
-        "--timeout",
-        "90",
-    ]);
+    let stage = stage(&clip, &[]).await;
+    let mut more = Vec::new();
     if player != "page" {
-        play.args(["--rate", "4"]);
+        more.extend(["--rate".to_owned(), "4".to_owned()]);
     }
     if quic {
-        play.args([
-            "--force-quic",
-            &format!("localhost:{}", stage.edge.address.port()),
-        ]);
+        let port = stage.edge.address.port();
+        more.extend(["--force-quic".to_owned(), format!("localhost:{port}")]);
     }
-    let output = output(&mut play, 150).await;
-    let told = text(&output);
-    if output.status.code() == Some(SKIPPED) {
-        return skip(told.trim());
-    }
-    assert!(output.status.success(), "{player} {file}: {told}");
-    let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(seen["ended"], true, "{told}");
-    assert_eq!(seen["errors"], Value::Array(Vec::new()), "{told}");
+    let Some(seen) = stage.run(player, &stage.url(file), &more).await else {
+        return;
+    };
+    let told = seen.to_string();
     let protocol = if quic { "h3" } else { "h2" };
     let protocols = seen["protocols"].as_object().unwrap();
     assert!(
@@ -155,10 +156,112 @@ plays! {
     our_page_plays_to_the_end_over_http3: "page", "master.m3u8", true;
 }
 
+/// A player on a page of another origin of the same site, with a token as one vendor's customers carry
+/// it: in the playlist's target, or in cookies that the owner has set before. With `credentials` the edge
+/// has to name the page's origin (Fetch section 3.2.5); without, no cookie comes along.
+async fn play_signed(
+    session: Option<&str>,
+    credentials: bool,
+    target: impl Fn(&Signers) -> (String, Vec<String>),
+) {
+    let Some(clip) = clip() else { return };
+    let _turn = TURN.lock().await;
+    let signers = Signers::at("https://signed.test", "/clip");
+    let page = format!("https://player.signed.test:{}", free_address().port());
+    let mut keys = signers.keys().to_vec();
+    if credentials {
+        keys.push(("site.1.cors", vec![page.clone()].into()));
+    }
+    if let Some(session) = session {
+        keys.push(("site.1.session", session.into()));
+    }
+    let stage = stage(&clip, &keys).await;
+    let (target, cookies) = target(&signers);
+    let port = stage.edge.address.port();
+    let served = stage.pki.server();
+    let (cert, key) = (served.cert.display(), served.key.display());
+    let mut more = vec![
+        "--rate=4".to_owned(),
+        "--host-map=MAP signed.test 127.0.0.1".to_owned(),
+        "--host-map=MAP player.signed.test 127.0.0.1".to_owned(),
+        format!("--pages-url={page}"),
+        format!("--pages-cert={cert}"),
+        format!("--pages-key={key}"),
+    ];
+    more.extend(cookies.iter().map(|pair| format!("--cookie={pair}")));
+    more.extend(credentials.then(|| "--credentials".to_owned()));
+    let url = format!("https://signed.test:{port}{target}");
+    if let Some(seen) = stage.run("hls", &url, &more).await {
+        assert!(seen["bytes"].as_u64().unwrap() > 100_000, "{seen}");
+    }
+}
+
+const MASTER: &str = "/clip/master.m3u8";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_js_plays_with_cloudfronts_cookies() {
+    play_signed(None, true, |signers| {
+        let amazon = signers.amazon();
+        let cookies = amazon.split('&').map(|pair| format!("CloudFront-{pair}"));
+        (MASTER.to_owned(), cookies.collect())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_js_plays_with_an_edge_auth_cookie() {
+    play_signed(None, true, |signers| {
+        (
+            MASTER.to_owned(),
+            vec![format!("hdnts={}", signers.akamai())],
+        )
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_js_plays_with_an_edge_auth_token_that_becomes_a_path_or_a_cookie() {
+    for (session, credentials) in [("path", false), ("cookie", true)] {
+        play_signed(Some(session), credentials, |signers| {
+            (format!("{MASTER}?hdnts={}", signers.akamai()), Vec::new())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_js_plays_with_media_cdns_cookie() {
+    play_signed(None, true, |signers| {
+        let cookie = format!("Edge-Cache-Cookie={}", signers.google());
+        (MASTER.to_owned(), vec![cookie])
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_js_plays_with_a_cdni_token_in_a_folder_of_the_path() {
+    play_signed(None, false, |signers| {
+        let token = signers.cdni(None);
+        let target = format!("/clip;URISigningPackage={token}/master.m3u8");
+        (target, Vec::new())
+    })
+    .await;
+}
+
+/// RFC 9246 section 3.3: the first token is in the URL, each next one in a cookie.
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_js_plays_with_a_cdni_token_that_is_renewed_in_a_cookie() {
+    play_signed(None, true, |signers| {
+        let token = signers.cdni(Some(60));
+        (format!("{MASTER}?URISigningPackage={token}"), Vec::new())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_file_of_the_clip_comes_as_it_lies_there() {
     let Some(clip) = clip() else { return };
-    let stage = stage(&clip).await;
+    let stage = stage(&clip, &[]).await;
     let viewer = Client::new(&stage.pki, stage.edge.address, "signed.test");
     let token = token(&stage.keys.hmac, "/clip");
     let mut count = 0;
