@@ -48,6 +48,10 @@ million:
 fill:
     cargo run --release -p benches -- fill
 
+# one viewer behind 100 ms and a bottleneck, over HTTP/1.1, 2 and 3: two minutes, as root
+path:
+    cargo run --release -p benches -- path
+
 # the process that applies manifests killed a thousand times, at any step
 kills:
     cargo test -p preposition --lib a_thousand_times -- --ignored --nocapture
