@@ -43,6 +43,7 @@ mod tags;
 mod terms;
 mod unfilled;
 mod variants;
+mod verdict;
 mod viewer;
 
 use std::{
