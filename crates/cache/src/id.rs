@@ -15,7 +15,7 @@ use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use store::{Epoch, Key};
 
-use crate::{Pattern, Reach, geometry::Geometry};
+use crate::{Paths, Reach, geometry::Geometry};
 
 /// An object's identity: spread evenly, the same in every process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -196,14 +196,21 @@ impl Scopes {
 }
 
 /// The scope of all of a site's objects that match.
-pub(crate) fn pattern_scope(site: &str, pattern: &Pattern, reach: Reach) -> u64 {
-    let flags = [
-        u8::from(pattern.is_case_sensitive()),
-        u8::from(pattern.has_query()),
-    ];
-    let text = pattern.to_string();
-    let parts: [&[u8]; 3] = [site.as_bytes(), text.as_bytes(), &flags];
-    Scopes::of(digest(b"pattern", &parts)).for_reach(reach)
+pub(crate) fn paths_scope(site: &str, paths: &Paths, reach: Reach) -> u64 {
+    let id = match paths {
+        Paths::Pattern(pattern) => {
+            let flags = [pattern.is_case_sensitive(), pattern.has_query()].map(u8::from);
+            let text = pattern.to_string();
+            digest(b"pattern", &[site.as_bytes(), text.as_bytes(), &flags])
+        }
+        Paths::Expression(one) => {
+            let flags = [one.is_case_sensitive(), one.has_query()].map(u8::from);
+            let mut parts = vec![site.as_bytes(), one.text().as_bytes(), &flags];
+            parts.extend(one.starts().iter().map(String::as_bytes));
+            digest(b"expression", &parts)
+        }
+    };
+    Scopes::of(id).for_reach(reach)
 }
 
 pub(crate) fn digest(domain: &[u8], parts: &[&[u8]]) -> [u8; 16] {

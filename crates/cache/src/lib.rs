@@ -15,6 +15,7 @@ mod barrier;
 mod config;
 mod confirm;
 mod deliver;
+mod expression;
 mod fill;
 mod filling;
 mod flights;
@@ -58,12 +59,13 @@ use tokio_util::task::TaskTracker;
 pub use ahead::Announcement;
 pub use audience::{Audience, Served};
 pub use config::Config;
+pub use expression::{BadExpression, Expression};
 pub use geometry::{SLICE_BYTES, WHOLE_BYTES_MAX};
 pub use id::ObjectId;
 pub use live::{LiveRules, Reloads, WindowRule, WindowSource};
 pub use pattern::{BadPattern, Pattern};
 pub use plan::{Expected, Holding, Plan, Wanted};
-pub use purges::Reach;
+pub use purges::{Paths, Reach};
 pub use site::{Ending, SiteRules};
 pub use tags::{BadTag, TAG_BYTES_MAX, TAGS_MAX, Tag, TagRules};
 pub use unfilled::{Held, Unfilled};
@@ -209,19 +211,20 @@ impl Cache {
         purged.await.map(drop)
     }
 
-    /// Purges all objects of a site whose path matches, as [`Cache::purge`] does one. Up to 1,024
-    /// patterns are told apart; beyond that the older half purge their whole sites.
+    /// Purges all objects of a site that match, as [`Cache::purge`] does one. Up to 1,024 patterns are
+    /// told apart, of which a regular expression counts as 16; beyond that the older half purge their
+    /// whole sites.
     ///
     /// # Errors
     /// As [`Cache::purge`].
     pub async fn purge_matching(
         &self,
         site: &str,
-        pattern: Pattern,
+        paths: impl Into<Paths>,
         reach: Reach,
     ) -> Result<(), store::Error> {
-        let inner = &self.inner;
-        inner.purges.purge(&inner.store, site, pattern, reach).await
+        let (inner, paths) = (&self.inner, paths.into());
+        inner.purges.purge(&inner.store, site, paths, reach).await
     }
 
     /// Purges all objects of a site that have a tag, as [`Cache::purge`] does one, and those that have

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cache::{Pattern, Reach};
+use cache::{Expression, Pattern, Reach};
 
 use crate::support::{Bench, Fault, PIECE, name};
 
@@ -185,5 +185,45 @@ async fn an_absence_is_asked_about_again_after_either_purge() {
             .unwrap()
             .unwrap();
         assert_eq!(bench.get("/late.m4s").await.body.unwrap(), bytes);
+    }
+}
+
+#[tokio::test]
+async fn a_regular_expression_purges_what_it_matches_also_after_a_restart() {
+    let bench = Bench::new().await;
+    for path in ["/a/1.m4s", "/a/10.m4s", "/b/1.m4s"] {
+        bench.origin.put(path, 1, PIECE);
+        bench.get(path).await;
+    }
+    bench.store.flush().await;
+    let hosts = ["tv.example".to_owned()];
+    let one = Expression::parse(r"^https://tv\.example/a/\d\.m4s$", &hosts, true, false);
+    let one = one.unwrap().unwrap();
+    let purge = bench.cache.purge_matching("tv", one, Reach::Forget);
+    purge.await.unwrap();
+    assert!(!is_hit(&bench, "/a/1.m4s").await);
+    assert!(is_hit(&bench, "/a/10.m4s").await);
+    bench.store.flush().await;
+    let bench = bench.restarted().await;
+    assert!(is_hit(&bench, "/b/1.m4s").await, "its list is whole");
+    assert!(is_hit(&bench, "/a/10.m4s").await);
+}
+
+#[tokio::test]
+async fn more_expressions_than_are_told_apart_purge_too_much_and_never_too_little() {
+    let bench = Bench::new().await;
+    let hosts = ["tv.example".to_owned()];
+    for at in 0..70 {
+        let path = format!("/{at}/1.m4s");
+        bench.origin.put(&path, 1, 1_000);
+        bench.get(&path).await;
+        let one = Expression::parse(&format!("/{at}/"), &hosts, true, false).unwrap();
+        let purge = bench
+            .cache
+            .purge_matching("tv", one.unwrap(), Reach::Forget);
+        purge.await.unwrap();
+    }
+    for at in 0..70 {
+        assert!(!is_hit(&bench, &format!("/{at}/1.m4s")).await, "{at}");
     }
 }

@@ -6,18 +6,17 @@
 //! is kept, by site, for as long as the store keeps its disks. Its epoch is in the journal alone, so
 //! a crash between the two leaves a pattern without an epoch, which is no purge.
 //!
-//! ```text
-//! state/patterns   "MPPATTRN" 8 | sha-256 of the rest 32 | postcard of the patterns
-//! ```
-//!
 //! A journal that knows of patterns beside a list that is gone or damaged purges everything: too
 //! much, and never too little. So does a list that is full for the sites of its older half.
 //!
 //! Each scope has a second one for purges that keep what is held and have it confirmed ([`Reach`]).
 
+mod file;
+mod paths;
+
 use std::{
     collections::HashMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -27,27 +26,21 @@ use std::{
 
 use arc_swap::ArcSwap;
 use message::ObjectName;
-use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use store::{Epoch, Store};
 use tokio::sync::Mutex;
 
+pub use paths::Paths;
+
 use crate::{
-    Pattern, Tag,
-    id::{ObjectId, Scopes, pattern_scope},
+    Tag,
+    id::{ObjectId, Scopes, paths_scope},
     tags,
 };
-
-const MAGIC: &[u8; 8] = b"MPPATTRN";
-const DIGEST_BYTES: usize = 32;
 
 /// Patterns that are told apart. A lookup that comes for the first time after a purge by pattern
 /// tries those of its site.
 const PATTERNS_MAX: usize = 1024;
-
-/// A legal list is smaller: 1,024 patterns of 8 KiB with their sites.
-const FILE_BYTES_MAX: u64 = 16 << 20;
-
 /// How far a purge goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reach {
@@ -107,18 +100,9 @@ pub(crate) struct Purges {
 type BySite = HashMap<Arc<str>, Arc<[Arc<Rule>]>>;
 
 struct Rule {
-    pattern: Pattern,
+    paths: Paths,
     reach: Reach,
     scope: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    site: String,
-    pattern: String,
-    case_sensitive: bool,
-    with_query: bool,
-    reach: Reach,
 }
 
 impl Purges {
@@ -135,10 +119,10 @@ impl Purges {
     pub(crate) async fn open(folder: PathBuf, store: &Store) -> Result<Self, store::Error> {
         let path = folder.join("patterns");
         let reading = path.clone();
-        let found = tokio::task::spawn_blocking(move || read(&reading)).await;
+        let found = tokio::task::spawn_blocking(move || file::read(&reading)).await;
         let found = found.map_err(io::Error::other).and_then(|found| found);
         let by_site = match found {
-            Ok(Some(kept)) => by_site(kept),
+            Ok(Some(kept)) => file::by_site(kept),
             Ok(None) if store.purged_at(Scopes::PATTERNS) == Epoch::ZERO => Some(BySite::new()),
             Ok(None) => None,
             Err(error) => {
@@ -198,7 +182,7 @@ impl Purges {
             // Asked of the store each time: an epoch that is remembered here would be behind it for
             // a moment, in which a fill could take up slices from before the purge.
             let purged_at = store.purged_at(rule.scope);
-            if purged_at > *at && rule.pattern.matches(&name.path) {
+            if purged_at > *at && rule.paths.matches(&name.path) {
                 *at = purged_at;
             }
         }
@@ -212,10 +196,10 @@ impl Purges {
         &self,
         store: &Store,
         site: &str,
-        pattern: Pattern,
+        paths: Paths,
         reach: Reach,
     ) -> Result<(), store::Error> {
-        let scope = pattern_scope(site, &pattern, reach);
+        let scope = paths_scope(site, &paths, reach);
         let file = self.file.lock().await;
         let known = self.by_site.load_full();
         let is_known = known
@@ -227,7 +211,7 @@ impl Purges {
                 fold(&mut next, store).await?;
             }
             let rule = Arc::new(Rule {
-                pattern,
+                paths,
                 reach,
                 scope,
             });
@@ -246,8 +230,8 @@ impl Purges {
     }
 
     async fn write(&self, path: &Path, by_site: &BySite) -> Result<(), store::Error> {
-        let (bytes, target) = (encode(by_site), path.to_owned());
-        let written = tokio::task::spawn_blocking(move || replace(&target, &bytes)).await;
+        let (bytes, target) = (file::encode(by_site), path.to_owned());
+        let written = tokio::task::spawn_blocking(move || file::replace(&target, &bytes)).await;
         let written = written.map_err(io::Error::other).and_then(|done| done);
         written.map_err(|source| store::Error::Journal {
             path: path.to_owned(),
@@ -263,7 +247,8 @@ pub(crate) fn now() -> Epoch {
 }
 
 fn count(by_site: &BySite) -> usize {
-    by_site.values().map(|rules| rules.len()).sum()
+    let rules = by_site.values().flat_map(|rules| rules.iter());
+    rules.map(|rule| rule.paths.weight()).sum()
 }
 
 /// Has the older half of all patterns be purges of their sites.
@@ -290,86 +275,4 @@ async fn fold(by_site: &mut BySite, store: &Store) -> Result<(), store::Error> {
     }
     by_site.retain(|_, rules| !rules.is_empty());
     Ok(())
-}
-
-/// `None` if there is none.
-fn read(path: &Path) -> io::Result<Option<Vec<Kept>>> {
-    let damaged = |what| io::Error::new(io::ErrorKind::InvalidData, what);
-    let size = match fs::metadata(path) {
-        Ok(found) => found.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    if size > FILE_BYTES_MAX {
-        return Err(damaged("too large"));
-    }
-    let bytes = fs::read(path)?;
-    let rest = bytes
-        .strip_prefix(MAGIC)
-        .ok_or_else(|| damaged("no list of patterns"))?;
-    let (sum, list) = rest
-        .split_at_checked(DIGEST_BYTES)
-        .ok_or_else(|| damaged("cut short"))?;
-    if digest(&SHA256, list).as_ref() != sum {
-        return Err(damaged("its digest differs"));
-    }
-    let kept = postcard::from_bytes(list).map_err(|_malformed| damaged("no list of patterns"))?;
-    Ok(Some(kept))
-}
-
-/// `None` if one of them is no pattern.
-fn by_site(kept: Vec<Kept>) -> Option<BySite> {
-    let mut lists: HashMap<Arc<str>, Vec<Arc<Rule>>> = HashMap::new();
-    for one in kept {
-        let pattern = Pattern::parse(&one.pattern, one.case_sensitive, one.with_query).ok()?;
-        let scope = pattern_scope(&one.site, &pattern, one.reach);
-        let rule = Rule {
-            pattern,
-            reach: one.reach,
-            scope,
-        };
-        lists
-            .entry(one.site.into())
-            .or_default()
-            .push(Arc::new(rule));
-    }
-    Some(
-        lists
-            .into_iter()
-            .map(|(site, rules)| (site, rules.into()))
-            .collect(),
-    )
-}
-
-fn encode(by_site: &BySite) -> Vec<u8> {
-    let kept = by_site.iter().flat_map(|(site, rules)| {
-        rules.iter().map(move |rule| Kept {
-            site: site.to_string(),
-            pattern: rule.pattern.to_string(),
-            case_sensitive: rule.pattern.is_case_sensitive(),
-            with_query: rule.pattern.has_query(),
-            reach: rule.reach,
-        })
-    });
-    let kept: Vec<Kept> = kept.collect();
-    // Encoding into a growing buffer cannot fail; an empty list would be found damaged.
-    let list = postcard::to_allocvec(&kept).unwrap_or_default();
-    [MAGIC, digest(&SHA256, &list).as_ref(), &list].concat()
-}
-
-/// A crash leaves the old file or the new one.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use io::Write as _;
-    let beside = path.with_extension("new");
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut file = fs::File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    match path.parent() {
-        Some(folder) => fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
 }
