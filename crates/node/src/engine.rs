@@ -89,13 +89,15 @@ impl Rooms {
                 let (name, _) = self.find(&site, path, query)?;
                 self.cache.purge(&name, reach).await
             }
-            PurgeWhat::Matching(pattern) => {
+            PurgeWhat::Matching(paths) => {
                 let (_, rules) = self.find(&site, "/", None)?;
-                let pattern = match rules.case {
-                    Case::Exact => pattern,
-                    Case::Fold => pattern.ignoring_case(),
+                let paths = match rules.case {
+                    Case::Exact => Ok(paths),
+                    Case::Fold => paths.ignoring_case(),
                 };
-                self.cache.purge_matching(&site, pattern, reach).await
+                let paths =
+                    paths.map_err(|bad| Refused::new(Reason::Malformed, bad.to_string()))?;
+                self.cache.purge_matching(&site, paths, reach).await
             }
             PurgeWhat::Tagged(tag) => self.cache.purge_tag(&site, &tag, reach).await,
             PurgeWhat::Site => self.cache.purge_site(&site, reach).await,

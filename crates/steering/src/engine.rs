@@ -133,8 +133,8 @@ pub struct Purge {
 pub enum PurgeWhat {
     /// One object, by its path in canonical form.
     Object(Arc<str>),
-    /// All whose path matches.
-    Matching(cache::Pattern),
+    /// All that match.
+    Matching(cache::Paths),
     /// All that has a tag.
     Tagged(cache::Tag),
     /// Everything.

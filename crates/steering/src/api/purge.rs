@@ -37,7 +37,7 @@ fn read(order: PurgeOrder) -> Result<Purge, Refused> {
     let prefix = order.prefix.map(|prefix| Pattern::prefix(&prefix));
     let pattern = order.pattern.map(|text| Pattern::parse(&text, true, true));
     let pattern = prefix.into_iter().chain(pattern);
-    let pattern = pattern.map(|read| read.map(PurgeWhat::Matching).map_err(bad));
+    let pattern = pattern.map(|read| read.map(|one| PurgeWhat::Matching(one.into())).map_err(bad));
     let tag = order.tag.map(|tag| cache::Tag::parse(&tag));
     let tag = tag.map(|read| {
         let read = read.map(PurgeWhat::Tagged);

@@ -70,6 +70,7 @@ impl Draft {
         match found {
             Found::Targets(targets) => self.items.push(Item { subject, targets }),
             Found::Nothing(kind, why) => self.fault(kind, subject, why),
+            Found::Unheld(kind, why) => self.fault(kind, subject, &why),
         }
     }
 

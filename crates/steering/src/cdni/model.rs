@@ -84,6 +84,7 @@ pub(crate) struct Item {
 pub(crate) enum Subject {
     ContentUrl(String),
     ContentPattern(Json),
+    ContentRegex(Json),
     MetadataUrl(String),
     MetadataPattern(Json),
     /// A whole spec of the second edition that was not understood.
@@ -106,6 +107,14 @@ pub(crate) enum Target {
         url: String,
         format: PlaylistFormat,
         size: Option<u64>,
+    },
+    /// What a regular expression over URLs matches on a site.
+    Expression {
+        site: String,
+        expression: String,
+        hosts: Vec<String>,
+        case_sensitive: bool,
+        with_query: bool,
     },
     Pattern {
         site: String,

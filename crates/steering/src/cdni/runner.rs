@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cache::{Pattern, Reach};
+use cache::{Expression, Paths, Pattern, Reach};
 use futures_util::{StreamExt as _, stream};
 use message::ObjectName;
 use tokio::{task::JoinSet, time::timeout};
@@ -174,15 +174,41 @@ async fn one(
         } => {
             let pattern = Pattern::parse(pattern, *case_sensitive, *with_query);
             let pattern = pattern.map_err(|bad| Refused::malformed(bad.to_string()))?;
-            let what = PurgeWhat::Matching(pattern);
-            let reach = reach(action);
-            let reach = reach.ok_or_else(|| Refused::malformed("a preposition has no patterns"))?;
-            let site = site.as_str().into();
-            engine.purge(Purge { site, what, reach }).await
+            matching(engine, action, site, pattern.into()).await
+        }
+        Target::Expression {
+            site,
+            expression,
+            hosts,
+            case_sensitive,
+            with_query,
+        } => {
+            let one = Expression::parse(expression, hosts, *case_sensitive, *with_query);
+            let one = one.map_err(|bad| Refused::malformed(bad.to_string()))?;
+            match one {
+                Some(one) => matching(engine, action, site, one.into()).await,
+                None => Ok(()),
+            }
         }
         // Those are walked through.
         Target::Playlist { .. } => Ok(()),
     }
+}
+
+async fn matching(
+    engine: &dyn Engine,
+    action: Action,
+    site: &str,
+    paths: Paths,
+) -> Result<(), Refused> {
+    let reach = reach(action);
+    let reach = reach.ok_or_else(|| Refused::malformed("a preposition has no patterns"))?;
+    let purge = Purge {
+        site: site.into(),
+        what: PurgeWhat::Matching(paths),
+        reach,
+    };
+    engine.purge(purge).await
 }
 
 /// Does to one object what a trigger wants done.

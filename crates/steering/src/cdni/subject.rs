@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cache::Pattern;
+use cache::{BadExpression, Expression, Pattern};
 use http::Uri;
 use message::ObjectName;
 
@@ -14,6 +14,8 @@ pub(crate) enum Found {
     Targets(Vec<Target>),
     /// Nothing here; why.
     Nothing(FaultKind, &'static str),
+    /// It cannot be held here; why.
+    Unheld(FaultKind, String),
 }
 
 /// The object that a URL names.
@@ -111,36 +113,92 @@ pub(crate) fn pattern(
     let rest = text.split_once("//").map_or(text, |(_, rest)| rest);
     let pattern = Pattern::parse(rest, case_sensitive, with_query)
         .map_err(|bad| Refused::malformed(format!("{text:?}: {bad}")))?;
-    let (mut targets, mut others) = (Vec::new(), None);
-    for (site, hosts) in engine.sites() {
+    on_sites(engine, role, |site, hosts| {
         let paths = hosts.iter().flat_map(|host| pattern.behind(host));
         let mut paths: Vec<String> = paths.map(|path| path.to_string()).collect();
         paths.sort_unstable();
         paths.dedup();
-        if paths.is_empty() {
-            continue;
-        }
-        // A pattern that also fits others' hosts reaches the owner's alone.
-        if !role.owns(&site) {
-            others = Some(site);
-            continue;
-        }
-        targets.extend(paths.into_iter().map(|path| Target::Pattern {
-            site: site.to_string(),
+        let targets = paths.into_iter().map(|path| Target::Pattern {
+            site: site.to_owned(),
             pattern: path,
             case_sensitive,
             with_query,
-        }));
+        });
+        targets.collect()
+    })
+}
+
+/// Sites that one regular expression may reach: each of them holds it.
+const EXPRESSION_SITES_MAX: usize = 8;
+
+/// What a regular expression over URLs can match, site by site. One that cannot be held is told as
+/// such: it may be legal elsewhere.
+///
+/// # Errors
+/// As [`pattern`].
+pub(crate) fn expression(
+    engine: &dyn Engine,
+    role: &Role,
+    text: &str,
+    case_sensitive: bool,
+    with_query: bool,
+) -> Result<Found, Refused> {
+    let unheld = |bad: BadExpression| Found::Unheld(FaultKind::Spec, bad.to_string());
+    // Whatever the sites.
+    if let Err(bad) = Expression::parse(text, &[], case_sensitive, with_query) {
+        return Ok(unheld(bad));
     }
-    match (targets.is_empty(), others) {
-        (true, Some(site)) => Err(check(role, &site)
-            .err()
-            .unwrap_or_else(|| Refused::malformed(text))),
+    let mut failed = None;
+    let found = on_sites(engine, role, |site, hosts| {
+        match Expression::parse(text, hosts, case_sensitive, with_query) {
+            Ok(Some(_)) => vec![Target::Expression {
+                site: site.to_owned(),
+                expression: text.to_owned(),
+                hosts: hosts.to_vec(),
+                case_sensitive,
+                with_query,
+            }],
+            Ok(None) => Vec::new(),
+            Err(bad) => {
+                failed = Some(bad);
+                Vec::new()
+            }
+        }
+    })?;
+    match (failed, found) {
+        (Some(bad), _) => Ok(unheld(bad)),
+        (None, Found::Targets(targets)) if targets.len() > EXPRESSION_SITES_MAX => {
+            let what =
+                format!("it is for more than {EXPRESSION_SITES_MAX} sites: name their hosts");
+            Ok(Found::Unheld(FaultKind::Spec, what))
+        }
+        (None, found) => Ok(found),
+    }
+}
+
+/// What is found on the client's sites, where `targets` finds something on a site with these hosts.
+fn on_sites(
+    engine: &dyn Engine,
+    role: &Role,
+    mut targets: impl FnMut(&str, &[String]) -> Vec<Target>,
+) -> Result<Found, Refused> {
+    let (mut all, mut others) = (Vec::new(), None);
+    for (site, hosts) in engine.sites() {
+        let found = targets(&site, &hosts);
+        // A pattern that also fits others' hosts reaches the owner's alone.
+        if role.owns(&site) {
+            all.extend(found);
+        } else if !found.is_empty() {
+            others = Some(site);
+        }
+    }
+    match (all.is_empty(), others) {
+        (true, Some(site)) => Err(others_site(&site)),
         (true, None) => Ok(Found::Nothing(
             FaultKind::Permission,
             "no site of this node has a host that matches",
         )),
-        (false, _) => Ok(Found::Targets(targets)),
+        (false, _) => Ok(Found::Targets(all)),
     }
 }
 
@@ -148,6 +206,10 @@ fn check(role: &Role, site: &str) -> Result<(), Refused> {
     if role.owns(site) {
         return Ok(());
     }
+    Err(others_site(site))
+}
+
+fn others_site(site: &str) -> Refused {
     let detail = format!("site {site:?} is somebody else's");
-    Err(Refused::new(Reason::Role, detail))
+    Refused::new(Reason::Role, detail)
 }

@@ -40,6 +40,7 @@ fn subject(named: &Subject) -> usize {
     let inner = match named {
         Subject::ContentUrl(url) | Subject::MetadataUrl(url) => string(url),
         Subject::ContentPattern(told)
+        | Subject::ContentRegex(told)
         | Subject::MetadataPattern(told)
         | Subject::Spec(told)
         | Subject::Extension(told) => json(told),
@@ -48,12 +49,19 @@ fn subject(named: &Subject) -> usize {
 }
 
 fn target(target: &Target) -> usize {
+    let hosts = match target {
+        Target::Expression { hosts, .. } => hosts.iter().map(|host| string(host)).sum(),
+        Target::Object { .. } | Target::Playlist { .. } | Target::Pattern { .. } => 0,
+    };
     let (site, path) = match target {
+        Target::Expression {
+            site, expression, ..
+        } => (site, expression),
         Target::Object { site, path, .. } => (site, path),
         Target::Playlist { site, url, .. } => (site, url),
         Target::Pattern { site, pattern, .. } => (site, pattern),
     };
-    size_of::<Target>() + string(site) + string(path)
+    size_of::<Target>() + string(site) + string(path) + hosts
 }
 
 fn string(text: &str) -> usize {

@@ -173,19 +173,65 @@ async fn what_must_be_enforced_and_is_not_understood_fails_the_trigger() {
 #[tokio::test]
 async fn a_spec_that_is_not_known_is_told_as_it_was_given() {
     let world = World::new().await;
-    let regex = spec("uri-regex-match", &json!({ "regex": ".*" }));
+    let ccids = spec("ccids", &json!({ "ccids": ["film-7"] }));
     let list = json!([{ "href": "https://cdn.example/film.ism", "type": "mss" }]);
-    let body = json!({ "action": "purge", "specs": [regex, spec("content-objectlist", &list)] });
+    let body = json!({ "action": "purge", "specs": [ccids, spec("content-objectlist", &list)] });
     let path = create(&world, body).await;
     let shown = becomes(&world, &path, "failed").await;
     assert_eq!(shown["errors"][0]["error"], "espec");
-    assert_eq!(shown["errors"][0]["specs"][0], regex);
+    assert_eq!(shown["errors"][0]["specs"][0], ccids);
     assert!(
         shown["errors"][1]["specs"][0]
             .to_string()
             .contains("film.ism"),
         "{shown}"
     );
+}
+
+fn regex(text: &str) -> Json {
+    spec(
+        "uri-regex-match",
+        &json!({ "regex": text, "case-sensitive": true }),
+    )
+}
+
+#[tokio::test]
+async fn a_regular_expression_reaches_the_sites_that_it_can_match_of_the_owners_own() {
+    let world = World::new().await;
+    for (text, action, reach) in [
+        (r"^https://cdn\.example/film/\d+\.ts$", "purge", "Forget"),
+        (r"/film/\d+\.ts$", "invalidate", "Confirm"),
+    ] {
+        let body = json!({ "action": action, "specs": [regex(text)] });
+        let path = create(&world, body).await;
+        becomes(&world, &path, "complete").await;
+        let asked = world.engine.asked();
+        assert_eq!(*asked.last().unwrap(), format!("{reach} vod /{text}/"));
+    }
+    assert_eq!(world.engine.asked().len(), 2, "the other site is another's");
+    let theirs = json!({ "action": "purge", "specs": [regex("^https://news")] });
+    let got = post(&world, "/cdni/triggers", theirs).await;
+    got.refused(403, "role");
+}
+
+#[tokio::test]
+async fn a_regular_expression_that_cannot_be_held_is_told_with_its_reason() {
+    let world = World::new().await;
+    for (text, error, why) in [
+        ("(?!a)", "espec", "look-around"),
+        ("(a", "espec", "unclosed group"),
+        ("((((a{99}){99}){99}){99})", "espec", "size limit"),
+        ("^https://nobody", "eperm", "no site"),
+    ] {
+        let spec = regex(text);
+        let path = create(&world, json!({ "action": "purge", "specs": [spec] })).await;
+        let shown = becomes(&world, &path, "failed").await;
+        assert_eq!(shown["errors"][0]["error"], error, "{text}");
+        assert_eq!(shown["errors"][0]["specs"][0], spec);
+        let told = shown["errors"][0]["description"].as_str().unwrap();
+        assert!(told.contains(why), "{told}");
+    }
+    assert!(world.engine.asked().is_empty());
 }
 
 #[tokio::test]

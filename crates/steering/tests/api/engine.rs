@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use cache::Paths;
 use message::{ObjectName, Timestamp};
 use parking_lot::Mutex;
 use steering::{
@@ -227,7 +228,10 @@ impl Engine for Player {
                 purge.site,
                 match purge.what {
                     steering::PurgeWhat::Object(path) => path.to_string(),
-                    steering::PurgeWhat::Matching(pattern) => format!("~{pattern}"),
+                    steering::PurgeWhat::Matching(Paths::Pattern(pattern)) => format!("~{pattern}"),
+                    steering::PurgeWhat::Matching(Paths::Expression(one)) => {
+                        format!("/{}/", one.text())
+                    }
                     steering::PurgeWhat::Tagged(tag) => format!("#{tag}"),
                     steering::PurgeWhat::Site => "everything".to_owned(),
                 }

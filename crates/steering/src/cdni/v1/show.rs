@@ -39,7 +39,9 @@ fn error(fault: &Fault) -> Error {
     for subject in &fault.subjects {
         match subject.clone() {
             Subject::ContentUrl(url) => error.content_urls.push(url),
-            Subject::ContentPattern(pattern) => error.content_patterns.push(pattern),
+            Subject::ContentPattern(pattern) | Subject::ContentRegex(pattern) => {
+                error.content_patterns.push(pattern);
+            }
             Subject::MetadataUrl(url) => error.metadata_urls.push(url),
             Subject::MetadataPattern(pattern) => error.metadata_patterns.push(pattern),
             // The whole command: nothing of it need be named.

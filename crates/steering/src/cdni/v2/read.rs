@@ -35,6 +35,15 @@ struct Urls {
 }
 
 #[derive(Deserialize)]
+struct RegexMatch {
+    regex: String,
+    #[serde(default, rename = "case-sensitive")]
+    case_sensitive: bool,
+    #[serde(default, rename = "match-query-string")]
+    match_query_string: bool,
+}
+
+#[derive(Deserialize)]
 struct ObjectList {
     #[serde(alias = "object-list")]
     objects: Vec<Object>,
@@ -177,6 +186,13 @@ fn read_spec(draft: &mut Draft, told: Json, context: &Context<'_>) -> Result<(),
         "uri-pattern-match" => {
             let found = v1::pattern(&spec.value, context)?;
             draft.add(Subject::ContentPattern(spec.value), found);
+        }
+        "uri-regex-match" => {
+            let read = RegexMatch::deserialize(&spec.value).map_err(bad)?;
+            let (case_sensitive, with_query) = (read.case_sensitive, read.match_query_string);
+            let (engine, role) = (context.engine, context.role);
+            let found = subject::expression(engine, role, &read.regex, case_sensitive, with_query)?;
+            draft.add(Subject::ContentRegex(spec.value), found);
         }
         "content-objectlist" => {
             let objects = match spec.value {

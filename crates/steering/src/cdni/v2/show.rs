@@ -49,6 +49,7 @@ fn error(fault: &Fault, cdn_id: &str) -> Error {
             Subject::ContentPattern(pattern) | Subject::MetadataPattern(pattern) => {
                 specs.push(spec("uri-pattern-match", pattern));
             }
+            Subject::ContentRegex(told) => specs.push(spec("uri-regex-match", told)),
             Subject::Spec(told) => specs.push(told),
             Subject::Extension(told) => extensions.push(told),
         }
