@@ -104,6 +104,8 @@ fn paced(body: Body, pace: Arc<Pace>) -> Body {
 
 #[cfg(test)]
 mod tests {
+    use message::{Carried, Demand, ObjectName};
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -121,6 +123,65 @@ mod tests {
         assert_eq!(pace.come_bytes(), 3_000_000);
         let took = began.elapsed().as_secs_f64();
         assert!((2.7..3.1).contains(&took), "{took} s");
+    }
+
+    /// A source that has everything.
+    struct Plenty(Bytes);
+
+    impl Upstream for Plenty {
+        fn fetch(
+            &self,
+            _fetch: Fetch,
+        ) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + '_>> {
+            Box::pin(async { Ok(Response::new(Body::from(self.0.clone()))) })
+        }
+    }
+
+    /// Reads one object after the other, and notes when what came.
+    async fn drain(source: Paced, came: &Mutex<Vec<(Instant, usize)>>) {
+        for _ in 0..10 {
+            let fetch = Fetch {
+                object: ObjectName {
+                    site: "vod".into(),
+                    path: "/a".into(),
+                },
+                range: None,
+                condition: None,
+                carried: Carried::default(),
+                demand: Demand::Any,
+                at: message::now(),
+            };
+            let mut body = source.fetch(fetch).await.unwrap().into_body();
+            while let Some(piece) = body.next().await {
+                let bytes = piece.unwrap().len();
+                came.lock().push((Instant::now(), bytes));
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_peers_and_shields_hand_on_together_stays_within_the_rate_over_any_ten_seconds() {
+        const RATE: u64 = 1_000_000;
+        let pace = Arc::new(Pace::new(RATE));
+        let came = Mutex::new(Vec::new());
+        // Two peers and a shield, each with more at once than ten seconds bring.
+        let readers = (0..3).map(|_| {
+            let source = Paced {
+                upstream: Arc::new(Plenty(Bytes::from(vec![7; 1_200_000]))),
+                pace: Arc::clone(&pace),
+            };
+            drain(source, &came)
+        });
+        futures_util::future::join_all(readers).await;
+        let came = came.into_inner();
+        let all: usize = came.iter().map(|(_, bytes)| bytes).sum();
+        assert_eq!(all, 36_000_000);
+        for (begin, _) in &came {
+            let window = *begin..*begin + Duration::from_secs(10);
+            let within = came.iter().filter(|(at, _)| window.contains(at));
+            let bytes: usize = within.map(|(_, bytes)| bytes).sum();
+            assert!(bytes <= 10_500_000, "{bytes} bytes in ten seconds");
+        }
     }
 
     #[tokio::test(start_paused = true)]

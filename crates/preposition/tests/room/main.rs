@@ -114,6 +114,7 @@ async fn a_copier_asks_its_peer_first_and_the_shield_when_the_peer_has_had_its_t
     bench.end().await;
 }
 
+/// Hardening row M11.
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_bytes_fail_their_object_alone_and_degrade_the_plan() {
     let (right, origin) = (Origin::with(4, 100_000), Origin::with(4, 100_000));

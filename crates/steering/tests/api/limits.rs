@@ -34,6 +34,7 @@ async fn trickle(world: &World, head: &str) -> String {
     String::from_utf8_lossy(&answer[..read]).into_owned()
 }
 
+/// Hardening row M19.
 #[tokio::test]
 async fn a_body_that_trickles_is_cut_off_with_408() {
     let pace = Pace {
