@@ -26,10 +26,10 @@
 //! tried: it missed 1 % more.
 //!
 //! **Hints.** What a plan expects of a slice is credit: it counts as if the slice had been asked for at
-//! that rate all along, and decays as what was counted does. So a planned slice is written at its first
-//! miss where that rate is worth the price, and one that was filled ahead of its viewers outlives the
-//! days until they come; a wrong guess is forgotten as anything that is not asked for. What is filled by
-//! plan moves no price, as it answers no miss. A plan's estimate is better than the count of one slice:
+//! four times that rate all along, and decays as what was counted does. So a planned slice is written at
+//! its first miss where that is worth the price, and one that was filled ahead of its viewers outlives
+//! the days until they come; a wrong guess is forgotten as anything that is not asked for. What is filled
+//! by plan moves no price, as it answers no miss. A plan's estimate is better than the count of one slice:
 //! at the start of its day it may stand in place of it. Only pins are kept whatever the traffic.
 //!
 //! Measured by `millpond simulate`; see its bounds in the tests of the command.
@@ -106,9 +106,10 @@ impl Policy {
     }
 
     /// A plan expects so many thousandths of a request a day for the slice with this tag. It is worth
-    /// at least what a slice is that was always asked for at that rate, and from now on that decays.
+    /// at least four times what a slice is that was always asked for at that rate, and from now on that
+    /// decays.
     pub fn expect(&self, tag: u64, per_day_thousandths: u32, now: Duration) {
-        let credit = Worth::steady(per_day_thousandths);
+        let credit = Worth::planned(per_day_thousandths);
         self.frequencies.expect(tag, credit, now);
         self.price.lock().planned(now);
     }
@@ -117,7 +118,7 @@ impl Policy {
     /// the few requests for one slice. To be told once with every plan, before its day's requests
     /// count again.
     pub fn appraise(&self, tag: u64, per_day_thousandths: u32, now: Duration) {
-        let worth = Worth::steady(per_day_thousandths);
+        let worth = Worth::planned(per_day_thousandths);
         self.frequencies.appraise(tag, worth, now);
         self.price.lock().planned(now);
     }
@@ -165,10 +166,10 @@ impl Policy {
         self.price.lock().kept(bytes);
     }
 
-    /// Whether a slice that is expected at this rate is worth being filled ahead of its viewers, and
+    /// Whether a slice that a plan expects at this rate is worth being filled ahead of its viewers, and
     /// there is budget for it.
     pub fn is_worth_filling(&self, per_day_thousandths: u32) -> bool {
-        let credit = Worth::steady(per_day_thousandths);
+        let credit = Worth::planned(per_day_thousandths);
         self.price.lock().is_worth_filling(credit)
     }
 

@@ -19,9 +19,6 @@ const SHARE_TIGHT: f64 = 0.1;
 const SHARE_PLANNED: f64 = 0.3;
 /// For so long after it was told a plan is in force: it is told every night.
 const PLAN_LASTS: Duration = Duration::from_hours(36);
-/// A slice is worth being filled ahead of its viewers from half of the price on: what goes for it is
-/// worth less than the price as well.
-const FILLED: f64 = -1.0;
 /// By how much of the capacity the writes are remembered that push the log on.
 const PUSHES: f64 = 0.005;
 /// The same, of a disk that has just filled up with whatever came first ...
@@ -40,7 +37,9 @@ const BURST_DAYS: u64 = 7;
 const STEP: f64 = 0.01;
 /// Prices stay within powers of two, so that they are found again soon when times change.
 const PRICE_MAX: f64 = 12.0;
-/// A new slice has to be worth 1.4 times what an old one must, or the two take turns.
+/// A new slice has to be worth 1.4 times what an old one must, or the two take turns. One that is filled
+/// ahead of its viewers too: what is worth less serves few more than the request at which it would come in
+/// anyway.
 const NEWCOMER: f64 = 0.5;
 
 /// The price, and what moves it.
@@ -148,7 +147,7 @@ impl Price {
     }
 
     pub(super) fn is_worth_filling(&self, worth: Worth) -> bool {
-        self.budget > 0 && (!self.is_full || worth > Worth::new(self.log2 + FILLED))
+        self.budget > 0 && (!self.is_full || worth > Worth::new(self.log2 + NEWCOMER))
     }
 
     /// Where there is a choice to make nothing is written that was asked for once, however cheap.
