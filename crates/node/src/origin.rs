@@ -111,7 +111,9 @@ fn read_origin(section: &mut Section) -> Option<(Place, Limits)> {
             let urls = section.list("urls", 1..=16).required();
             let host = section.text("host").optional();
             let ca = section.file("ca").optional();
-            let closes = section.choice("close_delimited", CLOSES).or(Closes::Any);
+            let closes = section
+                .choice("close_delimited", CLOSES)
+                .or(Closes::default());
             Place::Http {
                 urls: urls?,
                 host,

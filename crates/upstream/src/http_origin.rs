@@ -55,11 +55,11 @@ pub struct HttpOriginConfig {
 /// as one that has sent it all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Closes {
-    /// Every clean one.
+    /// Those of TLS: a body that is cut short must not look whole.
     #[default]
-    Any,
-    /// Those of TLS.
     Https,
+    /// Every clean one.
+    Any,
 }
 
 /// An HTTP origin.
