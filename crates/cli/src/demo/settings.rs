@@ -50,27 +50,70 @@ pub(crate) fn write_edge(
     arguments: &Arguments,
     shield: SocketAddr,
 ) -> Result<PathBuf, Error> {
-    let (port, admin_port, name) = (arguments.port, arguments.admin_port, pki::SHIELD);
-    let text = format!(
-        r#"
+    let edge = Edge {
+        name: "edge1",
+        files: "edge",
+        ports: [arguments.port, arguments.admin_port],
+        ram: "64MiB",
+        segment: "16MiB",
+        disk: "size = \"256MiB\"",
+        more: "",
+        site: "server_timing = true\nttl_default = \"1h\"",
+    };
+    edge.write(folder, shield)
+}
+
+/// What edges of the demo differ in.
+pub(crate) struct Edge<'t> {
+    pub(crate) name: &'t str,
+    /// What the names of its files and folders begin with.
+    pub(crate) files: &'t str,
+    /// For viewers, and of the admin listener.
+    pub(crate) ports: [u16; 2],
+    pub(crate) ram: &'t str,
+    pub(crate) segment: &'t str,
+    /// Keys of its disk.
+    pub(crate) disk: &'t str,
+    /// More sections.
+    pub(crate) more: &'t str,
+    /// More keys of the site.
+    pub(crate) site: &'t str,
+}
+
+impl Edge<'_> {
+    /// Writes its config, and says where.
+    pub(crate) fn write(&self, folder: &Path, shield: SocketAddr) -> Result<PathBuf, Error> {
+        let Self {
+            name,
+            files,
+            ports: [port, admin_port],
+            ram,
+            segment,
+            disk,
+            more,
+            site,
+        } = self;
+        let server = pki::SHIELD;
+        let text = format!(
+            r#"
 [node]
-name = "edge1"
+name = "{name}"
 [listen]
 address = "127.0.0.1:{port}"
 [tls]
 certificates = [{{ certificate = "edge.pem", key = "edge.key" }}]
 [cache]
-ram = "64MiB"
-state = "edge-state"
-segment = "16MiB"
+ram = "{ram}"
+state = "{files}-state"
+segment = "{segment}"
 [[cache.disk]]
-path = "edge-slices"
-size = "256MiB"
+path = "{files}-slices"
+{disk}
 [admin]
 address = "127.0.0.1:{admin_port}"
 [log]
 level = "warn"
-access = "./edge-access.log"
+access = "./{files}-access.log"
 [drain]
 deadline = "10s"
 [shields]
@@ -80,20 +123,21 @@ key = "edge-client.key"
 [[shields.member]]
 name = "shield1"
 addresses = ["{shield}"]
-server_name = "{name}"
+server_name = "{server}"
+{more}
 [[site]]
 name = "{SITE}"
 hosts = ["localhost", "127.0.0.1"]
 keys = "keys.json"
-server_timing = true
-ttl_default = "1h"
+{site}
 "#
-    );
-    write(folder, "edge.toml", &text)
+        );
+        write(folder, &format!("{files}.toml"), &text)
+    }
 }
 
 /// Writes a config of this name, and says where.
-pub(crate) fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
+fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
     let path = folder.join(name);
     keys::replace(&path, text)?;
     Ok(path)

@@ -11,7 +11,7 @@ use steering::client::{Client, ClientError};
 
 use crate::{
     Error,
-    demo::{SITE, figures, pki, settings},
+    demo::{figures, pki, settings},
 };
 
 /// The edge that is filled: its manifests' audience and the node of its reports.
@@ -101,40 +101,14 @@ pub(super) fn called(node: &str) -> impl Fn(ClientError) -> Error + use<'_> {
 }
 
 fn write(name: &str, folder: &Path, shield: SocketAddr) -> Result<PathBuf, Error> {
-    let (server, steering, disk) = (pki::SHIELD, pki::STEERING, DISK_BYTES);
-    let text = format!(
-        r#"
-[node]
-name = "{name}"
-[listen]
-address = "127.0.0.1:0"
-[tls]
-certificates = [{{ certificate = "edge.pem", key = "edge.key" }}]
-[cache]
-ram = "8MiB"
-state = "{name}-state"
-segment = "8MiB"
-[[cache.disk]]
-path = "{name}-slices"
-size = "{disk}B"
+    let steering = pki::STEERING;
+    let disk = format!(
+        r#"size = "{DISK_BYTES}B"
 # Three days go by in minutes: what a day may write is no bound here.
-writes_per_day = "1TB"
-[admin]
-address = "127.0.0.1:0"
-[log]
-level = "warn"
-access = "./{name}-access.log"
-[drain]
-deadline = "10s"
-[shields]
-ca = "ca.pem"
-certificate = "edge-client.pem"
-key = "edge-client.key"
-[[shields.member]]
-name = "shield1"
-addresses = ["{shield}"]
-server_name = "{server}"
-[popularity]
+writes_per_day = "1TB""#
+    );
+    let more = format!(
+        r#"[popularity]
 # All viewers are made up: there is nobody to protect.
 sessions_min = 1
 [steering]
@@ -147,13 +121,17 @@ steering = ["{steering}"]
 keys = "planners.json"
 [[fill.window]]
 # Nights here have no hours of their own: a manifest is pushed when one begins.
-hours = "00:00-00:00"
-[[site]]
-name = "{SITE}"
-hosts = ["localhost"]
-keys = "keys.json"
-ttl_default = "7d"
-"#
+hours = "00:00-00:00""#
     );
-    settings::write(folder, &format!("{name}.toml"), &text)
+    let edge = settings::Edge {
+        name,
+        files: name,
+        ports: [0, 0],
+        ram: "8MiB",
+        segment: "8MiB",
+        disk: &disk,
+        more: &more,
+        site: "ttl_default = \"7d\"",
+    };
+    edge.write(folder, shield)
 }
