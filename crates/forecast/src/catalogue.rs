@@ -122,6 +122,14 @@ impl Catalogue {
             .saturating_sub(1)
     }
 
+    /// Whether an asset is one of several of its title.
+    pub fn is_episode(&self, asset: usize) -> bool {
+        let title = |asset: usize| self.assets.get(asset).map(|asset| asset.title);
+        let beside = [asset.checked_sub(1), asset.checked_add(1)];
+        let mut beside = beside.into_iter().flatten().filter_map(title);
+        beside.any(|other| Some(other) == title(asset))
+    }
+
     /// The objects of an asset.
     pub fn objects_of(&self, asset: usize) -> Range<Object> {
         let end = self.assets.get(asset + 1);

@@ -34,8 +34,12 @@ pub struct How {
     #[arg(long, default_value_t = 0.2, value_parser = scale)]
     scale: f64,
     /// How many days of the preset, beginning on a Monday
-    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u64).range(2..=49))]
+    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u64).range(2..=28))]
     days: u64,
+    /// Days of the preset after them, in which only what was filled is followed: a slice serves for as
+    /// long as it is there
+    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u64).range(0..=21))]
+    follow: u64,
     /// Another seed is another workload of the same kind
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -61,9 +65,10 @@ pub struct How {
 }
 
 /// The names of the arguments of [`How`], for programs that take them with one of their own alone.
-pub const HOW: [&str; 9] = [
+pub const HOW: [&str; 10] = [
     "scale",
     "days",
+    "follow",
     "seed",
     "disk",
     "warmup",
@@ -201,8 +206,9 @@ impl How {
             Workload::Preset(Kind::A) => Preset::A,
             Workload::Preset(Kind::L) => Preset::L,
         };
-        let settings = preset.settings(self.scale, self.days, self.seed);
-        Ok(Record::synthetic(&settings)?)
+        let settings = preset.settings(self.scale, self.days + self.follow, self.seed);
+        let follow = usize::try_from(self.follow).unwrap_or(usize::MAX);
+        Ok(Record::synthetic(&settings, follow)?)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What every object will be asked for tomorrow, from what was asked for.
 //!
 //! ```text
-//! requests a day ──▶ by asset      weighted by age, half-life 3 days; what is young by its last day alone
+//! requests a day ──▶ by asset      weighted by age, half-life 3 days; what is young by its last day alone;
+//!                                   of a series' episodes together (`series`)
 //!                ──▶ by variant    each asset's own, shrunk to everybody's share
 //!                ──▶ by position   everybody's: how many are still there
 //! expected = asset x share of the variant x share of the position
@@ -18,7 +19,10 @@
 //! Where a number is divided, it is by one IEEE division, cut to a whole number: the same counts are
 //! the same plan on every machine.
 
-use crate::catalogue::{Asset, Catalogue, Object};
+use crate::{
+    catalogue::{Asset, Catalogue, Object},
+    series,
+};
 
 /// Weights of the last days, youngest first: half in three days.
 pub const WEIGHTS: [u64; 7] = [16_384, 13_004, 10_321, 8_192, 6_502, 5_161, 4_096];
@@ -30,9 +34,9 @@ pub const RUNG_PLAYS: u64 = 30;
 /// Requests a day at a position of all assets together, up to which positions are taken for alike.
 pub const FLAT_PLAYS: u64 = 50;
 /// Shares are in parts of this.
-const ONE: u64 = 1 << 20;
+pub(crate) const ONE: u64 = 1 << 20;
 /// Rates are in parts of a request a day.
-const MILLION: u64 = 1_000_000;
+pub(crate) const MILLION: u64 = 1_000_000;
 
 /// An object, and how often it is expected on a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +45,7 @@ pub struct Expected {
     pub object: Object,
     /// Requests a day, in thousandths.
     pub thousandths: u32,
-    /// Whether it launches on that day.
+    /// Whether it launches, on that day or soon after: then that is of its first day.
     pub is_launch: bool,
 }
 
@@ -157,6 +161,7 @@ impl Demand {
         let own = |asset: &Asset| variants[by_variant(asset)].iter().sum();
         let mut assets: Vec<u64> = catalogue.assets.iter().map(own).collect();
         let parts = parts(catalogue, &assets, &places);
+        series::share_out(catalogue, &mut assets, today);
         for launch in launches {
             let all = &mut assets[launch.asset];
             *all = (*all).max(launch.requests * MILLION);
@@ -253,7 +258,7 @@ fn sums(numbers: &[u64]) -> Vec<u64> {
     clippy::cast_precision_loss,
     reason = "the planner's SQL rounds in the same places"
 )]
-const fn real(number: u64) -> f64 {
+pub(crate) const fn real(number: u64) -> f64 {
     number as f64
 }
 
@@ -263,7 +268,7 @@ const fn real(number: u64) -> f64 {
     clippy::cast_sign_loss,
     reason = "never negative, and such a cast saturates"
 )]
-const fn cut(number: f64) -> u64 {
+pub(crate) const fn cut(number: f64) -> u64 {
     number as u64
 }
 
@@ -272,7 +277,7 @@ fn range(first: u32, count: u32) -> std::ops::Range<usize> {
     index(first)..index(first + count)
 }
 
-fn index(number: u32) -> usize {
+pub(crate) fn index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 

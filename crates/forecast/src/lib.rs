@@ -14,4 +14,5 @@ pub mod estimate;
 pub mod model;
 pub mod plan;
 pub mod replay;
+pub mod series;
 pub mod show;

@@ -22,13 +22,12 @@ FROM (
   FROM (
     SELECT
       e.cluster AS cluster, o.object AS object, o.bucket AS bucket, o.pinned AS pinned, o.launch AS launch, o.fillable AS fillable, o.size AS whole,
-      LEAST(o.size, CAST(4194304 AS BIGINT)) AS head, CASE WHEN o.launch = 1 THEN k.launch_floor ELSE LEAST(h.floor, k.seed_floor) END AS floor,
+      LEAST(o.size, CAST(4194304 AS BIGINT)) AS head, LEAST(k.seed_floor, k.fill_floor, CASE WHEN o.launch > 0 THEN k.launch_floor ELSE k.fill_floor END) AS floor,
       CAST(FLOOR(CAST(e.rate AS DOUBLE) * CAST(v.share AS DOUBLE) * CAST(COALESCE(q.part, CAST(1048576 AS BIGINT)) AS DOUBLE)
         / (CAST(1048576 AS DOUBLE) * CAST(r.parts AS DOUBLE) * CAST(c.objects AS DOUBLE) * CAST(1000 AS DOUBLE))) AS BIGINT) AS score,
       CAST(FLOOR(CAST(e.head AS DOUBLE) * CAST(v.share AS DOUBLE) * CAST(COALESCE(q.part, CAST(1048576 AS BIGINT)) AS DOUBLE)
         / (CAST(1048576 AS DOUBLE) * CAST(r.parts AS DOUBLE) * CAST(c.objects AS DOUBLE) * CAST(1000 AS DOUBLE))) AS BIGINT) AS begun
     FROM expect e
-    JOIN share h ON h.cluster = e.cluster
     JOIN object o ON o.asset = e.asset
     JOIN rung v ON v.region = e.region AND v.asset = e.asset AND v.variant = o.variant
     JOIN reach r ON r.region = e.region AND r.asset = e.asset

@@ -1,4 +1,4 @@
--- The plan: each box takes what is pinned, then what launches, then by value until it is full. What it holds already is
+-- The plan: each box takes what is pinned, then what launches and is expected often enough for that (the soonest first: `launch` counts the nights left), then by value until it is full. What it holds already is
 -- worth `held_worth` more, so that two titles that are about equal do not take turns. The order says
 -- what would be evicted: nothing is filled that is worth less than what would make room for it.
 --
@@ -30,12 +30,11 @@ FROM (
       SUM(CASE WHEN m.is_fill = 1 THEN m.need ELSE CAST(0 AS BIGINT) END) OVER (PARTITION BY m.appliance ORDER BY m.pinned DESC, m.launch DESC, m.worth DESC, m.object, m.site, m.path, m.part ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS filled
     FROM (
       SELECT
-        p.appliance AS appliance, p.object AS object, p.site AS site, p.path AS path, p.part AS part, p.whole AS whole, p.size AS size, p.pinned AS pinned, p.launch AS launch, p.fillable AS fillable, p.expected AS expected, p.need AS need, a.capacity AS capacity, a.budget AS budget,
+        p.appliance AS appliance, p.object AS object, p.site AS site, p.path AS path, p.part AS part, p.whole AS whole, p.size AS size, p.pinned AS pinned, CASE WHEN p.expected >= k.launch_floor THEN p.launch ELSE CAST(0 AS BIGINT) END AS launch, p.fillable AS fillable, p.expected AS expected, p.need AS need, a.capacity AS capacity, a.budget AS budget,
         CASE WHEN p.need = 0 THEN CAST(FLOOR(CAST(p.expected AS DOUBLE) * CAST(k.held_worth AS DOUBLE) / CAST(1000 AS DOUBLE)) AS BIGINT) ELSE p.expected END AS worth,
-        CASE WHEN p.fillable = 1 AND p.need > 0 AND (p.pinned = 1 OR p.expected >= CASE WHEN p.launch = 1 THEN k.launch_floor ELSE h.floor END) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS is_fill
+        CASE WHEN p.fillable = 1 AND p.need > 0 AND (p.pinned = 1 OR p.expected >= k.fill_floor OR (p.launch > 0 AND p.expected >= k.launch_floor)) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS is_fill
       FROM placed p
       JOIN appliance a ON a.appliance = p.appliance
-      JOIN share h ON h.cluster = a.cluster
       CROSS JOIN knob k
     ) m
   ) z

@@ -9,6 +9,8 @@ use crate::source::{Columns, FromRow, Kind};
 const NAME_BYTES_MAX: usize = 1_024;
 /// Half minutes of a title, at most: a month of them.
 const POSITION_MAX: u32 = 100_000;
+/// The highest number of an episode: more than two centuries of one a day.
+const EPISODE_MAX: u32 = 100_000;
 /// The largest object: 16 TiB.
 const SIZE_MAX: u64 = 16 << 40;
 /// The highest forecast: a billion plays a day.
@@ -28,6 +30,11 @@ pub struct Entry {
     pub digest: Option<String>,
     /// The title: a film, an episode, a song. Without one the path is a title of its own.
     pub asset: Option<String>,
+    /// What the title is an episode of. All its episodes tell what each of them will be watched.
+    pub series: Option<String>,
+    /// Which episode of its series the title is; from what number on does not matter.
+    #[serde(default)]
+    pub episode: u32,
     /// The rung or rendition.
     #[serde(default)]
     pub variant: String,
@@ -55,6 +62,8 @@ impl FromRow for Entry {
         ("size", Kind::Number),
         ("digest", Kind::Text),
         ("asset", Kind::Text),
+        ("series", Kind::Text),
+        ("episode", Kind::Number),
         ("variant", Kind::Text),
         ("position", Kind::Number),
         ("live_at", Kind::Number),
@@ -64,15 +73,18 @@ impl FromRow for Entry {
     ];
 
     fn from_columns(columns: &Columns<'_>) -> Result<Self, String> {
-        let position = columns.number("position")?.unwrap_or(0);
+        let [position, episode] = ["position", "episode"].map(|name| columns.number(name));
+        let small = |number: Option<u64>| u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
         Ok(Self {
             site: columns.needed("site")?,
             path: columns.needed("path")?,
             size: columns.number("size")?.ok_or("no size")?,
             digest: columns.text("digest"),
             asset: columns.text("asset"),
+            series: columns.text("series"),
+            episode: small(episode?),
             variant: columns.text("variant").unwrap_or_default(),
-            position: u32::try_from(position).unwrap_or(u32::MAX),
+            position: small(position?),
             live_at: columns.number("live_at")?,
             mandatory: columns.flag("mandatory"),
             excluded: columns.flag("excluded"),
@@ -95,15 +107,23 @@ impl Entry {
         if !(1..=SIZE_MAX).contains(&self.size) {
             return Err(format!("{}: {} bytes", self.path, self.size));
         }
-        let names = [self.asset.as_deref().unwrap_or(""), &self.variant];
+        let names = [&self.asset, &self.series].map(|name| name.as_deref().unwrap_or(""));
+        let names = [names[0], names[1], &self.variant];
         if names.iter().any(|name| name.len() > NAME_BYTES_MAX) {
             return Err(format!(
                 "{}: a name of more than {NAME_BYTES_MAX} bytes",
                 self.path
             ));
         }
-        if self.position > POSITION_MAX || self.forecast > FORECAST_MAX {
-            return Err(format!("{}: position or forecast too high", self.path));
+        if self.position > POSITION_MAX
+            || self.episode > EPISODE_MAX
+            || self.forecast > FORECAST_MAX
+        {
+            let path = &self.path;
+            return Err(format!("{path}: position, episode or forecast too high"));
+        }
+        if self.series.is_some() && self.asset.is_none() {
+            return Err(format!("{}: of a series, and no asset", self.path));
         }
         if let Some(digest) = &self.digest {
             Digest::parse(digest).map_err(|wrong| format!("{}: {wrong}", self.path))?;

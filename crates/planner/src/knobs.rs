@@ -1,5 +1,6 @@
 //! What a plan is made by, besides what was watched.
 
+use forecast::{estimate, plan as choice, series};
 use serde::Deserialize;
 
 /// The knobs of a plan. The defaults are from simulations of three made-up workloads over one and
@@ -17,11 +18,12 @@ pub struct Knobs {
     pub shrink_days: u32,
     /// The fewest plays a day that a night's fill is for, in thousandths. 200.
     pub floor: u64,
-    /// The same where the disks hold at least half of what is watched. 100.
-    pub floor_roomy: u64,
-    /// The same of what launches, which is filled first. 20.
+    /// The same of what launches, which is filled first. 15.
     pub launch_floor: u64,
-    /// The fewest plays a day for which an object is let in at its first miss, in thousandths. 300.
+    /// In how many nights what launches may be filled, its own included: 1 to 7. 3: a night's budget of a
+    /// small box is less than a series.
+    pub launch_nights: u32,
+    /// The fewest plays a day for which an object is let in at its first miss, in thousandths. 20.
     pub seed_floor: u64,
     /// Plays a day, in thousandths, for each of which an object takes one more box of its cluster.
     /// 1,000,000: a box is not busy with a thousand plays of one object, but a viewer may be sent to
@@ -34,6 +36,8 @@ pub struct Knobs {
     pub flat_plays: u64,
     /// Plays a day of a whole title for which the rungs of other titles count beside its own. 30.
     pub rung_plays: u64,
+    /// Plays a day of a whole series for which other series' episodes count beside its own. 30.
+    pub episode_plays: u64,
     /// Objects in a manifest, at most. 1,000,000.
     pub objects_max: u64,
 }
@@ -44,14 +48,15 @@ impl Default for Knobs {
             days: 7,
             half_life_days: 3,
             shrink_days: 2,
-            floor: 200,
-            floor_roomy: 100,
-            launch_floor: 20,
-            seed_floor: 300,
+            floor: u64::from(choice::FILL_FLOOR),
+            launch_floor: u64::from(choice::LAUNCH_FLOOR),
+            launch_nights: choice::LAUNCH_NIGHTS,
+            seed_floor: u64::from(choice::SEED_FLOOR),
             copy_plays: 1_000_000,
-            held_worth: 1_250,
-            flat_plays: 50,
-            rung_plays: 30,
+            held_worth: u64::from(choice::HELD_WORTH),
+            flat_plays: estimate::FLAT_PLAYS,
+            rung_plays: estimate::RUNG_PLAYS,
+            episode_plays: series::EPISODE_PLAYS,
             objects_max: 1_000_000,
         }
     }
@@ -78,8 +83,7 @@ impl Knobs {
     pub(crate) fn columns(&self) -> [(&'static str, i64); 10] {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         [
-            ("floor_tight", number(self.floor)),
-            ("floor_roomy", number(self.floor_roomy)),
+            ("fill_floor", number(self.floor)),
             ("launch_floor", number(self.launch_floor)),
             ("seed_floor", number(self.seed_floor)),
             ("copy_plays", number(self.copy_plays)),
@@ -88,6 +92,7 @@ impl Knobs {
             // In millionths, as rates are.
             ("flat", number(self.flat_plays) * 1_000_000),
             ("spread", number(self.rung_plays) * 1_000_000),
+            ("episodes", number(self.episode_plays) * 1_000_000),
             ("objects_max", number(self.objects_max)),
         ]
     }
@@ -98,14 +103,15 @@ impl Knobs {
             ("days", u64::from(self.days), 1, 28),
             ("half_life_days", u64::from(self.half_life_days), 1, 28),
             ("shrink_days", u64::from(self.shrink_days), 0, 28),
+            ("launch_nights", u64::from(self.launch_nights), 1, 7),
             ("floor", self.floor, 1, KNOB_MAX),
-            ("floor_roomy", self.floor_roomy, 1, KNOB_MAX),
             ("launch_floor", self.launch_floor, 1, KNOB_MAX),
             ("seed_floor", self.seed_floor, 1, KNOB_MAX),
             ("copy_plays", self.copy_plays, 1, KNOB_MAX),
             ("held_worth", self.held_worth, 1_000, 10_000),
             ("flat_plays", self.flat_plays, 1, 1_000_000),
             ("rung_plays", self.rung_plays, 1, 100_000),
+            ("episode_plays", self.episode_plays, 1, 100_000),
             ("objects_max", self.objects_max, 1, 2_000_000),
         ];
         let wrong = knobs

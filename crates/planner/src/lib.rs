@@ -16,6 +16,7 @@ mod held;
 mod job;
 mod knobs;
 mod manifests;
+mod objects;
 mod passes;
 mod placement;
 mod prepare;

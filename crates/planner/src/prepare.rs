@@ -1,27 +1,21 @@
 //! From what an owner tells to tables.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
 };
 
-use ring::digest::{Context, SHA256};
-
 use crate::{
     Day, Entry, Error, Fleet, Job,
-    day::DAY_S,
     held::Held,
-    placement::{BUCKETS, bucket, order},
+    objects::Objects,
+    placement::{BUCKETS, order},
     reports::{self, Folder},
     source,
     tables::Rows,
 };
 
-/// Objects of a catalogue, at most. 20 million: their names are 0.7 GB while they are read.
-const OBJECTS_MAX: usize = 20_000_000;
-/// Days for which a title is judged by its newest day alone.
-const YOUNG_DAYS: i64 = 4;
 /// 1 MiB.
 const MIB: u64 = 1 << 20;
 
@@ -218,124 +212,28 @@ impl Tables<'_> {
     }
 
     fn objects(&self) -> Result<(), Error> {
-        let mut objects = Objects::new(self)?;
+        let mut objects = Objects::create(&self.folder, self.inputs)?;
         let mut failed = None;
         source::read(&self.inputs.catalog, |entry: Entry| {
             objects.push(entry, &mut failed)
         })
         .map_err(|error| failed.take().unwrap_or(error))?;
-        objects.rows.finish()
-    }
-}
-
-/// The catalogue on its way into a table. Titles and rungs become numbers as they are met, so that
-/// the same catalogue gives the same numbers.
-struct Objects {
-    rows: Rows,
-    day: Day,
-    days: i64,
-    seen: HashSet<u128>,
-    assets: HashMap<u128, i64>,
-    variants: BTreeMap<(String, String), i64>,
-}
-
-impl Objects {
-    fn new(tables: &Tables<'_>) -> Result<Self, Error> {
-        let texts = ["site", "path", "digest"];
-        let numbers = [
-            "object", "size", "asset", "variant", "position", "bucket", "fillable", "pinned",
-            "launch", "excluded", "told", "forecast", "live_at",
-        ];
-        Ok(Self {
-            rows: tables.create("object", &texts, &numbers)?,
-            day: tables.inputs.day,
-            days: i64::from(tables.inputs.fleet.knobs.days),
-            seen: HashSet::new(),
-            assets: HashMap::new(),
-            variants: BTreeMap::new(),
-        })
-    }
-
-    fn push(&mut self, entry: Entry, failed: &mut Option<Error>) -> Result<(), String> {
-        entry.check()?;
-        if !self.seen.insert(hash(["path", &entry.site, &entry.path])) {
-            return Err(format!("{} is there twice", entry.path));
-        }
-        if self.seen.len() > OBJECTS_MAX {
-            return Err(format!("more than {OBJECTS_MAX} objects"));
-        }
-        let title = match &entry.asset {
-            Some(asset) => hash(["asset", &entry.site, asset]),
-            None => hash(["path", &entry.site, &entry.path]),
-        };
-        let next = whole(self.assets.len()) + 1;
-        let asset = *self.assets.entry(title).or_insert(next);
-        let next = whole(self.variants.len()) + 1;
-        let rung = (entry.site.clone(), entry.variant);
-        let variant = *self.variants.entry(rung).or_insert(next);
-
-        let begin = self.day.begin_s();
-        let live_at = entry.live_at.unwrap_or(0);
-        let is_out = live_at < begin + DAY_S;
-        // Until a whole day of it was seen, its owner knows more.
-        let is_new = live_at + DAY_S > begin;
-        let numbers = [
-            whole(self.seen.len()),
-            bytes(entry.size),
-            asset,
-            variant,
-            i64::from(entry.position),
-            i64::from(bucket(title)),
-            i64::from(entry.digest.is_some()),
-            i64::from(entry.mandatory),
-            i64::from(is_new && entry.forecast > 0),
-            i64::from(entry.excluded || !(is_out || entry.mandatory)),
-            self.days_that_tell(live_at),
-            if is_new {
-                bytes(entry.forecast) * 1_000
-            } else {
-                0
-            },
-            bytes(live_at),
-        ];
-        let texts = [Some(entry.site), Some(entry.path), entry.digest];
-        keep(self.rows.push(texts, numbers), failed)
-    }
-
-    /// How many of the days before tell of what viewers may have since then: of what is young the
-    /// newest alone.
-    fn days_that_tell(&self, live_at_s: u64) -> i64 {
-        match self.day.since(Day::of(live_at_s)) {
-            ..YOUNG_DAYS => 1,
-            age => age.min(self.days),
-        }
+        objects.finish()
     }
 }
 
 /// Keeps an error that has nothing to do with the row, and stops the reading.
-fn keep(done: Result<(), Error>, failed: &mut Option<Error>) -> Result<(), String> {
+pub(crate) fn keep(done: Result<(), Error>, failed: &mut Option<Error>) -> Result<(), String> {
     done.map_err(|error| {
         *failed = Some(error);
         String::new()
     })
 }
 
-/// A hash of names; no name contains a line break or what follows one.
-fn hash(names: [&str; 3]) -> u128 {
-    let mut context = Context::new(&SHA256);
-    for name in names {
-        context.update(&(name.len() as u64).to_le_bytes());
-        context.update(name.as_bytes());
-    }
-    let mut top = [0; 16];
-    top.copy_from_slice(&context.finish().as_ref()[..16]);
-    u128::from_le_bytes(top)
-}
-
-fn whole(count: usize) -> i64 {
+pub(crate) fn whole(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn bytes(count: u64) -> i64 {
+pub(crate) fn bytes(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

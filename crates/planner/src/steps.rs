@@ -29,7 +29,7 @@ macro_rules! step {
 
 /// All of them. Those of [`Scope::Clusters`] that follow each other run for some clusters before
 /// they run for the next.
-pub(crate) const STEPS: [Step; 20] = [
+pub(crate) const STEPS: [Step; 21] = [
     step!("cell", Fleet),
     step!("place", Fleet),
     step!("title", Fleet),
@@ -37,12 +37,13 @@ pub(crate) const STEPS: [Step; 20] = [
     step!("seen", Clusters),
     step!("local", Clusters),
     step!("reached", Clusters),
-    step!("footprint", Clusters),
     step!("watched", Fleet),
     step!("fleet", Fleet),
     step!("spread", Fleet),
     step!("share", Fleet),
+    step!("series", Fleet),
     step!("launch", Fleet),
+    step!("likely", Clusters),
     step!("expect", Clusters),
     step!("rung", Fleet),
     step!("reach", Fleet),

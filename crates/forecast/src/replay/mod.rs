@@ -11,6 +11,6 @@ mod tally;
 
 pub use night::{Knowledge, Night, Nights};
 pub use record::{Play, Record, TooLong};
-pub use run::{Strategy, cold_day, run};
+pub use run::{Follow, Strategy, cold_day, run};
 pub use table::{Options, Row, Table, table};
 pub use tally::{Launched, Of, Tally};

@@ -7,6 +7,7 @@ use crate::{
     catalogue::Object,
     estimate::{Expected, Launch, estimate, rank},
     model::mix,
+    plan::LAUNCH_NIGHTS,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -41,15 +42,24 @@ pub struct Night {
 pub struct Nights(pub Vec<Night>);
 
 impl Nights {
-    /// Plans every night of a record.
+    /// Plans every night of a record; by perfect knowledge those before days that are played.
     pub fn of(record: &Record, knowledge: Knowledge) -> Self {
         let days = record.rolled_up();
-        let nights = (0..record.days()).map(|today| {
+        let count = match knowledge {
+            Knowledge::Seen { .. } => record.all_days(),
+            Knowledge::Perfect => record.days(),
+        };
+        let nights = (0..count).map(|today| {
             let launches = launches(record, today);
             let expected = match knowledge {
                 Knowledge::Perfect => perfect(record, today),
                 Knowledge::Seen { forecast_error } => {
-                    let forecasts = forecasts(record, &launches, today, forecast_error);
+                    let coming = (today..).take(LAUNCH_NIGHTS as usize);
+                    let coming = coming.flat_map(|day| {
+                        let launches = self::launches(record, day);
+                        forecasts(record, &launches, day, forecast_error)
+                    });
+                    let forecasts: Vec<_> = coming.collect();
                     let (seen, number) = (&days[..today], i64::try_from(today).unwrap_or(i64::MAX));
                     estimate(&record.catalogue, seen, &forecasts, number, FLOOR)
                 }

@@ -137,7 +137,7 @@ fn of_day(table: &Table, tally: &Tally) -> Vec<u64> {
     let days = table.days.saturating_sub(table.options.warmup_days).max(1) as u64;
     let measured = tally
         .hours
-        .get(table.options.warmup_days * 24..)
+        .get(table.options.warmup_days * 24..table.days * 24)
         .unwrap_or_default();
     let mut sums = vec![0; 24];
     for (hour, bytes) in measured.iter().enumerate() {

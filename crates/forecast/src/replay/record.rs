@@ -41,10 +41,12 @@ pub struct Record {
     pub catalogue: Catalogue,
     /// In order of time.
     pub plays: Vec<Play>,
-    /// Bytes of all objects that were asked for.
+    /// Bytes of all objects that were asked for on the days played.
     pub footprint_bytes: u64,
     /// Of those, the largest.
     pub largest_bytes: u64,
+    /// Days that are played; what follows tells only how long what was filled serves.
+    played: usize,
 }
 
 /// A trace is longer than the 49 days that fit.
@@ -53,11 +55,11 @@ pub struct Record {
 pub struct TooLong;
 
 impl Record {
-    /// A made-up trace.
+    /// A made-up trace, the last `follow` days of which tell only how long what was filled serves.
     ///
     /// # Errors
     /// When it is longer than 49 days.
-    pub fn synthetic(settings: &Settings) -> Result<Self, TooLong> {
+    pub fn synthetic(settings: &Settings, follow: usize) -> Result<Self, TooLong> {
         let catalogue = Catalogue::of(settings);
         let play = |request: Request| {
             let (asset, variant, position) = traces::Asset::parts(request.object);
@@ -72,7 +74,7 @@ impl Record {
         let plays = Synthetic::new(settings)
             .map(play)
             .collect::<Result<_, _>>()?;
-        Ok(Self::new(catalogue, plays))
+        Ok(Self::new(catalogue, plays, follow))
     }
 
     /// Requests of which nothing else is known: every object is an asset of its own.
@@ -96,14 +98,17 @@ impl Record {
                 object,
             });
         }
-        Ok(Self::new(catalogue, plays))
+        Ok(Self::new(catalogue, plays, 0))
     }
 
-    /// Requests in order of time, for objects of a catalogue.
-    pub fn new(catalogue: Catalogue, plays: Vec<Play>) -> Self {
+    /// Requests in order of time, for objects of a catalogue; of the last `follow` days see
+    /// [`Self::synthetic`].
+    fn new(catalogue: Catalogue, plays: Vec<Play>, follow: usize) -> Self {
+        let days = plays.last().map_or(0, |play| play.day() + 1);
+        let played = days.saturating_sub(follow);
         let mut asked = vec![false; usize::try_from(catalogue.objects()).unwrap_or(usize::MAX)];
         let (mut footprint_bytes, mut largest_bytes) = (0, 0);
-        for play in &plays {
+        for play in plays.iter().filter(|play| play.day() < played) {
             let bytes = catalogue.bytes(play.object);
             if !std::mem::replace(&mut asked[play.object as usize], true) {
                 footprint_bytes += bytes;
@@ -115,17 +120,23 @@ impl Record {
             plays,
             footprint_bytes,
             largest_bytes,
+            played,
         }
     }
 
-    /// How many days there are, begun ones included.
-    pub fn days(&self) -> usize {
+    /// How many days are played, begun ones included.
+    pub const fn days(&self) -> usize {
+        self.played
+    }
+
+    /// How many days there are, with those that follow.
+    pub fn all_days(&self) -> usize {
         self.plays.last().map_or(0, |play| play.day() + 1)
     }
 
     /// Each day, rolled up.
     pub fn rolled_up(&self) -> Vec<Day> {
-        let mut days: Vec<_> = (0..self.days())
+        let mut days: Vec<_> = (0..self.all_days())
             .map(|_| Day::new(&self.catalogue))
             .collect();
         for play in &self.plays {

@@ -25,7 +25,8 @@ pub struct Figures {
     pub upstream: f64,
     /// Bytes filled beside bytes served.
     pub filled: f64,
-    /// Bytes served from what was filled, of each byte filled, over all days.
+    /// Bytes served from what was filled, of each byte filled, over all nights of the days played and as
+    /// long as it was there, until the last day that follows.
     pub efficiency: f64,
     /// Bytes of launched assets on their first evening: with plans beside the policy alone.
     pub launches: f64,
@@ -39,7 +40,7 @@ impl Figures {
     /// The figures of a row of a table.
     pub fn of(table: &Table, row: &Row) -> Self {
         let warmup = table.options.warmup_days;
-        let sum = |tally: &Tally, of: fn(&Of) -> u64| tally.sum(warmup, of);
+        let sum = |tally: &Tally, of: fn(&Of) -> u64| tally.sum(warmup..table.days, of);
         let all = [
             &row.lru,
             &row.reactive,
@@ -72,15 +73,15 @@ impl Figures {
                 sum(planned, |day| day.bytes),
             ),
             efficiency: ratio(
-                planned.sum(0, |day| day.served_of_filled),
-                planned.sum(0, |day| day.filled),
+                planned.sum(0..planned.days.len(), |day| day.served_of_filled),
+                planned.sum(0..planned.days.len(), |day| day.filled),
             ),
-            launches: ratio(launched(planned), launched(&row.reactive)),
+            launches: ratio(launched(table, planned), launched(table, &row.reactive)),
             first_day: [0, 1, 2].map(|number| {
                 let tally = &row.first_day[number];
                 1.0 - ratio(
-                    tally.sum(0, |day| day.missed),
-                    tally.sum(0, |day| day.bytes),
+                    tally.sum(0..table.days, |day| day.missed),
+                    tally.sum(0..table.days, |day| day.bytes),
                 )
             }),
             dwpd: [dwpd(&row.reactive), dwpd(planned)],
@@ -88,19 +89,27 @@ impl Figures {
     }
 }
 
-/// Bytes of all launches that came from upstream on their first evenings.
-fn launched(tally: &Tally) -> u64 {
-    tally.launched.iter().map(|one| one.missed).sum()
+/// Bytes that came from upstream on their first evenings of all launches that a plan could know of: the
+/// first night's is for the second day.
+fn launched(table: &Table, tally: &Tally) -> u64 {
+    let days = 1..i64::try_from(table.days).unwrap_or(i64::MAX);
+    let known = tally
+        .launched
+        .iter()
+        .filter(|one| days.contains(&one.live_day));
+    known.map(|one| one.missed).sum()
 }
 
 /// All rows.
 pub fn text(table: &Table) -> String {
     let mut text = format!(
-        "{} requests in {} days for {} of objects; measured from day {} on\n\n",
+        "{} requests in {} days for {} of objects; measured from day {} on; what was filled is followed for \
+         {} days more\n\n",
         table.requests,
         table.days,
         bytes(table.footprint_bytes),
         table.options.warmup_days,
+        table.follow_days,
     );
     text.push_str(HEADER);
     for row in &table.rows {
@@ -109,8 +118,8 @@ pub fn text(table: &Table) -> String {
     text.push_str(
         "\nevening: bytes from upstream from 19 to 23 h, beside the better of LRU and the node's policy \
          alone. credit:\nwhat is expected is told to the policy and nothing is filled. perfect: plans \
-         that know the next day, within\nthe same budget; share: of what they gain. efficiency: bytes \
-         served from what was filled, of each byte\nfilled. launches: bytes from upstream on the first \
+         that know the next day, within\nthe same budget; share: of what they gain. served of a byte: bytes \
+         served from what was filled, of each byte\nfilled, for as long as it was there. launches: bytes from upstream on the first \
          evening, beside the policy alone. first day: byte hits\nof an empty box, that a plan has \
          filled before its first viewer.\n",
     );
@@ -147,5 +156,6 @@ fn line(text: &mut String, table: &Table, row: &Row) {
 
 fn nightly(table: &Table, row: &Row) -> u64 {
     let nights = table.days.saturating_sub(table.options.warmup_days).max(1) as u64;
-    row.planned.sum(table.options.warmup_days, |day| day.filled) / nights
+    let measured = table.options.warmup_days..table.days;
+    row.planned.sum(measured, |day| day.filled) / nights
 }

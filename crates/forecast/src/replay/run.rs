@@ -43,13 +43,27 @@ impl Cache {
 /// What is filled next, and when.
 type Due = VecDeque<(Duration, Expected)>;
 
-/// Plays all days, from an empty box on.
-pub fn run(record: &Record, sizes: &Sizes, strategy: Strategy<'_>) -> Tally {
+/// Plays all days, from an empty box on. Where nothing is filled from what was seen the days that
+/// follow tell nothing.
+pub fn run(record: &Record, sizes: &Sizes, strategy: Strategy<'_>, follow: Follow) -> Tally {
     let mut played = Played::new(record, sizes, strategy);
-    for play in &record.plays {
+    let days = match follow {
+        Follow::Filled => record.all_days(),
+        Follow::Nothing => record.days(),
+    };
+    for play in record.plays.iter().take_while(|play| play.day() < days) {
         played.play(*play);
     }
     played.tally
+}
+
+/// Whether to play on after the days that are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// To see for how long what was filled in their nights serves. Nights go on as before.
+    Filled,
+    /// No.
+    Nothing,
 }
 
 /// Plays one day of a box that is empty before, but filled to the brim by that day's plan where there is
@@ -84,6 +98,11 @@ struct Played<'a> {
     due: Due,
     /// What tonight's plan expects, in thousandths a day, by object; 0 is nothing.
     planned: Vec<u32>,
+    /// What launches and was filled, with its first day: it is pinned until that is over, as planners
+    /// have it.
+    pinned: Vec<(Option<i64>, u64)>,
+    /// Whether fills have to be worth what would go for them.
+    heeds_price: bool,
     /// What was filled by plan and is still there, by object.
     filled: Vec<bool>,
     tally: Tally,
@@ -104,8 +123,10 @@ impl<'a> Played<'a> {
             tonight: 1,
             due: Due::new(),
             planned: vec![0; record.catalogue.objects() as usize],
+            pinned: Vec::new(),
+            heeds_price: true,
             filled: vec![false; record.catalogue.objects() as usize],
-            tally: Tally::new(&record.catalogue, record.days()),
+            tally: Tally::new(&record.catalogue, record.all_days()),
         }
     }
 
@@ -155,6 +176,15 @@ impl<'a> Played<'a> {
         let Cache::Appliance(appliance) = &self.cache else {
             return;
         };
+        let today = i64::try_from(self.tonight).unwrap_or(i64::MAX);
+        self.pinned.retain(|(live_day, tag)| {
+            let stays = live_day.is_some_and(|live_day| live_day >= today);
+            if !stays {
+                appliance.unpin(*tag);
+            }
+            stays
+        });
+        self.heeds_price = rules.heeds_price;
         self.due.clear();
         self.planned.fill(0);
         let catalogue = &self.record.catalogue;
@@ -181,11 +211,22 @@ impl<'a> Played<'a> {
         };
         while let Some((due, one)) = self.due.pop_front_if(|(due, _)| *due <= until) {
             let bytes = self.record.catalogue.bytes(one.object);
-            let is_worth_it = one.is_launch || appliance.is_worth_filling(one.thousandths);
+            let is_sure = one.is_launch || !self.heeds_price;
+            let is_worth_it = is_sure || appliance.is_worth_filling(one.thousandths);
             if is_worth_it && appliance.fill(tag(one.object), bytes, now) {
+                if one.is_launch && appliance.pin(tag(one.object), bytes) {
+                    let catalogue = &self.record.catalogue;
+                    let live_day = catalogue.assets[catalogue.asset_of(one.object)].live_day;
+                    self.pinned.push((live_day, tag(one.object)));
+                }
                 appliance.expect(tag(one.object), one.thousandths, now);
-                self.filled[one.object as usize] = true;
-                self.tally.filled(bytes, due.min(now));
+                let due = due.min(now);
+                // What is filled later is not followed for long enough to tell.
+                let counts = due < DAY * u32::try_from(self.record.days()).unwrap_or(u32::MAX);
+                self.filled[one.object as usize] = counts;
+                if counts {
+                    self.tally.filled(bytes, due);
+                }
             }
         }
     }

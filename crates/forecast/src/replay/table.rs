@@ -7,8 +7,11 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Knowledge, Nights, Record, Strategy, Tally, cold_day, run};
-use crate::{model::Sizes, plan::Rules};
+use super::{Follow, Knowledge, Nights, Record, Strategy, Tally, cold_day, run};
+use crate::{
+    model::Sizes,
+    plan::{FILL_FLOOR, HELD_WORTH, LAUNCH_FLOOR, Rules, SEED_FLOOR},
+};
 
 /// What to play.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,10 +41,10 @@ impl Default for Options {
             warmup_days: 7,
             fill_percent: 5,
             forecast_error: 0.8,
-            fill_floor: 500,
-            launch_floor: 20,
-            seed_floor: 20,
-            held_worth: 1250,
+            fill_floor: FILL_FLOOR,
+            launch_floor: LAUNCH_FLOOR,
+            seed_floor: SEED_FLOOR,
+            held_worth: HELD_WORTH,
         }
     }
 }
@@ -74,7 +77,9 @@ pub struct Table {
     pub options: Options,
     /// Days played.
     pub days: usize,
-    /// Requests played.
+    /// Days after them, in which what was filled is followed.
+    pub follow_days: usize,
+    /// Requests of all days.
     pub requests: usize,
     /// Bytes of all that was asked for.
     pub footprint_bytes: u64,
@@ -144,6 +149,7 @@ pub fn table(record: &Record, options: &Options, progress: impl Fn(usize, usize)
     Table {
         options: options.clone(),
         days: record.days(),
+        follow_days: record.all_days() - record.days(),
         requests: record.plays.len(),
         footprint_bytes: record.footprint_bytes,
         rows: rows.collect(),
@@ -178,14 +184,16 @@ fn one(
     // What comes for sure is worth filling if it comes at all.
     let sure = Rules {
         fill_floor: 1000,
+        heeds_price: false,
         ..rules
     };
+    let play = |strategy, follow| run(record, sizes, strategy, follow);
     match number {
-        0 => run(record, sizes, Strategy::Lru),
-        1 => run(record, sizes, Strategy::Reactive),
-        2 => run(record, sizes, Strategy::Planned(seen, seeds)),
-        3 => run(record, sizes, Strategy::Planned(seen, rules)),
-        4 => run(record, sizes, Strategy::Planned(perfect, sure)),
+        0 => play(Strategy::Lru, Follow::Nothing),
+        1 => play(Strategy::Reactive, Follow::Nothing),
+        2 => play(Strategy::Planned(seen, seeds), Follow::Nothing),
+        3 => play(Strategy::Planned(seen, rules), Follow::Filled),
+        4 => play(Strategy::Planned(perfect, sure), Follow::Nothing),
         5 => cold_day(record, sizes, Strategy::Lru, day),
         6 => cold_day(record, sizes, Strategy::Reactive, day),
         _ => cold_day(record, sizes, Strategy::Planned(seen, rules), day),
@@ -200,6 +208,7 @@ impl Options {
             fill_floor: self.fill_floor,
             launch_floor: self.launch_floor,
             seed_floor: self.seed_floor,
+            heeds_price: true,
             held_worth: self.held_worth,
         }
     }

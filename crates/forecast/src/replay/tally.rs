@@ -1,6 +1,6 @@
 //! What is counted while days are played.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use crate::{
     catalogue::Catalogue,
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The hours of the evening: what an uplink is built for.
-const EVENING: std::ops::Range<u32> = 19..23;
+const EVENING: Range<u32> = 19..23;
 const HOUR_MS: u32 = 3_600_000;
 
 /// Bytes of one day.
@@ -34,6 +34,8 @@ pub struct Of {
 pub struct Launched {
     /// The number of the asset.
     pub asset: usize,
+    /// The day on which it appears.
+    pub live_day: i64,
     /// Asked for.
     pub bytes: u64,
     /// Had from upstream.
@@ -55,10 +57,13 @@ impl Tally {
     /// For so many days.
     pub fn new(catalogue: &Catalogue, days: usize) -> Self {
         let assets = catalogue.assets.iter().enumerate();
-        let launched = assets.filter(|(_, asset)| asset.live_day.is_some_and(|live| live >= 0));
-        let launched = launched.map(|(asset, _)| Launched {
-            asset,
-            ..Launched::default()
+        let launched = assets.filter_map(|(asset, listed)| {
+            let live_day = listed.live_day.filter(|live| *live >= 0)?;
+            Some(Launched {
+                asset,
+                live_day,
+                ..Launched::default()
+            })
         });
         Self {
             days: vec![Of::default(); days],
@@ -105,8 +110,8 @@ impl Tally {
         }
     }
 
-    /// The sum of something over the days from `warmup` on.
-    pub fn sum(&self, warmup: usize, of: impl Fn(&Of) -> u64) -> u64 {
-        self.days.iter().skip(warmup).map(of).sum()
+    /// The sum of something over some days.
+    pub fn sum(&self, days: Range<usize>, of: impl Fn(&Of) -> u64) -> u64 {
+        self.days.get(days).unwrap_or_default().iter().map(of).sum()
     }
 }

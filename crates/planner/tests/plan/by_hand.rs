@@ -19,10 +19,10 @@ async fn a_box_holds_what_serves_most_for_each_byte() {
         .watched(1, "a", "/big", 5)
         .watched(1, "a", "/small", 4)
         .watched(1, "a", "/hot", 9)
-        .watched_with(1, "a", "/cold", (10, 90, 0));
+        .watched_with(1, "a", "/cold", (10, 15, 0));
     // Nine plays a day, five, then four: big would not fit behind hot, and what follows it does not
     // either; as far as they are no more than the box holds, they are let in when somebody asks. Cold
-    // has less than 0.1 plays a day.
+    // has less than 0.02 plays a day.
     assert_eq!(
         told(&world.plan().await),
         [
@@ -136,6 +136,27 @@ async fn a_rung_is_judged_by_the_whole_title() {
 }
 
 #[tokio::test]
+async fn an_episode_is_judged_by_its_series() {
+    let begin = DAY.parse::<Day>().unwrap().begin_s();
+    let episode =
+        |number: u32| json!({"asset": format!("e{number}"), "series": "s", "episode": number});
+    let mut later = episode(3);
+    later["live_at"] = json!(begin + 24 * 3600);
+    let world = one_box(1_000, 1_000)
+        .object_with("/1", 100, episode(1))
+        .object_with("/2", 100, episode(2))
+        .object_with("/3", 100, later)
+        .watched(1, "a", "/1", 10);
+    // 10 plays of the first, where an episode of this series has 5, and 50 more everywhere: 60 / 55 and
+    // 50 / 55 of the mean. 30 plays like these beside the 10 that were seen: 10 * (10 + 16.36) / 40 and
+    // 10 * 13.63 / 40. The third is not out.
+    assert_eq!(
+        told(&world.plan().await),
+        ["0 /1 fill 100/100 6590", "0 /2 fill 100/100 3409"]
+    );
+}
+
+#[tokio::test]
 async fn of_a_long_tail_the_beginnings_are_held() {
     const MIB: u64 = 1 << 20;
     let world = one_box(10 * MIB, 10 * MIB).object("/long", 104 * MIB);
@@ -241,9 +262,32 @@ async fn a_launch_is_planned_by_its_forecast_and_the_rungs_of_others() {
 #[tokio::test]
 async fn what_comes_out_later_is_not_planned_yet() {
     let begin = DAY.parse::<Day>().unwrap().begin_s();
-    let later = json!({"live_at": begin + 24 * 3600, "forecast": 100});
+    let later = json!({"live_at": begin + 3 * 24 * 3600, "forecast": 100});
     let world = one_box(1_000, 1_000).object_with("/later", 100, later);
     assert!(world.plan().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_launch_of_the_next_days_is_filled_behind_that_of_tonight() {
+    let begin = DAY.parse::<Day>().unwrap().begin_s();
+    let launch =
+        |day: u64, forecast| json!({"live_at": begin + day * 24 * 3600, "forecast": forecast});
+    let world = one_box(1_000, 250)
+        .object_with("/in-three", 100, launch(3, 400))
+        .object_with("/in-two", 100, launch(2, 300))
+        .object_with("/in-one", 100, launch(1, 200))
+        .object_with("/today", 100, launch(0, 100))
+        .object("/hot", 50)
+        .watched(1, "a", "/hot", 900);
+    assert_eq!(
+        told(&world.plan().await),
+        [
+            "0 /today fill 100/100 100000",
+            "0 /in-one fill 100/100 200000",
+            "0 /in-two seed 0/0 300000",
+            "0 /hot seed 0/0 900000"
+        ]
+    );
 }
 
 #[tokio::test]

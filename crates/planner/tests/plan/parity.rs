@@ -1,10 +1,12 @@
-//! What `--replay` expects of a box is what the SQL plans for it, number by number.
+//! What `--replay` expects of a box is what the SQL plans for it, number by number, and it chooses the
+//! same.
 
 use std::collections::BTreeMap;
 
 use forecast::{
     catalogue::Catalogue,
-    estimate::{Day as Seen, Launch, estimate},
+    estimate::{Day as Seen, Expected, Launch, estimate},
+    plan::{Rules, plan},
 };
 use planner::Day;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
@@ -15,6 +17,8 @@ use crate::world::{DAY, World};
 const SEEDS: std::ops::Range<u8> = 1..6;
 const DAYS: i64 = 7;
 const TODAY: i64 = 30;
+/// These are the episodes of a series each.
+const SERIES: [std::ops::Range<u32>; 2] = [0..4, 12..18];
 
 /// The same titles, days and forecasts for both.
 struct Twins {
@@ -26,13 +30,15 @@ struct Twins {
 }
 
 impl Twins {
-    /// 25 titles of different length and with different rungs; some are young, two launch.
-    fn new(seed: u8) -> Self {
+    /// 25 titles of different length and with different rungs, for a box of so many bytes, of which a
+    /// night may fill so many. Some are young, four launch within three days, ten are
+    /// episodes.
+    fn new(seed: u8, knobs: &str, (capacity, budget): (u64, u64)) -> Self {
         let mut random = StdRng::from_seed([seed; 32]);
         let mut twins = Self {
             world: World::default()
-                .knobs("floor = 1\nfloor_roomy = 1\nseed_floor = 1\n")
-                .appliance("a", "par", 1 << 40, 1 << 40),
+                .knobs(knobs)
+                .appliance("a", "par", capacity, budget),
             catalogue: Catalogue::default(),
             paths: Vec::new(),
             days: Vec::new(),
@@ -42,6 +48,7 @@ impl Twins {
             let age = match title {
                 0 | 1 => Some(0),
                 2..12 => Some(i64::from(title) - 1),
+                22 | 23 => Some(21 - i64::from(title)),
                 _ => None,
             };
             let shape = (random.random_range(1..4), random.random_range(1..7));
@@ -60,10 +67,15 @@ impl Twins {
     ) {
         let begin_s = DAY.parse::<Day>().unwrap().begin_s().cast_signed();
         let mut facts = json!({"asset": format!("{title}")});
-        if let Some(age) = age {
-            facts["live_at"] = json!(begin_s - age * 86_400 + i64::from(age == 0) * 20 * 3_600);
+        let series = SERIES.iter().find(|series| series.contains(&title));
+        if let Some(series) = series {
+            facts["series"] = json!(format!("{series:?}"));
+            facts["episode"] = json!(title - series.start + 1);
         }
-        if age == Some(0) {
+        if let Some(age) = age {
+            facts["live_at"] = json!(begin_s - age * 86_400 + i64::from(age <= 0) * 20 * 3_600);
+        }
+        if age.is_some_and(|age| age <= 0) {
             facts["forecast"] = json!(plays);
             self.launches.push(Launch {
                 asset: self.catalogue.assets.len(),
@@ -82,7 +94,23 @@ impl Twins {
         }
         let sizes = vec![100; self.paths.len() - self.catalogue.objects() as usize];
         let live_day = age.map(|age| TODAY - age);
-        self.catalogue.list(title, positions, live_day, sizes);
+        let together = series.map_or(title, |series| series.start);
+        self.catalogue.list(together, positions, live_day, sizes);
+    }
+
+    fn estimate(&self) -> Vec<Expected> {
+        estimate(&self.catalogue, &self.days, &self.launches, TODAY, 1)
+    }
+
+    /// The thousandths of requests that are expected, by path.
+    fn expected(&self) -> BTreeMap<&str, u64> {
+        let expected = self.estimate().into_iter();
+        let some = expected.filter(|one| one.thousandths > 0);
+        some.map(|one| {
+            let path = &self.paths[one.object as usize];
+            (path.as_str(), u64::from(one.thousandths))
+        })
+        .collect()
     }
 
     /// A week of what was asked for, more of it of some titles, and nothing before it was there.
@@ -110,19 +138,13 @@ impl Twins {
     }
 }
 
+const ALL: &str = "floor = 1\nlaunch_floor = 1\nseed_floor = 1\n";
+
 #[tokio::test]
 async fn a_replay_expects_what_the_sql_plans() {
     for seed in SEEDS {
-        let twins = Twins::new(seed);
-        let expected = estimate(&twins.catalogue, &twins.days, &twins.launches, TODAY, 1);
-        let expected: BTreeMap<&str, u64> = expected
-            .iter()
-            .filter(|one| one.thousandths > 0)
-            .map(|one| {
-                let path = &twins.paths[one.object as usize];
-                (path.as_str(), u64::from(one.thousandths))
-            })
-            .collect();
+        let twins = Twins::new(seed, ALL, (1 << 40, 1 << 40));
+        let expected: BTreeMap<&str, u64> = twins.expected();
         let rows = twins.world.plan().await;
         let planned: BTreeMap<&str, u64> = rows
             .iter()
@@ -130,5 +152,50 @@ async fn a_replay_expects_what_the_sql_plans() {
             .collect();
         assert_eq!(planned, expected, "seed {seed}");
         assert!(planned.len() > 100, "seed {seed}: {}", planned.len());
+    }
+}
+
+#[tokio::test]
+async fn a_replay_chooses_what_the_sql_plans() {
+    let rules = Rules {
+        capacity_bytes: 6_000,
+        fill_bytes: 1_500,
+        fill_floor: 20_000,
+        launch_floor: 10_000,
+        seed_floor: 3_000,
+        heeds_price: true,
+        held_worth: 1_250,
+    };
+    let knobs = "floor = 20000\nlaunch_floor = 10000\nseed_floor = 3000\n";
+    for seed in SEEDS {
+        let mut twins = Twins::new(seed, knobs, (rules.capacity_bytes, rules.fill_bytes));
+        for path in twins.paths.iter().step_by(4) {
+            let world = std::mem::take(&mut twins.world);
+            twins.world = world.held("a", path, 100);
+        }
+        let expected = twins.estimate();
+        let chosen = plan(&twins.catalogue, &expected, &rules, |object| {
+            object % 4 == 0
+        });
+        let told = |one: &Expected| {
+            let moves = chosen.fills.contains(one);
+            (
+                &*twins.paths[one.object as usize],
+                u64::from(one.thousandths),
+                moves,
+            )
+        };
+        let chosen: Vec<_> = chosen.listed.iter().map(told).collect();
+        let rows = twins.world.plan().await;
+        let planned: Vec<_> = rows
+            .iter()
+            .map(|row| (&*row.path, row.expected, row.need > 0))
+            .collect();
+        assert_eq!(planned, chosen, "seed {seed}");
+        let moved = planned.iter().filter(|(.., moves)| *moves).count();
+        assert!(
+            (1..planned.len() - 20).contains(&moved),
+            "seed {seed}: {moved}"
+        );
     }
 }

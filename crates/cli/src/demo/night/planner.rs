@@ -259,6 +259,8 @@ impl Night<'_> {
                 "size": library.catalogue.bytes(object),
                 "digest": Digest::of(&library.content(object)).to_string(),
                 "asset": number.to_string(),
+                "series": library.catalogue.is_episode(number).then(|| asset.title.to_string()),
+                "episode": number,
                 "variant": variant.to_string(),
                 "position": u64::from(position) * 10,
                 "live_at": live_at,

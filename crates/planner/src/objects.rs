@@ -1,0 +1,143 @@
+//! The catalogue as a table.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
+};
+
+use ring::digest::{Context, SHA256};
+
+use crate::{
+    Day, Entry, Error, Inputs,
+    day::DAY_S,
+    placement::bucket,
+    prepare::{bytes, keep, whole},
+    tables::Rows,
+};
+
+/// Objects of a catalogue, at most. 20 million: their names are 0.7 GB while they are read.
+const OBJECTS_MAX: usize = 20_000_000;
+/// Days for which a title is judged by its newest day alone.
+const YOUNG_DAYS: i64 = 4;
+/// The catalogue on its way into a table. Titles, series and rungs become numbers as they are met, so that
+/// the same catalogue gives the same numbers.
+pub(crate) struct Objects {
+    rows: Rows,
+    day: Day,
+    days: i64,
+    launch_nights: u64,
+    seen: HashSet<u128>,
+    assets: HashMap<u128, i64>,
+    series: HashMap<u128, i64>,
+    variants: BTreeMap<(String, String), i64>,
+}
+
+impl Objects {
+    pub(crate) fn create(tables: &Path, inputs: &Inputs) -> Result<Self, Error> {
+        let texts = ["site", "path", "digest"];
+        let numbers = [
+            "object", "size", "asset", "variant", "position", "bucket", "fillable", "pinned",
+            "launch", "excluded", "told", "forecast", "live_at", "series", "episode", "released",
+        ];
+        Ok(Self {
+            rows: Rows::create(&tables.join("object").join("0.parquet"), &texts, &numbers)?,
+            day: inputs.day,
+            days: i64::from(inputs.fleet.knobs.days),
+            launch_nights: u64::from(inputs.fleet.knobs.launch_nights),
+            seen: HashSet::new(),
+            assets: HashMap::new(),
+            series: HashMap::new(),
+            variants: BTreeMap::new(),
+        })
+    }
+
+    /// Takes in an object of the catalogue, or says what is wrong with it.
+    pub(crate) fn push(&mut self, entry: Entry, failed: &mut Option<Error>) -> Result<(), String> {
+        entry.check()?;
+        if !self.seen.insert(hash(["path", &entry.site, &entry.path])) {
+            return Err(format!("{} is there twice", entry.path));
+        }
+        if self.seen.len() > OBJECTS_MAX {
+            return Err(format!("more than {OBJECTS_MAX} objects"));
+        }
+        let title = match &entry.asset {
+            Some(asset) => hash(["asset", &entry.site, asset]),
+            None => hash(["path", &entry.site, &entry.path]),
+        };
+        let next = whole(self.assets.len()) + 1;
+        let asset = *self.assets.entry(title).or_insert(next);
+        let series = self.series_of(&entry);
+        let next = whole(self.variants.len()) + 1;
+        let rung = (entry.site.clone(), entry.variant);
+        let variant = *self.variants.entry(rung).or_insert(next);
+
+        let begin = self.day.begin_s();
+        let live_at = entry.live_at.unwrap_or(0);
+        let is_out = live_at < begin + DAY_S;
+        // Until a whole day of it was seen, its owner knows more.
+        let is_new = live_at + DAY_S > begin && entry.forecast > 0;
+        // The sooner it comes, the more of the nights before are left for others.
+        let days_until = live_at.saturating_sub(begin) / DAY_S;
+        let sooner = self.launch_nights.saturating_sub(days_until);
+        let is_planned = is_out || (is_new && sooner > 0) || entry.mandatory;
+        let numbers = [
+            whole(self.seen.len()),
+            bytes(entry.size),
+            asset,
+            variant,
+            i64::from(entry.position),
+            i64::from(bucket(title)),
+            i64::from(entry.digest.is_some()),
+            i64::from(entry.mandatory),
+            if is_new { bytes(sooner) } else { 0 },
+            i64::from(entry.excluded || !is_planned),
+            self.days_that_tell(live_at),
+            if is_new {
+                bytes(entry.forecast) * 1_000
+            } else {
+                0
+            },
+            bytes(live_at),
+            series,
+            i64::from(entry.episode),
+            i64::from(is_out && !entry.excluded),
+        ];
+        let texts = [Some(entry.site), Some(entry.path), entry.digest];
+        keep(self.rows.push(texts, numbers), failed)
+    }
+
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        self.rows.finish()
+    }
+
+    /// The number of what it is an episode of; 0 is of nothing.
+    fn series_of(&mut self, entry: &Entry) -> i64 {
+        let Some(series) = &entry.series else {
+            return 0;
+        };
+        let next = whole(self.series.len()) + 1;
+        let name = hash(["series", &entry.site, series]);
+        *self.series.entry(name).or_insert(next)
+    }
+
+    /// How many of the days before tell of what viewers may have since then: of what is young the
+    /// newest alone.
+    fn days_that_tell(&self, live_at_s: u64) -> i64 {
+        match self.day.since(Day::of(live_at_s)) {
+            ..YOUNG_DAYS => 1,
+            age => age.min(self.days),
+        }
+    }
+}
+
+/// A hash of names; no name contains a line break or what follows one.
+fn hash(names: [&str; 3]) -> u128 {
+    let mut context = Context::new(&SHA256);
+    for name in names {
+        context.update(&(name.len() as u64).to_le_bytes());
+        context.update(name.as_bytes());
+    }
+    let mut top = [0; 16];
+    top.copy_from_slice(&context.finish().as_ref()[..16]);
+    u128::from_le_bytes(top)
+}
