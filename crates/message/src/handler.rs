@@ -1,6 +1,6 @@
 //! The face towards viewers: a request comes in, a response goes out.
 
-use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use http::request::Parts;
 
@@ -79,6 +79,11 @@ pub struct Refused<'a> {
     /// What it is answered, with the reason in its [`Trail`].
     pub response: &'a Response,
 }
+
+/// How long a round trip to the client takes, as its transport has measured by the time a request
+/// comes: in the extensions of a request's head, where the transport tells. QUIC does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoundTrip(pub Duration);
 
 /// The peer at the other end of the connection.
 #[derive(Debug, Clone)]

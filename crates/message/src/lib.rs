@@ -15,4 +15,6 @@ pub use body::{Body, BodyStream};
 pub use clock::{Timestamp, now};
 pub use error::{Error, Kind};
 pub use fetch::{ByteRange, Carried, Condition, Demand, Fetch, ObjectName, Upstream};
-pub use handler::{Answer, Client, Handler, Protocol, Refused, Request, Response, Told, Trail};
+pub use handler::{
+    Answer, Client, Handler, Protocol, Refused, Request, Response, RoundTrip, Told, Trail,
+};

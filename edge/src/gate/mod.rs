@@ -11,12 +11,13 @@ mod viewers;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use cache::{Cache, SiteRules};
 use http::{Method, StatusCode};
-use message::{Answer, Error, Handler, ObjectName, Request, Response, Trail};
+use message::{Answer, Error, Handler, ObjectName, Request, Response, RoundTrip, Trail};
 use node::Sites;
 use prometheus::Registry;
 use semantics::{cmsd, cors, fields};
@@ -109,21 +110,28 @@ impl Gate {
         trail.session = session;
         trail.told = told;
         site.tell_timing(&request, &mut response);
-        self.tell_duress(&mut response);
+        self.tell_state(&request, &mut response);
         response
     }
 
-    /// CTA-5006: a node under duress says so, and players may ask for less. Of the way to the
-    /// player it knows nothing that it could tell as an estimate.
-    fn tell_duress(&self, response: &mut Response) {
+    /// CTA-5006: a node under duress says so, and players may ask for less; and how long a round trip
+    /// takes, where the transport has measured it. No throughput: what a connection carries is not
+    /// known before it is full, and a congestion window in slow start would be told as too little.
+    fn tell_state(&self, request: &Request, response: &mut Response) {
+        let round_trip = request.head.extensions.get::<RoundTrip>();
         let dynamic = cmsd::Dynamic {
             node: &self.node,
             throughput_kbps: None,
-            round_trip_ms: None,
+            round_trip_ms: round_trip.map(|RoundTrip(time)| whole_ms(*time)),
             is_under_duress: self.cache.is_short(),
         };
         cmsd::append(response.headers_mut(), &dynamic);
     }
+}
+
+/// Rounded up: no round trip takes no time.
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
 impl Handler for Gate {

@@ -10,7 +10,7 @@ use h3::{
 };
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
-use message::Error;
+use message::{Error, RoundTrip};
 use tokio::time::timeout;
 
 use super::{
@@ -100,7 +100,8 @@ async fn respond(
     if has_body {
         stream.stop_sending(Code::H3_NO_ERROR);
     }
-    let (head, ()) = Request::into_parts(request);
+    let (mut head, ()) = Request::into_parts(request);
+    head.extensions.insert(RoundTrip(connection.quic.rtt()));
     let (client, asked) = (&connection.client, Said::in_fields(&head.headers));
     let response = match verdict {
         Ok(()) => front.answer(head, has_body, client.clone()).await,
