@@ -239,6 +239,8 @@ impl Asks {
     /// No answer that looks whole comes of it.
     pub(crate) fn breaks(mut self) -> Self {
         self.breaks = true;
+        // Which answer comes of it, if one does, and after how many reads is left open.
+        self.answer = None;
         self
     }
 
