@@ -19,6 +19,8 @@ const H3_ID_ERROR: VarInt = VarInt::from_u32(0x108);
 const FIRST: u64 = 5 << 20;
 /// It would be the last to end by the order of streams.
 const SECOND: u64 = 6 << 20;
+/// It is the last to end even if it was a whole window ahead when its urgency was taken back.
+const SECOND_LONG: u64 = 16 << 20;
 
 struct Client {
     quic: quinn::Connection,
@@ -101,41 +103,44 @@ fn body(mut bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Reads both to their ends at one time: which of them ended first? Both are whole.
-async fn first_to_end(answers: [(Vec<u8>, RecvStream); 2]) -> u64 {
+async fn first_to_end(answers: [(Vec<u8>, RecvStream); 2], second_bytes: u64) -> u64 {
     let ended = Mutex::new(Vec::new());
     let read = async |object: u64, (mut begun, mut rest): (Vec<u8>, RecvStream), length: u64| {
-        let rest = timeout(PATIENCE, rest.read_to_end(8 << 20)).await;
+        let rest = timeout(PATIENCE, rest.read_to_end(20 << 20)).await;
         begun.extend(rest.expect("an end").unwrap());
         assert!(body(&begun) == bytes_of(object, 0..length), "{object}");
         ended.lock().unwrap().push(object);
     };
     let [first, second] = answers;
-    tokio::join!(read(0, first, FIRST), read(1, second, SECOND));
+    tokio::join!(read(0, first, FIRST), read(1, second, second_bytes));
     ended.into_inner().unwrap()[0]
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_changes_who_goes_first_before_the_request_and_after_it() {
     let running = start(|_| {});
-    for (updates_before, updates_after, first) in [
-        (None, None, 0),
-        (Some((4, "u=0")), None, 1),
-        (None, Some((4, "u=0")), 1),
-        (None, Some((0, "u=7, i")), 1),
+    for (updates_before, updates_after, second_bytes, first) in [
+        (None, None, SECOND_LONG, 0),
+        (Some((4, "u=0")), None, SECOND, 1),
+        (None, Some((4, "u=0")), SECOND, 1),
+        (None, Some((0, "u=7, i")), SECOND, 1),
         // The last word counts.
-        (Some((4, "u=0")), Some((4, "u=3")), 0),
+        (Some((4, "u=0")), Some((4, "u=3")), SECOND_LONG, 0),
     ] {
         let mut client = Client::connect(&running).await;
         if let Some((stream, text)) = updates_before {
             client.update(stream, text).await;
         }
-        let answers = [client.begin(0, FIRST).await, client.begin(1, SECOND).await];
+        let answers = [
+            client.begin(0, FIRST).await,
+            client.begin(1, second_bytes).await,
+        ];
         if let Some((stream, text)) = updates_after {
             client.update(stream, text).await;
         }
         // Its answer says that what was sent before it has arrived.
         let _fence = client.begin(9, 100).await;
-        let ended = first_to_end(answers).await;
+        let ended = first_to_end(answers, second_bytes).await;
         assert_eq!(ended, first, "{updates_before:?} {updates_after:?}");
     }
     running.end().await;
