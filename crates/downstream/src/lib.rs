@@ -19,6 +19,7 @@ mod host;
 mod http1;
 mod http2;
 mod http3;
+mod linger;
 mod listeners;
 mod metrics;
 mod priority;

@@ -6,7 +6,6 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use message::Error;
@@ -19,6 +18,7 @@ use super::head::{Checked, Scan, Scanner};
 use crate::{
     body::{Activity, InFlight},
     config::Limits,
+    linger::Linger,
 };
 
 /// Read at a time; a head is mostly less than this.
@@ -26,11 +26,6 @@ const READ_BYTES: usize = 4 << 10;
 
 /// What hyper gets in place of a head that was refused.
 const REFUSED: &[u8] = b"GET / HTTP/1.1\r\nhost: refused.invalid\r\nconnection: close\r\n\r\n";
-
-/// After a refusal, what the client still sends is read and dropped for a moment: closing a
-/// socket with unread bytes would reset it and could destroy the answer on its way.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 << 10;
 
 /// What became of one head.
 #[derive(Debug)]
@@ -71,6 +66,8 @@ pub(crate) struct Gate<S> {
     /// A checked head, or what stands for a refused one, and how much of it hyper has.
     passing: Option<Passing>,
     state: State,
+    /// A head was refused, answered, and the stream shut down.
+    linger: Option<Linger>,
     wait: Option<(Phase, Pin<Box<Sleep>>)>,
 }
 
@@ -79,11 +76,6 @@ enum State {
     Open,
     /// A head was refused: nothing after it is looked at.
     Refused,
-    /// Refused, answered, shut down; reading what is left until `bytes`.
-    Lingering {
-        bytes: usize,
-    },
-    Ended,
 }
 
 struct Passing {
@@ -123,6 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Gate<S> {
             scanner: Scanner::default(),
             passing: None,
             state: State::Open,
+            linger: None,
             wait: None,
         }
     }
@@ -223,29 +216,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Gate<S> {
         };
         sleep.as_mut().poll(cx)
     }
-
-    fn poll_linger(&mut self, cx: &mut Context<'_>, mut left: usize) -> Poll<io::Result<()>> {
-        let (_, until) = self
-            .wait
-            .get_or_insert_with(|| (Phase::First, Box::pin(sleep_until(Instant::now() + LINGER))));
-        let mut over = until.as_mut().poll(cx).is_ready() || left == 0;
-        while !over {
-            match self.fill(cx) {
-                Poll::Pending => {
-                    self.state = State::Lingering { bytes: left };
-                    return Poll::Pending;
-                }
-                Poll::Ready(Ok(0) | Err(_)) => over = true,
-                Poll::Ready(Ok(bytes)) => {
-                    left = left.saturating_sub(bytes);
-                    over = left == 0;
-                }
-            }
-            self.buffer.clear();
-        }
-        self.state = State::Ended;
-        Poll::Ready(Ok(()))
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gate<S> {
@@ -308,15 +278,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.state {
-            State::Open => Pin::new(&mut self.stream).poll_shutdown(cx),
-            State::Refused => {
-                ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-                self.wait = None;
-                self.poll_linger(cx, LINGER_BYTES)
+        let this = &mut *self;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            // Any other end is one that the client knows of, or has asked for.
+            if this.state == State::Open {
+                return Poll::Ready(Ok(()));
             }
-            State::Lingering { bytes } => self.poll_linger(cx, bytes),
-            State::Ended => Poll::Ready(Ok(())),
         }
+        let linger = this.linger.get_or_insert_with(Linger::begin);
+        linger.poll(&mut this.stream, cx).map(Ok)
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::frames::Budget;
-use crate::stall::Outlet;
+use crate::{linger::Linger, stall::Outlet};
 
 /// A PING without its eight bytes: h2 answers it with GOAWAY and ends the connection. hyper has
 /// no way to ask for a GOAWAY with an error in it.
@@ -24,6 +24,8 @@ pub(crate) struct Meter<S> {
     budget: Budget,
     outlet: Arc<Outlet>,
     flood: Option<PastFlood>,
+    /// It was shut down.
+    linger: Option<Linger>,
     on_flood: Box<dyn Fn() + Send>,
 }
 
@@ -40,6 +42,7 @@ impl<S> Meter<S> {
             budget: Budget::new(Instant::now()),
             outlet,
             flood: None,
+            linger: None,
             on_flood,
         }
     }
@@ -81,7 +84,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Meter<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Meter<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Meter<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -107,6 +110,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Meter<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            // Who floods has no answer to lose.
+            if this.flood.is_some() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let linger = this.linger.get_or_insert_with(Linger::begin);
+        linger.poll(&mut this.stream, cx).map(Ok)
     }
 }
