@@ -80,9 +80,10 @@ fn read(path: &Path) -> io::Result<Trigger> {
         State::Active => {
             trigger.state = State::Pending;
             (trigger.done, trigger.found) = (0, 0);
+            (trigger.begun_unix_s, trigger.estimated_unix_s) = (None, None);
             trigger.faults.clone_from(&trigger.draft.faults);
         }
-        State::Cancelling => trigger.state = State::Cancelled,
+        State::Cancelling => trigger.cancelled(),
         State::Pending | State::Complete | State::Failed | State::Cancelled => {}
     }
     Ok(trigger)

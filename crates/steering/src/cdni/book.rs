@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     archive::Archive,
-    model::{Draft, FaultKind, State, Subject, Trigger},
+    model::{Draft, State, Trigger},
     plan::{self, Plan},
 };
 use crate::{Reason, Refused, access::Role, api::hex};
@@ -124,9 +124,7 @@ impl Book {
             }
             pages.change(id, now_unix_s, |trigger| match trigger.state {
                 State::Pending => {
-                    trigger.state = State::Cancelled;
-                    let told = Subject::Spec(trigger.draft.told.clone());
-                    trigger.blame(FaultKind::Cancelled, told, "cancelled");
+                    trigger.cancelled();
                     Ok(Cancelled::Done)
                 }
                 State::Active | State::Cancelling => {
@@ -152,9 +150,7 @@ impl Book {
             let mut pages = self.pages.lock();
             pages.change(id, now_unix_s, |trigger| match trigger.state {
                 State::Pending => {
-                    if let Some(window) = &mut trigger.draft.window {
-                        window.start_unix_s = window.start_unix_s.min(now_unix_s);
-                    }
+                    trigger.draft.hurry();
                     Ok(())
                 }
                 State::Active => Ok(()),
@@ -204,6 +200,7 @@ impl Book {
             let waits = trigger.state == State::Pending;
             if waits {
                 trigger.state = State::Active;
+                trigger.begun_unix_s = Some(now_unix_s);
             }
             waits
         })?;
@@ -267,9 +264,9 @@ impl Pages {
     ) -> Option<(Arc<Trigger>, T)> {
         let kept = self.triggers.get_mut(id)?;
         let trigger = Arc::make_mut(kept);
-        let before = trigger.state;
+        let before = trigger.shape();
         let changed = change(trigger);
-        if trigger.state != before {
+        if trigger.shape() != before {
             trigger.changed_unix_s = now_unix_s;
         }
         Some((Arc::clone(kept), changed))

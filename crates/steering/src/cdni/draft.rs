@@ -17,6 +17,13 @@ pub(super) struct Context<'a> {
     pub(super) role: &'a Role,
     pub(super) owner: &'a str,
     pub(super) cdn_id: &'a str,
+    /// Whether its sender has a trigger of this id.
+    pub(super) has_trigger: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+/// The id of the trigger that an address names.
+pub(super) fn id_of(address: &str) -> &str {
+    address.rsplit('/').next().unwrap_or_default()
 }
 
 impl Context<'_> {
@@ -56,14 +63,23 @@ impl Draft {
             priority: 0,
             prerequisites: Vec::new(),
             window: None,
+            is_hurried: false,
             faults: Vec::new(),
         }
     }
 
     /// Whether what it wants here may come at any time: its sender has said when, or that it comes
-    /// before others. Everything else waits for the node's own window.
+    /// before others, or at once. Everything else waits for the node's own window.
     pub(super) fn is_urgent(&self) -> bool {
-        self.window.is_some() || self.priority > 0
+        self.window.is_some() || self.priority > 0 || self.is_hurried
+    }
+
+    /// Has it start as soon as there is room.
+    pub(super) fn hurry(&mut self) {
+        self.is_hurried = true;
+        if let Some(window) = &mut self.window {
+            window.start_unix_s = 0;
+        }
     }
 
     pub(super) fn add(&mut self, subject: Subject, found: Found) {

@@ -27,17 +27,14 @@ const POLL: &str = "private, max-age=2";
 const SETTLED: &str = "private, max-age=60";
 
 pub(super) async fn take(api: &Arc<Api>, call: Call) -> Result<Reply, Refused> {
-    let media = call.headers.get(header::CONTENT_TYPE);
-    let media = media
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
     let context = Context {
         engine: &*api.engine,
         role: &call.caller.role,
         owner: &call.caller.name,
         cdn_id: &api.config.cdn_id,
+        has_trigger: &|id| find(api, &call, id).is_ok(),
     };
-    let draft = if is_same_media(TRIGGER_2, media) {
+    let draft = if has_media(&call, TRIGGER_2) {
         v2::read(&call.body, &context)?
     } else {
         match v1::read(&call.body, &context)? {
@@ -52,6 +49,12 @@ pub(super) async fn take(api: &Arc<Api>, call: Call) -> Result<Reply, Refused> {
         reply.headers_mut().insert(header::LOCATION, location);
     }
     Ok(reply)
+}
+
+fn has_media(call: &Call, wanted: &str) -> bool {
+    let media = call.headers.get(header::CONTENT_TYPE);
+    let media = media.and_then(|value| value.to_str().ok());
+    is_same_media(wanted, media.unwrap_or_default())
 }
 
 /// All are found before the first is cancelled.
@@ -74,13 +77,17 @@ async fn cancel(api: &Arc<Api>, call: &Call, ids: &[String]) -> Result<Reply, Re
 
 pub(super) async fn change(api: &Arc<Api>, call: Call) -> Result<Reply, Refused> {
     let id = call.parameter.clone().unwrap_or_default();
-    match find(api, &call, &id)?.draft.edition {
-        // RFC 8007 section 5.1.2: a status resource takes no POST.
-        Edition::First => return Err(Refused::new(Reason::Method, "a first edition's trigger")),
-        Edition::Second => {}
+    let trigger = find(api, &call, &id)?;
+    match trigger.draft.edition {
+        Edition::First => return Ok(not_posted_to()),
+        Edition::Second if has_media(&call, TRIGGER_2) => {}
+        Edition::Second => {
+            let what = format!("expected {TRIGGER_2}");
+            return Err(Refused::new(Reason::MediaType, what));
+        }
     }
     let now = call.at.unix_s();
-    match v2::read_change(&call.body)? {
+    match v2::read_change(&call.body, &trigger.draft)? {
         Change::Start => {
             let trigger = api.book.hurry(&id, now).await?;
             shown(api, &trigger, StatusCode::OK)
@@ -94,6 +101,15 @@ pub(super) async fn change(api: &Arc<Api>, call: Call) -> Result<Reply, Refused>
             shown(api, &trigger, status)
         }
     }
+}
+
+/// RFC 8007 section 5.1.2: a status resource takes no POST.
+fn not_posted_to() -> Reply {
+    let refused = Refused::new(Reason::Method, "a first edition's trigger");
+    let mut reply = reply::refusal(&refused);
+    let methods = HeaderValue::from_static("GET, DELETE");
+    reply.headers_mut().insert(header::ALLOW, methods);
+    reply
 }
 
 pub(super) async fn remove(api: &Arc<Api>, call: Call) -> Result<Reply, Refused> {
@@ -129,6 +145,15 @@ pub(super) fn index(api: &Arc<Api>, call: &Call) -> Result<Reply, Refused> {
     listed(call, INDEX_2, &index)
 }
 
+pub(super) fn all(api: &Arc<Api>, call: &Call) -> Result<Reply, Refused> {
+    let triggers = own(api, call, is_second);
+    listed(
+        call,
+        COLLECTION_2,
+        &v2::collection(&call.base, &triggers, None),
+    )
+}
+
 pub(super) fn by_state(api: &Arc<Api>, call: &Call) -> Result<Reply, Refused> {
     let name = call.parameter.clone().unwrap_or_default();
     let state = v2::state(&name)
@@ -136,7 +161,7 @@ pub(super) fn by_state(api: &Arc<Api>, call: &Call) -> Result<Reply, Refused> {
     let triggers = own(api, call, |trigger| {
         is_second(trigger) && trigger.state == state
     });
-    let collection = v2::collection(&call.base, &triggers, "state", &name);
+    let collection = v2::collection(&call.base, &triggers, Some(("state", &name)));
     listed(call, COLLECTION_2, &collection)
 }
 
@@ -145,7 +170,7 @@ pub(super) fn by_label(api: &Arc<Api>, call: &Call) -> Result<Reply, Refused> {
     let triggers = own(api, call, |trigger| {
         is_second(trigger) && trigger.draft.labels.contains(&label)
     });
-    let collection = v2::collection(&call.base, &triggers, "label", &label);
+    let collection = v2::collection(&call.base, &triggers, Some(("label", &label)));
     listed(call, COLLECTION_2, &collection)
 }
 

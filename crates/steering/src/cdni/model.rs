@@ -10,7 +10,13 @@ pub(crate) struct Trigger {
     pub(crate) id: String,
     pub(crate) state: State,
     pub(crate) created_unix_s: u64,
+    /// When anything of what is shown changed.
     pub(crate) changed_unix_s: u64,
+    /// When work on it began, and when it will be over at the pace so far.
+    #[serde(default)]
+    pub(crate) begun_unix_s: Option<u64>,
+    #[serde(default)]
+    pub(crate) estimated_unix_s: Option<u64>,
     /// Targets that are done with, be it in vain.
     pub(crate) done: u64,
     /// What its playlists were found to name.
@@ -41,6 +47,9 @@ pub(crate) struct Draft {
     /// Triggers that must be complete before.
     pub(crate) prerequisites: Vec<String>,
     pub(crate) window: Option<Window>,
+    /// To be done at once, whatever the node's own window.
+    #[serde(default)]
+    pub(crate) is_hurried: bool,
     /// What was wrong with it from the start.
     pub(crate) faults: Vec<Fault>,
 }
@@ -70,6 +79,11 @@ pub(crate) enum Action {
 pub(crate) struct Window {
     pub(crate) start_unix_s: u64,
     pub(crate) end_unix_s: u64,
+}
+
+impl Window {
+    /// The end of one that has none.
+    pub(crate) const NEVER: u64 = u64::MAX;
 }
 
 /// One thing that the command names, and what it means here.
@@ -161,6 +175,7 @@ pub(crate) enum FaultKind {
     Cancelled,
     Unsupported,
     Spec,
+    Subject,
     Extension,
 }
 
@@ -180,13 +195,16 @@ impl FaultKind {
             (Self::Metadata, _) => "emeta",
             (Self::Content, _) => "econtent",
             (Self::Permission, _) => "eperm",
-            // The first edition has no words for the two.
-            (Self::Reject, _) | (Self::Spec | Self::Extension, Edition::First) => "ereject",
+            // The first edition has no words for the three.
+            (Self::Reject, _) | (Self::Spec | Self::Subject | Self::Extension, Edition::First) => {
+                "ereject"
+            }
             (Self::Internal, _) => "ecdn",
             (Self::Cancelled, Edition::First) => "ecanceled",
             (Self::Cancelled, Edition::Second) => "ecancelled",
             (Self::Unsupported, _) => "eunsupported",
             (Self::Spec, Edition::Second) => "espec",
+            (Self::Subject, Edition::Second) => "esubject",
             (Self::Extension, Edition::Second) => "eextension",
         }
     }
@@ -226,6 +244,8 @@ impl Trigger {
             state: State::Pending,
             created_unix_s: now_unix_s,
             changed_unix_s: now_unix_s,
+            begun_unix_s: None,
+            estimated_unix_s: None,
             done: 0,
             found: 0,
             faults: draft.faults.clone(),
@@ -245,9 +265,47 @@ impl Trigger {
         named + self.found
     }
 
+    /// Its sender wants it no more, and nothing works on it.
+    pub(crate) fn cancelled(&mut self) {
+        let told = Subject::Spec(self.draft.told.clone());
+        self.blame(FaultKind::Cancelled, told, "cancelled");
+        self.state = State::Cancelled;
+    }
+
     /// Adds to what went wrong; what went wrong in the same way is told together.
     pub(crate) fn blame(&mut self, kind: FaultKind, subject: Subject, description: &str) {
         Fault::add(&mut self.faults, kind, subject, description);
+    }
+
+    /// One more of its targets is done with.
+    pub(crate) fn advance(&mut self, now_unix_s: u64) {
+        self.done += 1;
+        self.estimated_unix_s = self.begun_unix_s.map(|begun| {
+            let taken = u128::from(now_unix_s.saturating_sub(begun));
+            let whole = taken * u128::from(self.total()) / u128::from(self.done);
+            begun.saturating_add(u64::try_from(whole).unwrap_or(u64::MAX))
+        });
+    }
+
+    /// When it is expected to be over, where that can be told: by the pace so far, or by the end of
+    /// its own window.
+    pub(crate) fn expected_unix_s(&self) -> Option<u64> {
+        let window = self.draft.window.map(|window| window.end_unix_s);
+        let window = window.filter(|end| *end != Window::NEVER);
+        match self.state {
+            State::Pending => window,
+            State::Active => self.estimated_unix_s.or(window),
+            State::Cancelling | State::Complete | State::Failed | State::Cancelled => None,
+        }
+    }
+
+    /// What of it changes while it is worked on, in short: whoever was shown it sees nothing new for
+    /// as long as this is the same.
+    pub(crate) fn shape(&self) -> impl PartialEq + use<> {
+        let told = self.faults.iter().map(|fault| fault.subjects.len());
+        let told: usize = told.sum();
+        let expected = self.expected_unix_s();
+        (self.state, self.found, self.faults.len(), told, expected)
     }
 
     /// The state that it ends in once all was tried.

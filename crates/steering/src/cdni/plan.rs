@@ -42,7 +42,7 @@ pub(crate) const KEPT_S: u64 = 24 * 3600;
 pub(crate) struct Plan {
     /// In this order.
     pub(crate) start: Vec<String>,
-    /// Their window has passed, or what they build on will never be.
+    /// Their window has passed.
     pub(crate) fail: Vec<(String, &'static str)>,
     pub(crate) forget: Vec<String>,
     /// When to look again, if nothing happens before.
@@ -63,7 +63,7 @@ pub(crate) fn plan(triggers: &HashMap<String, Arc<Trigger>>, now_unix_s: u64) ->
                         plan.look_again(window.end_unix_s);
                     }
                 }
-                Readiness::Never(why) => plan.fail.push((trigger.id.clone(), why)),
+                Readiness::TooLate(why) => plan.fail.push((trigger.id.clone(), why)),
             },
             State::Active | State::Cancelling => *active.entry(Pool::of(trigger)).or_default() += 1,
             State::Complete | State::Failed | State::Cancelled => {
@@ -98,22 +98,21 @@ enum Readiness {
     Now,
     At(u64),
     AfterOthers,
-    Never(&'static str),
+    TooLate(&'static str),
 }
 
 fn readiness(trigger: &Trigger, all: &HashMap<String, Arc<Trigger>>, now_unix_s: u64) -> Readiness {
     for id in &trigger.draft.prerequisites {
-        match all.get(id).map(|other| other.state) {
-            Some(State::Complete) => {}
-            Some(State::Pending | State::Active) => return Readiness::AfterOthers,
-            Some(State::Failed | State::Cancelling | State::Cancelled) | None => {
-                return Readiness::Never("what it depends on is not complete and will not be");
-            }
+        // Second edition: they are to be finished, however they ended; so are those that were
+        // forgotten since.
+        let other = all.get(id);
+        if other.is_some_and(|other| !other.state.is_final()) {
+            return Readiness::AfterOthers;
         }
     }
     match trigger.draft.window {
         Some(window) if now_unix_s >= window.end_unix_s => {
-            Readiness::Never("its window has passed")
+            Readiness::TooLate("its window has passed")
         }
         Some(window) if now_unix_s < window.start_unix_s => Readiness::At(window.start_unix_s),
         Some(_) | None => Readiness::Now,
@@ -194,17 +193,21 @@ mod tests {
     }
 
     #[test]
-    fn what_builds_on_another_waits_for_it_and_fails_with_it() {
+    fn what_builds_on_another_waits_until_that_has_ended() {
         let dependent = |b: &mut Trigger| b.draft.prerequisites = vec!["a".to_owned()];
         let with = |state| {
             let all = HashMap::from([trigger("a", |a| a.state = state), trigger("b", dependent)]);
             plan(&all, 200)
         };
         assert_eq!(with(State::Pending).start, ["a"]);
-        assert_eq!(with(State::Complete).start, ["b"]);
-        assert_eq!(with(State::Failed).fail.len(), 1);
+        for under_way in [State::Active, State::Cancelling] {
+            assert!(with(under_way).start.is_empty(), "{under_way:?}");
+        }
+        for ended in [State::Complete, State::Failed, State::Cancelled] {
+            assert_eq!(with(ended).start, ["b"], "{ended:?}");
+        }
         let alone = HashMap::from([trigger("b", dependent)]);
-        assert_eq!(plan(&alone, 200).fail.len(), 1);
+        assert_eq!(plan(&alone, 200).start, ["b"], "it was forgotten meanwhile");
     }
 
     #[test]

@@ -273,9 +273,9 @@ impl<'w> Walk<'w> {
     }
 
     fn ended(&self, root: &Root<'_>, url: &str, result: Result<(), Refused>) {
-        let id = &self.trigger.id;
+        let now = message::now().unix_s();
         self.book
-            .note(id, message::now().unix_s(), |trigger| trigger.done += 1);
+            .note(&self.trigger.id, now, |trigger| trigger.advance(now));
         if let Err(refused) = result {
             self.blame(root, url, &refused);
         }

@@ -24,6 +24,9 @@ pub(super) const COLLECTION_2: &str = "application/cdni; ptype=ci-trigger-collec
 /// A command with 10,000 URLs of 400 bytes.
 const COMMAND_BYTES_MAX: usize = 4 << 20;
 
+/// It is there twice while it is read: as it was told, and by what it names.
+const COMMAND_WEIGHT: u64 = 2 * JSON_WEIGHT;
+
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = vec![create(), modify(), delete()];
     routes.extend(views());
@@ -62,7 +65,7 @@ fn create() -> Route {
                 (TRIGGER_2, SchemaOf::json::<v2::Resource>()),
             ],
             bytes_max: COMMAND_BYTES_MAX,
-            weight: JSON_WEIGHT,
+            weight: COMMAND_WEIGHT,
         }),
         ..see(
             "/cdni/triggers",
@@ -90,9 +93,13 @@ fn modify() -> Route {
         right: Right::Own,
         class: Class::Change,
         takes: Some(Takes {
-            kinds: vec![(TRIGGER_2, SchemaOf::json::<v2::Resource>())],
+            kinds: vec![
+                (TRIGGER_2, SchemaOf::json::<v2::Resource>()),
+                // So that who sends one to a status is told that it takes none.
+                (COMMAND, SchemaOf::json::<v1::Command>()),
+            ],
             bytes_max: COMMAND_BYTES_MAX,
-            weight: JSON_WEIGHT,
+            weight: COMMAND_WEIGHT,
         }),
         ..see(
             "/cdni/triggers/{id}",
@@ -165,6 +172,13 @@ fn views() -> Vec<Route> {
             "Second edition: where the collections are.",
             ok(INDEX_2, SchemaOf::json::<v2::Index>()),
             |api, call| Box::pin(ready(handlers::index(api, &call))),
+        ),
+        see(
+            "/cdni/v2/triggers",
+            "listTriggersOfSecondEdition",
+            "Second edition: all triggers.",
+            collection_2(),
+            |api, call| Box::pin(ready(handlers::all(api, &call))),
         ),
         see(
             "/cdni/v2/states/{state}",

@@ -91,11 +91,7 @@ async fn drive(
             FaultKind::Reject,
             "its window ended before it was done",
         ),
-        Ended::Cancelled => {
-            let told = Subject::Spec(trigger.draft.told.clone());
-            trigger.blame(FaultKind::Cancelled, told, "cancelled");
-            trigger.state = State::Cancelled;
-        }
+        Ended::Cancelled => trigger.cancelled(),
     })
     .await;
 }
@@ -139,8 +135,9 @@ async fn work(book: &Book, engine: &dyn Engine, lists: &Lists, trigger: &Trigger
         .buffer_unordered(at_once);
     while let Some((place, result)) = done.next().await {
         let subject = named.get(place).map(|(subject, _)| *subject);
-        book.note(&trigger.id, message::now().unix_s(), |trigger| {
-            trigger.done += 1;
+        let now = message::now().unix_s();
+        book.note(&trigger.id, now, |trigger| {
+            trigger.advance(now);
             if let (Err(refused), Some(subject)) = (result, subject) {
                 trigger.blame(kind(refused.reason), subject.clone(), &refused.detail);
             }

@@ -28,14 +28,11 @@ pub(crate) fn url(
     url: &str,
     size: Option<u64>,
 ) -> Result<Found, Refused> {
-    let Some(name) = own(engine, role, url)? else {
-        return Ok(ELSEWHERE);
-    };
-    Ok(Found::Targets(vec![Target::Object {
+    own(engine, role, url, |name| Target::Object {
         site: name.site.to_string(),
         path: name.path.to_string(),
         size,
-    }]))
+    })
 }
 
 /// The playlist that a URL names; what it names is found when the trigger is worked on.
@@ -49,27 +46,28 @@ pub(crate) fn playlist(
     format: PlaylistFormat,
     size: Option<u64>,
 ) -> Result<Found, Refused> {
-    let Some(name) = own(engine, role, url)? else {
-        return Ok(ELSEWHERE);
-    };
-    Ok(Found::Targets(vec![Target::Playlist {
+    own(engine, role, url, |name| Target::Playlist {
         site: name.site.to_string(),
         url: url.to_owned(),
         format,
         size,
-    }]))
+    })
 }
 
-const ELSEWHERE: Found =
-    Found::Nothing(FaultKind::Permission, "no site of this node has this host");
-
-/// The object that a URL names on a site of the client's; `None` if no site has its host.
-fn own(engine: &dyn Engine, role: &Role, url: &str) -> Result<Option<ObjectName>, Refused> {
+/// What the object is to be taken for that a URL names on a site of the client's.
+fn own(
+    engine: &dyn Engine,
+    role: &Role,
+    url: &str,
+    target: impl FnOnce(ObjectName) -> Target,
+) -> Result<Found, Refused> {
     let Some((site, uri)) = located(engine, url)? else {
-        return Ok(None);
+        let why = "no site of this node has this host";
+        return Ok(Found::Nothing(FaultKind::Permission, why));
     };
     check(role, &site)?;
-    engine.object(&site, uri.path(), uri.query()).map(Some)
+    let name = engine.object(&site, uri.path(), uri.query())?;
+    Ok(Found::Targets(vec![target(name)]))
 }
 
 /// The object of `site` that a URL in one of its playlists names.

@@ -195,13 +195,11 @@ async fn a_trigger_is_cancelled_while_it_waits_and_while_it_works() {
         .is(202);
     let status = becomes(&world, &paths[working], "canceled").await;
     assert_eq!(status["errors"][0]["error"], "ecanceled");
-    command(
-        &world,
-        OWNER,
-        json!({ "cancel": ["https://localhost/cdni/triggers/none"] }),
-    )
-    .await
-    .refused(404, "not_found");
+    for unknown in ["https://localhost/cdni/triggers/none", "none", ""] {
+        command(&world, OWNER, json!({ "cancel": [unknown] }))
+            .await
+            .refused(404, "not_found");
+    }
     world.engine.slow.add_permits(10);
 }
 
@@ -286,11 +284,21 @@ async fn a_status_takes_no_post_and_is_gone_once_deleted() {
         json!({ "type": "preposition", "content.urls": ["https://cdn.example/slow"] }),
     )
     .await;
-    let media = "application/cdni; ptype=ci-trigger.v2";
-    world
-        .post(OWNER, &path, media, "{\"state\":\"active\"}")
-        .await
-        .refused(405, "method");
+    for (media, body) in [
+        (
+            "application/cdni; ptype=ci-trigger.v2",
+            "{\"state\":\"active\"}",
+        ),
+        (COMMAND, "{}"),
+    ] {
+        let got = world.post(OWNER, &path, media, body).await;
+        assert_eq!(got.refused(405, "method").field("allow"), "GET, DELETE");
+    }
+    for path in [path.as_str(), "/cdni/triggers", "/cdni/collections/all"] {
+        let put = request(Method::PUT, path, COMMAND, "{}".into());
+        let got = world.send(OWNER, put).await.refused(405, "method");
+        assert!(got.field("allow").contains("GET"), "{got:?}");
+    }
     world.delete(OWNER, &path).await.is(204);
     world.get(OWNER, &path).await.refused(404, "not_found");
     assert_eq!(
@@ -324,4 +332,49 @@ async fn triggers_outlive_a_restart_and_go_on() {
     world.engine.slow.add_permits(1);
     becomes(&world, &slow, "complete").await;
     assert!(damaged.exists(), "what cannot be read is left for people");
+}
+
+#[tokio::test]
+async fn a_trigger_under_way_tells_when_it_expects_to_be_done() {
+    let world = World::new().await;
+    let urls = ["https://cdn.example/a", "https://cdn.example/slow"];
+    let path = create(
+        &world,
+        json!({ "type": "preposition", "content.urls": urls }),
+    )
+    .await;
+    let status = eventually("half of it to be done", async || {
+        let got = world.get(OWNER, &path).await.is(200).json();
+        got.get("etime").is_some().then_some(got)
+    })
+    .await;
+    let time = |name: &str| status[name].as_u64().unwrap();
+    assert_eq!(status["status"], "active");
+    assert!(time("ctime") <= time("mtime"), "{status}");
+    assert!(time("ctime") <= time("etime"), "{status}");
+    world.engine.slow.add_permits(1);
+    let status = becomes(&world, &path, "complete").await;
+    assert_eq!(status.get("etime"), None, "it is over");
+}
+
+#[tokio::test]
+async fn a_cancelled_trigger_stays_so_and_tells_why_over_a_restart() {
+    let mut world = World::new().await;
+    let path = create(
+        &world,
+        json!({ "type": "preposition", "content.urls": ["https://cdn.example/slow"] }),
+    )
+    .await;
+    becomes(&world, &path, "active").await;
+    // As a crash leaves it: the cancellation is written down, and its end is not.
+    let id = path.rsplit('/').next().unwrap();
+    let file = world.state.path().join(format!("triggers/{id}.json"));
+    world.steering.take().unwrap().end().await;
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut kept: Json = serde_json::from_str(&text).unwrap();
+    kept["state"] = json!("Cancelling");
+    std::fs::write(&file, kept.to_string()).unwrap();
+    world.start_again().await;
+    let status = becomes(&world, &path, "canceled").await;
+    assert_eq!(status["errors"][0]["error"], "ecanceled");
 }

@@ -83,9 +83,131 @@ async fn a_trigger_waits_for_its_window_and_may_be_hurried() {
     post(&world, &path, json!({ "state": "cancelled" }))
         .await
         .refused(409, "conflict");
-    post(&world, &path, json!({ "labels": ["a=b"] }))
-        .await
-        .refused(501, "unsupported");
+}
+
+#[tokio::test]
+async fn of_a_trigger_nothing_but_its_state_is_changed() {
+    let world = World::new().await;
+    let body = json!({
+        "action": "preposition",
+        "specs": [spec("urls", &json!(["https://cdn.example/slow"]))],
+        "labels": ["a=b"],
+    });
+    let path = create(&world, body.clone()).await;
+    becomes(&world, &path, "active").await;
+    let other = json!([spec("urls", &json!(["https://cdn.example/b"]))]);
+    for change in [
+        json!({}),
+        json!({ "labels": ["a=c"] }),
+        json!({ "state": "complete" }),
+        json!({ "state": "cancelled", "labels": ["a=c"] }),
+        json!({ "state": "cancelled", "action": "purge" }),
+        json!({ "state": "cancelled", "specs": other }),
+        json!({ "state": "cancelled", "extensions": [{}] }),
+    ] {
+        let got = post(&world, &path, change).await;
+        got.refused(501, "unsupported");
+    }
+    let first = "application/cdni; ptype=ci-trigger-command";
+    let got = world.post(OWNER, &path, first, "{}").await;
+    got.refused(415, "media_type");
+    let mut whole = body;
+    whole["state"] = json!("cancelled");
+    post(&world, &path, whole).await.is(202);
+    let shown = becomes(&world, &path, "cancelled").await;
+    assert_eq!(shown["errors"][0]["error"], "ecancelled");
+    assert_eq!(shown["state-reason"], "cancelled");
+}
+
+#[tokio::test]
+async fn a_trigger_that_is_sent_as_active_waits_for_no_window() {
+    let world = World::new().await;
+    let now = message::now().unix_s();
+    let window = json!({ "unix-time-window": { "start": now + 3_600, "end": now + 7_200 } });
+    let body = |state: &str| {
+        json!({
+            "action": "preposition",
+            "state": state,
+            "specs": [spec("urls", &json!(["https://cdn.example/a"]))],
+            "extensions": [extension("time-policy", &window)],
+        })
+    };
+    let pending = create(&world, body("pending")).await;
+    let active = create(&world, body("active")).await;
+    becomes(&world, &active, "complete").await;
+    let shown = becomes(&world, &pending, "pending").await;
+    assert_eq!(shown["etime"], now + 7_200, "by the end of its window");
+    assert!(
+        world
+            .engine
+            .asked()
+            .contains(&"prefill vod:/a 0!".to_owned())
+    );
+    let got = post(&world, "/cdni/triggers", body("cancelled")).await;
+    got.refused(400, "malformed");
+}
+
+#[tokio::test]
+async fn words_count_whatever_their_case_and_others_are_told_by_their_own_errors() {
+    let world = World::new().await;
+    let urls = json!({ "urls": ["https://cdn.example/a"], "url-type": "Published" });
+    let mut shouted = spec("URLs", &urls);
+    shouted["trigger-subject"] = json!("Content");
+    let extension = extension("Execution-Policy", &json!({ "priority": 1 }));
+    let body = json!({ "action": "purge", "specs": [shouted], "extensions": [extension] });
+    let path = create(&world, body).await;
+    becomes(&world, &path, "complete").await;
+    let about = |subject: &str| {
+        let mut about = spec("urls", &json!({ "urls": ["https://cdn.example/a"] }));
+        about["trigger-subject"] = json!(subject);
+        about
+    };
+    let private = json!({ "urls": ["https://cdn.example/a"], "url-type": "private" });
+    let pattern = json!({ "pattern": "*", "url-type": "private" });
+    for (spec, error) in [
+        (about("metadata"), "esubject"),
+        (about("weather"), "esubject"),
+        (spec("urls", &private), "espec"),
+        (spec("uri-pattern-match", &pattern), "espec"),
+        (spec("smells", &json!({})), "espec"),
+    ] {
+        let path = create(&world, json!({ "action": "purge", "specs": [spec] })).await;
+        let shown = becomes(&world, &path, "failed").await;
+        assert_eq!(shown["errors"][0]["error"], error, "{spec}");
+        assert_eq!(shown["errors"][0]["specs"], json!([spec]));
+    }
+    let warm = json!({ "action": "warm", "specs": [about("content")] });
+    let path = create(&world, warm).await;
+    let shown = becomes(&world, &path, "failed").await;
+    assert_eq!(shown["errors"][0]["error"], "eunsupported");
+    assert_eq!(world.engine.asked(), ["Forget vod /a"]);
+}
+
+#[tokio::test]
+async fn a_label_that_is_none_refused() {
+    let world = World::new().await;
+    let with = |label: &str| {
+        json!({
+            "action": "purge",
+            "specs": [spec("urls", &json!(["https://cdn.example/a"]))],
+            "labels": [label],
+        })
+    };
+    let long = "a".repeat(64);
+    for bad in [
+        "a",
+        "=b",
+        "a=",
+        "a=b=c",
+        "-a=b",
+        "a=_b",
+        "a=b/c",
+        &format!("a={long}"),
+    ] {
+        let got = post(&world, "/cdni/triggers", with(bad)).await;
+        got.refused(400, "malformed");
+    }
+    create(&world, with(&format!("0.a-_={}", &long[1..]))).await;
 }
 
 #[tokio::test]
@@ -104,7 +226,7 @@ async fn a_window_that_has_passed_fails_its_trigger() {
 }
 
 #[tokio::test]
-async fn the_highest_priority_goes_first_and_prerequisites_before_it() {
+async fn the_highest_priority_goes_first_and_prerequisites_before_it_however_they_end() {
     let world = World::new().await;
     let trigger = |url: &str, policy: Json| {
         json!({
@@ -122,7 +244,7 @@ async fn the_highest_priority_goes_first_and_prerequisites_before_it() {
     for path in &busy {
         becomes(&world, path, "active").await;
     }
-    let low = create(&world, trigger("low", json!({ "priority": 2 }))).await;
+    let low = create(&world, trigger("missing/low", json!({ "priority": 2 }))).await;
     let needed = format!("https://localhost{low}");
     let after = create(
         &world,
@@ -134,7 +256,8 @@ async fn the_highest_priority_goes_first_and_prerequisites_before_it() {
     .await;
     let high = create(&world, trigger("high", json!({ "priority": 5 }))).await;
     world.engine.slow.add_permits(1);
-    for path in [&low, &after, &high] {
+    becomes(&world, &low, "failed").await;
+    for path in [&after, &high] {
         becomes(&world, path, "complete").await;
     }
     let asked = world.engine.asked();
@@ -143,7 +266,7 @@ async fn the_highest_priority_goes_first_and_prerequisites_before_it() {
         place("/high") < place("/low") && place("/low") < place("/after"),
         "{asked:?}"
     );
-    assert!(asked.contains(&"prefill vod:/high 5".to_owned()));
+    assert!(asked.contains(&"prefill vod:/high 5!".to_owned()));
     world.engine.slow.add_permits(10);
 }
 
@@ -163,6 +286,16 @@ async fn what_must_be_enforced_and_is_not_understood_fails_the_trigger() {
     assert_eq!(shown["errors"][0]["error"], "eextension");
     assert_eq!(shown["errors"][0]["cdn-id"], "AS64500:1");
     assert_eq!(shown["errors"][0]["extensions"], json!([location]));
+    let window = json!({ "unix-time-window": { "start": 5, "end": 4_000_000_000_u64 } });
+    let window = extension("time-policy", &window);
+    let unknown = json!({ "prerequisites": ["https://localhost/cdni/triggers/none"] });
+    let mut twice = with(window.clone());
+    twice["extensions"] = json!([window, window]);
+    for body in [twice, with(extension("execution-policy", &unknown))] {
+        let path = create(&world, body).await;
+        let shown = becomes(&world, &path, "failed").await;
+        assert_eq!(shown["errors"][0]["error"], "eextension", "{shown}");
+    }
     assert!(world.engine.asked().is_empty());
     let mut optional = location;
     optional["mandatory-to-enforce"] = json!(false);
@@ -253,10 +386,12 @@ async fn the_index_leads_to_triggers_by_state_and_label() {
             .strip_prefix("https://localhost")
             .unwrap();
         let listed = world.get(OWNER, url).await.is(200).json();
-        assert_eq!(listed["filter-value"], entry["filter-value"]);
+        for name in ["filter-type", "filter-value"] {
+            assert_eq!(listed.get(name), entry.get(name));
+        }
         found += listed["trigger-urls"].as_array().unwrap().len();
     }
-    assert_eq!(found, 2, "once by its state and once by its label");
+    assert_eq!(found, 3, "among all, by its state and by its label");
     let first = world.get(OWNER, "/cdni/triggers").await.is(200).json();
     assert_eq!(first["triggers"], json!([]), "the editions are apart");
 }

@@ -209,6 +209,7 @@ async fn see_triggers(world: &World, checked: &mut Checked<'_>) {
     checked.check("post", one, &change("cancelled").await.is(202));
     for (route, path) in [
         ("/cdni/v2/index", "/cdni/v2/index"),
+        ("/cdni/v2/triggers", "/cdni/v2/triggers"),
         ("/cdni/v2/states/{state}", "/cdni/v2/states/cancelled"),
         ("/cdni/v2/labels/{label}", "/cdni/v2/labels/a=b"),
     ] {

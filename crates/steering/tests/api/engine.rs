@@ -195,7 +195,8 @@ impl Engine for Player {
     fn prefill(&self, wanted: Prefill) -> Doing<'_, ()> {
         Box::pin(async move {
             let name = wanted.object.to_string();
-            self.note(format!("prefill {name} {}", wanted.priority));
+            let urgent = if wanted.is_urgent { "!" } else { "" };
+            self.note(format!("prefill {name} {}{urgent}", wanted.priority));
             if name.contains("slow") {
                 let permit = self.slow.acquire().await;
                 permit.map(tokio::sync::SemaphorePermit::forget).unwrap();

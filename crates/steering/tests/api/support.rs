@@ -203,6 +203,11 @@ impl World {
     /// Ends and starts again over the same folder.
     pub(crate) async fn restart(&mut self) {
         self.steering.take().unwrap().end().await;
+        self.start_again().await;
+    }
+
+    /// Starts over the same folder.
+    pub(crate) async fn start_again(&mut self) {
         let engine = Arc::clone(&self.engine);
         let served = start(&self.pki, self.state.path(), engine, |_| {}).await;
         self.port = served.address().port();

@@ -60,6 +60,9 @@ pub(crate) struct Status {
     ctime: u64,
     /// When it changed.
     mtime: u64,
+    /// When it is expected to be over, where that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etime: Option<u64>,
     /// `pending`, `active`, `complete`, `failed`, `canceling` or `canceled`.
     #[serde(rename = "status")]
     state: &'static str,

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::{
     super::{
-        draft::{Context, SUBJECTS_MAX},
+        draft::{Context, SUBJECTS_MAX, id_of},
         model::{Action, Draft, Edition, Fault, FaultKind, Item, Subject},
         subject::{self, Found},
     },
@@ -27,16 +27,16 @@ pub(crate) fn read(body: &[u8], context: &Context<'_>) -> Result<Asked, Refused>
     context.check_path(&command.cdn_path)?;
     match (command.trigger, command.cancel) {
         (Some(specification), None) => {
-            let whole: Json = serde_json::from_slice(body).map_err(bad)?;
-            let told = whole.get("trigger").cloned().unwrap_or_default();
+            specification.check_count()?;
+            let mut whole: Json = serde_json::from_slice(body).map_err(bad)?;
+            let told = whole.get_mut("trigger").map(Json::take);
+            let told = told.unwrap_or_default();
             let mut draft = draft(specification, told, context)?;
             draft.cdn_path = command.cdn_path;
             Ok(Asked::Trigger(Box::new(draft)))
         }
         (None, Some(urls)) if !urls.is_empty() && urls.len() <= SUBJECTS_MAX => {
-            let ids = urls
-                .iter()
-                .filter_map(|url| Some(url.rsplit_once('/')?.1.to_owned()));
+            let ids = urls.iter().map(|url| id_of(url).to_owned());
             Ok(Asked::Cancel(ids.collect()))
         }
         (None, Some(_)) => Err(Refused::malformed("cancel names none, or too many")),
@@ -51,15 +51,6 @@ fn draft(
     told: Json,
     context: &Context<'_>,
 ) -> Result<Draft, Refused> {
-    let count = specification.metadata_urls.len()
-        + specification.content_urls.len()
-        + specification.content_ccid.len()
-        + specification.metadata_patterns.len()
-        + specification.content_patterns.len();
-    if !(1..=SUBJECTS_MAX).contains(&count) {
-        let detail = format!("a trigger names 1 to {SUBJECTS_MAX} urls and patterns");
-        return Err(Refused::malformed(detail));
-    }
     let action = Action::named(&specification.action);
     let mut draft = Draft::new(Edition::First, context.owner, action, told);
     let Some(action) = draft.action else {
@@ -106,6 +97,21 @@ pub(in crate::cdni) fn pattern(told: &Json, context: &Context<'_>) -> Result<Fou
         read.case_sensitive,
         read.match_query_string,
     )
+}
+
+impl Specification {
+    fn check_count(&self) -> Result<(), Refused> {
+        let count = self.metadata_urls.len()
+            + self.content_urls.len()
+            + self.content_ccid.len()
+            + self.metadata_patterns.len()
+            + self.content_patterns.len();
+        if (1..=SUBJECTS_MAX).contains(&count) {
+            return Ok(());
+        }
+        let detail = format!("a trigger names 1 to {SUBJECTS_MAX} urls and patterns");
+        Err(Refused::malformed(detail))
+    }
 }
 
 impl Draft {

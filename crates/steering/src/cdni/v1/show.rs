@@ -14,6 +14,7 @@ pub(crate) fn status(trigger: &Trigger) -> Status {
         trigger: trigger.draft.told.clone(),
         ctime: trigger.created_unix_s,
         mtime: trigger.changed_unix_s,
+        etime: trigger.expected_unix_s(),
         state: word(trigger.state),
         errors: trigger.faults.iter().map(error).collect(),
     }

@@ -3,8 +3,9 @@
 //!
 //! Understood: specs `urls`, `uri-pattern-match`, `uri-regex-match` and `content-objectlist` (objects
 //! and playlists) for content; the policies `time-policy` and `execution-policy`. Everything else is an error of
-//! the trigger (`espec`, `eextension`), unless its sender says that it need not be enforced.
+//! the trigger (`espec`, `esubject`, `eextension`), unless its sender says that it need not be enforced.
 
+mod policy;
 mod read;
 mod show;
 
@@ -36,9 +37,19 @@ pub(crate) struct Resource {
     ctime: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mtime: Option<u64>,
+    /// When it is expected to be over, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    etime: Option<u64>,
     /// `pending`, `active`, `complete`, `failed`, `cancelling` or `cancelled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<String>,
+    /// The first of what went wrong, for people.
+    #[serde(
+        default,
+        rename = "state-reason",
+        skip_serializing_if = "Option::is_none"
+    )]
+    state_reason: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Error>,
     /// Objects and patterns that the trigger names.
@@ -59,7 +70,8 @@ pub(crate) struct Resource {
 
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 struct Error {
-    /// `econtent`, `eperm`, `ereject`, `ecdn`, `ecancelled`, `eunsupported`, `espec` or `eextension`.
+    /// `econtent`, `eperm`, `ereject`, `ecdn`, `ecancelled`, `eunsupported`, `espec`, `esubject` or
+    /// `eextension`.
     #[serde(rename = "error")]
     kind: String,
     #[serde(rename = "cdn-id")]
@@ -83,22 +95,22 @@ pub(crate) struct Index {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Entry {
-    /// `state` or `label`.
-    #[serde(rename = "filter-type")]
-    filter_type: &'static str,
-    #[serde(rename = "filter-value")]
-    filter_value: String,
+    /// `state` or `label`; nothing for the collection of all.
+    #[serde(rename = "filter-type", skip_serializing_if = "Option::is_none")]
+    filter_type: Option<&'static str>,
+    #[serde(rename = "filter-value", skip_serializing_if = "Option::is_none")]
+    filter_value: Option<String>,
     #[serde(rename = "collection-uri")]
     collection_uri: String,
 }
 
-/// The triggers of one state or label.
+/// All triggers, or those of one state or label.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Collection {
     #[serde(rename = "trigger-urls")]
     trigger_urls: Vec<String>,
-    #[serde(rename = "filter-type")]
-    filter_type: &'static str,
-    #[serde(rename = "filter-value")]
-    filter_value: String,
+    #[serde(rename = "filter-type", skip_serializing_if = "Option::is_none")]
+    filter_type: Option<&'static str>,
+    #[serde(rename = "filter-value", skip_serializing_if = "Option::is_none")]
+    filter_value: Option<String>,
 }

@@ -1,22 +1,22 @@
 //! Reading triggers of the second edition, and changes to them.
 
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::{
     super::{
         draft::{Context, SUBJECTS_MAX},
-        model::{Action, Draft, Edition, Fault, FaultKind, PlaylistFormat, Subject, Window},
+        model::{Action, Draft, Edition, Fault, FaultKind, PlaylistFormat, Subject},
         subject::{self, Found},
         v1,
     },
-    Resource,
+    Resource, policy,
 };
-use crate::Refused;
+use crate::{Reason, Refused};
 
-/// Labels of a trigger, and characters of one.
+/// Labels of a trigger, and characters of either half of one.
 const LABELS_MAX: usize = 16;
-const LABEL_CHARS_MAX: usize = 128;
+const LABEL_CHARS_MAX: usize = 63;
 
 #[derive(Deserialize)]
 struct Spec {
@@ -58,55 +58,6 @@ struct Object {
     size: Option<u64>,
 }
 
-#[derive(Deserialize)]
-struct Extension {
-    #[serde(
-        rename = "cit-extension-type",
-        alias = "generic-trigger-extension-type"
-    )]
-    kind: String,
-    #[serde(
-        rename = "cit-extension-value",
-        alias = "generic-trigger-extension-value"
-    )]
-    value: Json,
-    #[serde(default = "yes", rename = "mandatory-to-enforce")]
-    mandatory: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-#[derive(Deserialize)]
-struct TimePolicy {
-    #[serde(default, rename = "unix-time-window")]
-    unix: Option<UnixWindow>,
-    #[serde(default, rename = "utc-window")]
-    utc: Option<UtcWindow>,
-}
-
-#[derive(Deserialize)]
-struct UnixWindow {
-    start: u64,
-    end: u64,
-}
-
-#[derive(Deserialize)]
-struct UtcWindow {
-    start: String,
-    end: String,
-}
-
-#[derive(Deserialize)]
-struct ExecutionPolicy {
-    #[serde(default)]
-    priority: i8,
-    // Older revisions have the second name.
-    #[serde(default, alias = "depends")]
-    prerequisites: Vec<String>,
-}
-
 /// Reads a new trigger.
 pub(crate) fn read(body: &[u8], context: &Context<'_>) -> Result<Draft, Refused> {
     let bad = |error: serde_json::Error| Refused::malformed(error.to_string());
@@ -122,29 +73,30 @@ pub(crate) fn read(body: &[u8], context: &Context<'_>) -> Result<Draft, Refused>
             "a trigger has specs, and up to 16 labels",
         ));
     }
-    let told = json!({
-        "action": resource.action,
-        "specs": resource.specs,
-        "extensions": resource.extensions,
-    });
+    let is_hurried = match resource.state.as_deref() {
+        None | Some("pending") => false,
+        Some("active") => true,
+        Some(_) => return Err(Refused::malformed("a trigger begins pending, or active")),
+    };
     let action = Action::named(&resource.action);
     let mut draft = Draft {
         cdn_path: resource.cdn_path,
         labels: resource.labels,
-        ..Draft::new(Edition::Second, context.owner, action, told)
+        ..Draft::new(Edition::Second, context.owner, action, Json::Null)
     };
     if draft.action.is_none() {
         let description = format!("action {:?} is not known here", resource.action);
         draft
             .faults
             .push(Fault::new(FaultKind::Unsupported, None, description));
-        return Ok(draft);
-    }
-    for told in resource.specs {
-        read_spec(&mut draft, told, context)?;
-    }
-    for told in resource.extensions {
-        read_extension(&mut draft, told);
+    } else {
+        for told in &resource.specs {
+            read_spec(&mut draft, told, context)?;
+        }
+        policy::read(&mut draft, &resource.extensions, context);
+        if is_hurried {
+            draft.hurry();
+        }
     }
     // Faults in how it is to be done leave nothing to do.
     if draft
@@ -154,23 +106,45 @@ pub(crate) fn read(body: &[u8], context: &Context<'_>) -> Result<Draft, Refused>
     {
         draft.items.clear();
     }
+    draft.told = told(resource.action, resource.specs, resource.extensions);
     Ok(draft)
 }
 
-fn is_label(label: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=".contains(&byte);
-    label.len() <= LABEL_CHARS_MAX && label.contains('=') && label.bytes().all(allowed)
+/// A trigger as it was sent, to be shown again.
+fn told(action: String, specs: Vec<Json>, extensions: Vec<Json>) -> Json {
+    let mut told = serde_json::Map::new();
+    told.insert("action".to_owned(), action.into());
+    told.insert("specs".to_owned(), specs.into());
+    told.insert("extensions".to_owned(), extensions.into());
+    told.into()
 }
 
-fn read_spec(draft: &mut Draft, told: Json, context: &Context<'_>) -> Result<(), Refused> {
-    let spec = Spec::deserialize(&told).map_err(|error| Refused::malformed(error.to_string()))?;
-    if spec.subject != "content" {
-        let why = "this node has no metadata to be triggered";
-        draft.add(Subject::Spec(told), Found::Nothing(FaultKind::Spec, why));
+/// `name=value`, each of which begins with a letter or a digit.
+fn is_label(label: &str) -> bool {
+    let is_half = |half: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        half.len() <= LABEL_CHARS_MAX
+            && half.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && half.bytes().all(allowed)
+    };
+    let halves = label.split_once('=');
+    halves.is_some_and(|(name, value)| is_half(name) && is_half(value))
+}
+
+fn read_spec(draft: &mut Draft, told: &Json, context: &Context<'_>) -> Result<(), Refused> {
+    let spec = Spec::deserialize(told).map_err(|error| Refused::malformed(error.to_string()))?;
+    let mut unknown = |kind, why| draft.fault(kind, Subject::Spec(told.clone()), why);
+    if !spec.subject.eq_ignore_ascii_case("content") {
+        unknown(FaultKind::Subject, "content is all that is here");
         return Ok(());
     }
-    let bad = |error: serde_json::Error| Refused::malformed(format!("{}: {error}", spec.kind));
-    match spec.kind.as_str() {
+    if !spec.is_published() {
+        unknown(FaultKind::Spec, "only published URLs are known here");
+        return Ok(());
+    }
+    let kind = spec.kind.to_ascii_lowercase();
+    let bad = |error: serde_json::Error| Refused::malformed(format!("{kind}: {error}"));
+    match kind.as_str() {
         "urls" => {
             // As an object that may also say which URLs they are, or as the bare list.
             let urls: Vec<String> = match spec.value {
@@ -205,12 +179,20 @@ fn read_spec(draft: &mut Draft, told: Json, context: &Context<'_>) -> Result<(),
             };
             read_objects(draft, objects, context)?;
         }
-        _ => {
-            let why = "this kind of spec is not known here";
-            draft.add(Subject::Spec(told), Found::Nothing(FaultKind::Spec, why));
-        }
+        _ => unknown(FaultKind::Spec, "this kind of spec is not known here"),
     }
     Ok(())
+}
+
+impl Spec {
+    /// Whether its URLs are those that viewers ask for, as they are where nothing else is said.
+    fn is_published(&self) -> bool {
+        match self.value.get("url-type") {
+            None => true,
+            Some(Json::String(kind)) => kind.is_empty() || kind.eq_ignore_ascii_case("published"),
+            Some(_) => false,
+        }
+    }
 }
 
 fn read_objects(
@@ -246,120 +228,31 @@ fn check_count(count: usize) -> Result<(), Refused> {
     )))
 }
 
-fn read_extension(draft: &mut Draft, told: Json) {
-    let Ok(extension) = Extension::deserialize(&told) else {
-        return draft
-            .faults
-            .push(extension_fault(told, "it has no type or no value"));
-    };
-    let understood = match extension.kind.as_str() {
-        "time-policy" => read_window(&extension.value).map(|window| draft.window = Some(window)),
-        "execution-policy" => read_execution(&extension.value).map(|policy| {
-            draft.priority = policy.priority;
-            let ids = policy.prerequisites.iter();
-            draft.prerequisites = ids
-                .map(|url| url.rsplit('/').next().unwrap_or_default().to_owned())
-                .collect();
-        }),
-        _ => Err("this kind of extension is not known here"),
-    };
-    if let Err(why) = understood
-        && extension.mandatory
-    {
-        draft.faults.push(extension_fault(told, why));
-    }
-}
-
-fn extension_fault(told: Json, why: &str) -> Fault {
-    Fault::new(FaultKind::Extension, Some(Subject::Extension(told)), why)
-}
-
-fn read_window(value: &Json) -> Result<Window, &'static str> {
-    const WHAT: &str = "a time policy has one window, with a start before its end";
-    let policy = TimePolicy::deserialize(value).map_err(|_malformed| WHAT)?;
-    let window = match (policy.unix, policy.utc) {
-        (Some(unix), None) => Some((unix.start, unix.end)),
-        (None, Some(utc)) => unix_s(&utc.start).zip(unix_s(&utc.end)),
-        (Some(_), Some(_)) | (None, None) => None,
-    };
-    let (start_unix_s, end_unix_s) = window.filter(|(start, end)| start < end).ok_or(WHAT)?;
-    Ok(Window {
-        start_unix_s,
-        end_unix_s,
-    })
-}
-
-/// RFC 3339, to the second.
-fn unix_s(text: &str) -> Option<u64> {
-    let at: jiff::Timestamp = text.parse().ok()?;
-    u64::try_from(at.as_second()).ok()
-}
-
-fn read_execution(value: &Json) -> Result<ExecutionPolicy, &'static str> {
-    const WHAT: &str =
-        "an execution policy has a priority of -100 to 100 and up to 16 prerequisites";
-    let policy = ExecutionPolicy::deserialize(value).map_err(|_malformed| WHAT)?;
-    let is_legal = (-100..=100).contains(&policy.priority) && policy.prerequisites.len() <= 16;
-    is_legal.then_some(policy).ok_or(WHAT)
-}
-
 /// What a modification asks for.
 pub(crate) enum Change {
     Start,
     Cancel,
 }
 
-/// Reads a modification: a state alone.
-pub(crate) fn read_change(body: &[u8]) -> Result<Change, Refused> {
+/// Reads a modification of `draft`: its state alone; all else is absent, or as it was.
+pub(crate) fn read_change(body: &[u8], draft: &Draft) -> Result<Change, Refused> {
     let resource: Resource =
         serde_json::from_slice(body).map_err(|error| Refused::malformed(error.to_string()))?;
+    let is_same = |name: &str, new: &[Json]| {
+        let old = draft.told.get(name).and_then(Json::as_array);
+        new.is_empty() || old.is_some_and(|old| old == new)
+    };
+    let action = draft.told.get("action").and_then(Json::as_str);
+    let is_same = (resource.action.is_empty() || action == Some(&resource.action))
+        && is_same("specs", &resource.specs)
+        && is_same("extensions", &resource.extensions)
+        && (resource.labels.is_empty() || resource.labels == draft.labels);
     match resource.state.as_deref() {
-        Some("active") => Ok(Change::Start),
-        Some("cancelled" | "canceled") => Ok(Change::Cancel),
+        Some("active") if is_same => Ok(Change::Start),
+        Some("cancelled" | "canceled") if is_same => Ok(Change::Cancel),
         Some(_) | None => Err(Refused::new(
-            crate::Reason::Unsupported,
+            Reason::Unsupported,
             "of a trigger only the state can be changed, to \"active\" or \"cancelled\"",
         )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_window_has_a_start_before_its_end() {
-        let window = |value: Json| read_window(&value);
-        let good = window(json!({ "unix-time-window": { "start": 5, "end": 6 } })).unwrap();
-        assert_eq!((good.start_unix_s, good.end_unix_s), (5, 6));
-        for bad in [
-            json!({}),
-            json!({ "unix-time-window": { "start": 6, "end": 6 } }),
-            json!({ "unix-time-window": { "start": 5, "end": 6 },
-                    "utc-window": { "start": "2026-11-21T02:00:00Z", "end": "2026-11-21T03:00:00Z" } }),
-            json!({ "utc-window": { "start": "tonight", "end": "tomorrow" } }),
-        ] {
-            assert!(window(bad.clone()).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_time_is_read_as_rfc_3339_writes_it() {
-        for (text, unix) in [
-            ("1970-01-01T00:00:00Z", Some(0)),
-            ("2000-03-01T00:00:00Z", Some(951_868_800)),
-            ("2024-02-29T23:59:59Z", Some(1_709_251_199)),
-            ("2026-11-21T02:00:00+01:00", Some(1_795_222_800)),
-            ("2026-11-21T02:00:00.25-05:30", Some(1_795_246_200)),
-            ("1969-12-31T23:59:59Z", None),
-            ("2026-11-21", None),
-            ("2026-13-21T02:00:00Z", None),
-            ("2026-02-30T02:00:00Z", None),
-            ("2026-11-21T02:00:00", None),
-            ("2026-11-21T+2:00:00Z", None),
-            ("2026-11-21T02:00:00+9223372036854775807:00", None),
-        ] {
-            assert_eq!(unix_s(text), unix, "{text}");
-        }
     }
 }

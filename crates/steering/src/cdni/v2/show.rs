@@ -29,7 +29,9 @@ pub(crate) fn resource(trigger: &Trigger, cdn_id: &str) -> Resource {
         cdn_path: draft.cdn_path.clone(),
         ctime: Some(trigger.created_unix_s),
         mtime: Some(trigger.changed_unix_s),
+        etime: trigger.expected_unix_s(),
         state: Some(word(trigger.state).to_owned()),
+        state_reason: trigger.faults.first().map(|one| one.description.clone()),
         errors: trigger
             .faults
             .iter()
@@ -91,11 +93,16 @@ pub(crate) fn state(name: &str) -> Option<State> {
     STATES.into_iter().find(|state| word(*state) == name)
 }
 
-/// Shows where the collections are: one for each state, and one for each label in use.
+/// Shows where the collections are: one of all, one for each state, and one for each label in use.
 pub(crate) fn index(base: &str, triggers: &[Arc<Trigger>], cdn_id: &str) -> Index {
+    let all = Entry {
+        filter_type: None,
+        filter_value: None,
+        collection_uri: format!("{base}/cdni/v2/triggers"),
+    };
     let entry = |filter_type, value: &str| Entry {
-        filter_type,
-        filter_value: value.to_owned(),
+        filter_type: Some(filter_type),
+        filter_value: Some(value.to_owned()),
         collection_uri: format!("{base}/cdni/v2/{filter_type}s/{value}"),
     };
     let states = STATES.into_iter().map(|state| entry("state", word(state)));
@@ -107,25 +114,24 @@ pub(crate) fn index(base: &str, triggers: &[Arc<Trigger>], cdn_id: &str) -> Inde
     labels.dedup();
     let labels = labels.into_iter().map(|label| entry("label", label));
     Index {
-        collections: states.chain(labels).collect(),
+        collections: std::iter::once(all).chain(states).chain(labels).collect(),
         staleresourcetime: KEPT_S,
         cdn_id: cdn_id.to_owned(),
     }
 }
 
-/// Shows the triggers of one state or label.
+/// Shows these triggers: all, or those of one state or label.
 pub(crate) fn collection(
     base: &str,
     triggers: &[Arc<Trigger>],
-    filter_type: &'static str,
-    value: &str,
+    filter: Option<(&'static str, &str)>,
 ) -> Collection {
     Collection {
         trigger_urls: triggers
             .iter()
             .map(|trigger| address(base, &trigger.id))
             .collect(),
-        filter_type,
-        filter_value: value.to_owned(),
+        filter_type: filter.map(|(kind, _)| kind),
+        filter_value: filter.map(|(_, value)| value.to_owned()),
     }
 }
