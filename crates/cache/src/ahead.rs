@@ -21,8 +21,8 @@ use crate::{
     flights::Joined,
     head::Entry,
     id::ObjectId,
-    learn::{Learning, Question},
     lookup::Found,
+    question::{Learning, Question},
 };
 
 /// Tracks of viewers that are remembered, in a table of fixed size: 64 bytes each. One that comes

@@ -20,7 +20,7 @@ use crate::{
     id::{Identity, ObjectId},
     kept::forbid_keeping,
     lookup::Found,
-    present::{Told, Way},
+    told::{Told, Way},
     verdict::Verdict,
 };
 

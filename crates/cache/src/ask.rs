@@ -21,8 +21,8 @@ use crate::{
     geometry::{Geometry, SLICE_BYTES, WHOLE_BYTES_MAX, first_question},
     head::{Checked, Entry, Head, Told, version_of},
     id::Identity,
-    learn::{Lesson, Own, Question},
     live::Growth,
+    question::{Lesson, Own, Question},
     reply::{self, Reply},
     terms::{Terms, own_fields},
 };

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 use message::{Condition, Error, Kind, Timestamp};
-use semantics::{cache_status, fields, validator};
+use semantics::{
+    cache_status, fields,
+    freshness::{self, Freshness},
+    validator,
+};
 use store::Epoch;
 
 use crate::{
@@ -12,8 +16,8 @@ use crate::{
     head::{Entry, Head},
     id::Identity,
     kept::Kept,
-    learn::{Lesson, Question},
     lookup,
+    question::{Lesson, Question},
     tags::Tags,
 };
 
@@ -49,20 +53,44 @@ impl Prior {
     }
 }
 
-/// The stored fields as a 304 leaves them, and the tags that they name. RFC 9111 section 3.2: its fields
-/// replace the stored ones, except those that describe the body.
-pub(crate) fn refreshed(
-    stored: &HeaderMap,
-    update: &HeaderMap,
-    (site, rules): (&Arc<str>, &SiteRules),
-    now: &Timestamp,
-) -> (HeaderMap, Option<Tags>) {
-    let mut fields = stored.clone();
-    fields::refresh(&mut fields, update, rules.cookies);
-    fields::add_date(&mut fields, now.wall);
-    let tags = Tags::take(site, &rules.tags, &mut fields);
-    cache_status::settle(&mut fields);
-    (fields, tags)
+/// A 304 to the question about what is held.
+pub(crate) struct Confirmation<'a> {
+    pub(crate) update: &'a HeaderMap,
+    pub(crate) rules: &'a SiteRules,
+    pub(crate) at: &'a Timestamp,
+    /// The purge epoch at which upstream was asked.
+    pub(crate) asked: Epoch,
+}
+
+/// What a 304 leaves of a stored response.
+pub(crate) struct Refreshed {
+    pub(crate) fields: HeaderMap,
+    pub(crate) freshness: Freshness,
+    pub(crate) tags: Tags,
+}
+
+impl Confirmation<'_> {
+    /// The stored fields, tags and freshness as it leaves them. RFC 9111 section 3.2: its fields
+    /// replace the stored ones, except those that describe the body.
+    pub(crate) fn refresh(
+        &self,
+        site: &Arc<str>,
+        status: StatusCode,
+        stored: &HeaderMap,
+        tags: &Tags,
+    ) -> Refreshed {
+        let (update, rules, now) = (self.update, self.rules, self.at.wall);
+        let mut fields = stored.clone();
+        fields::refresh(&mut fields, update, rules.cookies);
+        fields::add_date(&mut fields, now);
+        let told = Tags::take(site, &rules.tags, &mut fields);
+        cache_status::settle(&mut fields);
+        Refreshed {
+            freshness: freshness::assess_refreshed(status, &fields, update, now, &rules.ttl),
+            fields,
+            tags: told.unwrap_or_else(|| tags.clone()),
+        }
+    }
 }
 
 impl Inner {
@@ -73,21 +101,20 @@ impl Inner {
         update: &HeaderMap,
         stamp: Epoch,
     ) -> Result<Lesson, Error> {
-        let (rules, now) = (&question.rules, &question.at);
+        let by = Confirmation {
+            update,
+            rules: &question.rules,
+            at: &question.at,
+            asked: stamp,
+        };
         match &question.prior {
             Some(Prior::Object(prior)) => {
-                let head = Arc::new(prior.confirmed(update, rules, now, stamp));
-                if head.freshness.storable {
-                    self.keep(&head);
-                } else {
-                    // RFC 9111 section 3: what it has become may not be stored. Who asked has it.
-                    self.forget(prior);
-                }
-                self.confirm_others(&head, question, update, stamp);
+                let head = self.keep_confirmed(prior, &by);
+                self.confirm_others(&head, &by);
                 Ok(Lesson::Confirmed(head))
             }
             Some(Prior::Answer(prior)) => {
-                let kept = Entry::Kept(Arc::new(prior.confirmed(update, rules, now, stamp)));
+                let kept = Entry::Kept(Arc::new(prior.confirmed(&by)));
                 self.keep_none(question.id, &question.name, kept.clone());
                 Ok(Lesson::Learned(kept, StatusCode::NOT_MODIFIED))
             }
@@ -99,8 +126,8 @@ impl Inner {
     }
 
     /// RFC 9111 section 4.3.4: all stored responses with the strong validator of the 304 are updated.
-    fn confirm_others(&self, head: &Head, question: &Question, update: &HeaderMap, stamp: Epoch) {
-        let Some(etag) = validator::strong(update) else {
+    fn confirm_others(&self, head: &Head, by: &Confirmation<'_>) {
+        let Some(etag) = validator::strong(by.update) else {
             return;
         };
         let base = Identity {
@@ -110,15 +137,26 @@ impl Inner {
         let Some(Entry::Varies(note)) = self.remembered(base, &head.name) else {
             return;
         };
-        let (rules, now) = (&question.rules, &question.at);
         let others = note.keys().filter(|key| *key != head.id.key);
         for key in others {
             let other = self.remembered(Identity { key, ..base }, &head.name);
             if let Some(Entry::Object(other)) = other
                 && other.strong_etag() == Some(etag)
             {
-                self.keep(&Arc::new(other.confirmed(update, rules, now, stamp)));
+                self.keep_confirmed(&other, by);
             }
         }
+    }
+
+    /// RFC 9111 section 3: what has become of it is kept, unless that may not be stored. Who asked
+    /// has it in any case.
+    fn keep_confirmed(&self, prior: &Head, by: &Confirmation<'_>) -> Arc<Head> {
+        let head = Arc::new(prior.confirmed(by));
+        if head.freshness.storable {
+            self.keep(&head);
+        } else {
+            self.forget(prior);
+        }
+        head
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{StatusCode, header};
+use http::StatusCode;
 use message::{
     Body, ByteRange, Condition, Demand, Error, Fetch, Kind, Response, Timestamp, Upstream,
 };
@@ -20,7 +20,7 @@ use crate::{
     Inner,
     filling::{Failure, Filling},
     flights::Lease,
-    head::{Head, text},
+    head::Head,
     part::CONTINUED_BYTES_MIN,
     reply,
 };
@@ -191,7 +191,7 @@ impl Run {
         self.inner.metrics.fills.inc();
         let response = self.source.fetch(fetch).await;
         let response = response.map_err(|error| self.unanswered(error))?;
-        same_version(&response, etag)?;
+        reply::same_version(&response, etag)?;
         self.right_bytes(&response, range)?;
         Ok(response.into_body())
     }
@@ -300,26 +300,6 @@ impl Run {
                 claim.lease.flight().end(Err(failure.clone()));
             }
         }
-    }
-}
-
-fn same_version(response: &Response, etag: &str) -> Result<(), Failure> {
-    let status = response.status();
-    if let StatusCode::PRECONDITION_FAILED
-    | StatusCode::NOT_FOUND
-    | StatusCode::GONE
-    | StatusCode::RANGE_NOT_SATISFIABLE = status
-    {
-        return Err(Failure::VersionChanged);
-    }
-    if !status.is_success() {
-        return Err(Failure::Upstream(reply::refusal(status)));
-    }
-    // Object stores ignore If-Range and some origins ignore If-Match, so the answer's own
-    // validator decides.
-    match text(response.headers(), &header::ETAG) {
-        Some(theirs) if theirs == etag => Ok(()),
-        _ => Err(Failure::VersionChanged),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     answer::Visit,
     head::{Entry, Head},
     plan::Target,
-    present::Way,
+    told::Way,
 };
 
 impl Cache {

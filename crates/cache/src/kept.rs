@@ -15,14 +15,14 @@ use semantics::{
 use store::Epoch;
 
 use crate::{
-    SiteRules,
     answer::Visit,
-    confirm::refreshed,
+    confirm::{Confirmation, Refreshed},
     head::text,
     part::Part,
     pass::with_status,
-    present::{Told, Way},
+    present::refusal_fields,
     tags::Tags,
+    told::{Told, Way},
     variants::Selection,
 };
 
@@ -85,29 +85,25 @@ impl Kept {
         self.freshness.storable && (self.condition().is_some() || self.stands_in(now))
     }
 
-    /// This answer, confirmed by a 304 at `now`. `asked` is the purge epoch at which upstream was asked.
-    pub(crate) fn confirmed(
-        &self,
-        update: &HeaderMap,
-        rules: &SiteRules,
-        now: &Timestamp,
-        asked: Epoch,
-    ) -> Self {
-        let site = &self.name.site;
-        let (fields, tags) = refreshed(&self.fields, update, (site, rules), now);
-        let (received, ttl) = (now.wall, &rules.ttl);
+    /// This answer, confirmed by a 304.
+    pub(crate) fn confirmed(&self, by: &Confirmation<'_>) -> Self {
+        let Refreshed {
+            fields,
+            freshness,
+            tags,
+        } = by.refresh(&self.name.site, self.status, &self.fields, &self.tags);
         Self {
             name: self.name.clone(),
             selection: self.selection.clone(),
             status: self.status,
-            freshness: freshness::assess_refreshed(self.status, &fields, update, received, ttl),
             is_unsaid: !freshness::is_said(&fields),
             fields,
             body: self.body.clone(),
             part: self.part,
-            received,
-            stamp: asked.min(self.stamp),
-            tags: tags.unwrap_or_else(|| self.tags.clone()),
+            freshness,
+            received: by.at.wall,
+            stamp: by.asked.min(self.stamp),
+            tags,
         }
     }
 
@@ -148,7 +144,7 @@ impl Visit<'_> {
                 with_status(StatusCode::NOT_MODIFIED, Body::empty())
             }
             Verdict::Failed => {
-                headers = failed(&headers);
+                headers = refusal_fields(&headers);
                 with_status(StatusCode::PRECONDITION_FAILED, Body::empty())
             }
             Verdict::Proceed => {
@@ -181,17 +177,6 @@ impl Visit<'_> {
         let end = index(end).min(kept.body.len());
         kept.body.slice(index(start).min(end)..end)
     }
-}
-
-/// What a refusal has of the answer in whose place it stands: its validator, and not its lifetime.
-fn failed(full: &HeaderMap) -> HeaderMap {
-    let mut fields = HeaderMap::new();
-    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    fields.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-    if let Some(etag) = full.get(header::ETAG) {
-        fields.insert(header::ETAG, etag.clone());
-    }
-    fields
 }
 
 /// An error whose origin did not say how long it holds is remembered here for a moment; no browser

@@ -38,10 +38,12 @@ mod plan;
 mod prefill;
 mod present;
 mod purges;
+mod question;
 mod reply;
 mod site;
 mod tags;
 mod terms;
+mod told;
 mod unfilled;
 mod variants;
 mod verdict;
@@ -76,10 +78,10 @@ use crate::{
     flights::Flights,
     head::Entry,
     id::{Scopes, Unique},
-    learn::{Learning, Subject},
     metrics::Metrics,
     place::Places,
     purges::Purges,
+    question::{Learning, Subject},
     viewer::Viewers,
 };
 

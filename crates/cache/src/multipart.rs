@@ -21,7 +21,7 @@ use crate::{
     deliver::Delivery,
     filling::Failure,
     head::{Head, text},
-    present::{Told, Way},
+    told::{Told, Way},
 };
 
 impl Visit<'_> {

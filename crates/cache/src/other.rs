@@ -14,8 +14,8 @@ use crate::{
     head::Entry,
     id::Identity,
     kept::{BODY_BYTES_MAX, Kept},
-    learn::{Handed, Lesson, Own, Question},
     part::Part,
+    question::{Handed, Lesson, Own, Question},
     reply,
     terms::{Terms, own_fields},
 };

@@ -21,7 +21,7 @@ use crate::{
     answer::Visit,
     ask::Answered,
     kept::Kept,
-    learn::{Handed, Question},
+    question::{Handed, Question},
 };
 
 /// A part at least so long is gone on with: a server that sends so much at a time is asked for the rest

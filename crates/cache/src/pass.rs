@@ -14,8 +14,8 @@ use semantics::{
 };
 
 use crate::{
-    answer::Visit, head::text, kept::forbid_keeping, learn::Handed, metrics::Source, place::Place,
-    reply, tags::Tags,
+    answer::Visit, head::text, kept::forbid_keeping, metrics::Source, place::Place,
+    question::Handed, reply, tags::Tags,
 };
 
 impl Visit<'_> {

@@ -31,8 +31,8 @@ use crate::{
     flights::Joined,
     head::Head,
     id::VersionId,
-    learn::Question,
     plan::Target,
+    question::Question,
     reply::{self, Reply},
     unfilled::{Held, Unfilled, unwritten},
 };

@@ -1,11 +1,10 @@
-//! From a head to a response: preconditions, range, header fields, and how it came about.
+//! From a head to a response: preconditions, range, header fields.
 
 use std::{ops::Range, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use message::{Body, Response, Trail};
+use message::{Body, Response};
 use semantics::{
-    cache_status::{self, Forward, Member, Outcome, Reason},
     conditional::{self, Verdict},
     content_range::{self, ContentRange},
     freshness,
@@ -15,10 +14,10 @@ use semantics::{
 
 use crate::{
     answer::Visit,
-    deliver::{Delivery, FirstByte},
+    deliver::Delivery,
     filling::Failure,
     head::{Head, text},
-    metrics::Source,
+    told::{Served, Told, Way},
 };
 
 /// `Cache-Status` looks at this many slices of a range before it calls a hit whole.
@@ -27,56 +26,6 @@ const SLICES_LOOKED_AT_MAX: u32 = 64;
 /// Fields that an answer has beside its head's, most of the time, the gate's and the listener's
 /// included: the map grows once.
 const FIELDS_ADDED: usize = 12;
-
-/// How the head of an answer came about.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Way {
-    /// It was held and fresh.
-    Hit,
-    /// Upstream was asked; `led` unless the question was somebody else's.
-    Miss {
-        status: StatusCode,
-        led: bool,
-        reason: Reason,
-    },
-    /// Upstream confirmed it.
-    Revalidated { led: bool, reason: Reason },
-    /// It is stale and may be served so.
-    Stale,
-    /// It is stale, and stands in for what upstream failed to answer.
-    StandsIn { led: bool, reason: Reason },
-}
-
-impl Way {
-    /// Whether the origin has spoken just now, so that there is no age to tell.
-    pub(crate) fn is_news(self) -> bool {
-        match self {
-            // Who was told what somebody else has asked for has not asked himself: it may be from
-            // before his question.
-            Self::Miss { led, .. } | Self::Revalidated { led, .. } => led,
-            Self::Hit | Self::Stale | Self::StandsIn { .. } => false,
-        }
-    }
-}
-
-/// What is told of an answer in `Cache-Status` and the log.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Told {
-    way: Way,
-    served: Option<Served>,
-    ttl: Option<i64>,
-}
-
-impl Told {
-    /// Of an answer that no slice is read for.
-    pub(crate) fn of_answer(way: Way, ttl: Option<i64>) -> Self {
-        Self {
-            way,
-            served: None,
-            ttl,
-        }
-    }
-}
 
 impl Visit<'_> {
     /// `own` are the fields for this viewer, where they are others than the head's.
@@ -201,18 +150,12 @@ impl Visit<'_> {
         self.sign_off(response, Told::of_answer(way, Some(self.ttl_s(head))))
     }
 
-    /// A refusal has the version's validator and nothing else of it: least of all its lifetime,
-    /// by which a cache on the way might keep the refusal.
     pub(crate) fn refused(&self, status: StatusCode, head: &Head, way: Way) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
-        let fields = response.headers_mut();
-        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let mut fields = refusal_fields(&head.fields);
         fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        fields.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-        if let Some(etag) = head.fields.get(header::ETAG) {
-            fields.insert(header::ETAG, etag.clone());
-        }
+        *response.headers_mut() = fields;
         self.sign_off(response, Told::of_answer(way, Some(self.ttl_s(head))))
     }
 
@@ -238,121 +181,18 @@ impl Visit<'_> {
             .into_iter()
             .all(|slice| self.inner.holds(head, slice))
     }
+}
 
-    /// What each `Cache-Status` of this visit says.
-    pub(crate) fn member(&self) -> Member<'_> {
-        Member {
-            node: &self.inner.config.node,
-            outcome: Outcome::Hit,
-            ttl: None,
-            key: self.rules.tells_key.then_some(&*self.name.path),
-            detail: None,
-        }
+/// A refusal has the validator of the answer in whose place it stands, and nothing else of it: least
+/// of all its lifetime, by which a cache on the way might keep the refusal.
+pub(crate) fn refusal_fields(full: &HeaderMap) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    if let Some(etag) = full.get(header::ETAG) {
+        fields.insert(header::ETAG, etag.clone());
     }
-
-    /// Adds `Cache-Status` (RFC 9211) and the trail for the access log, and counts the answer.
-    pub(crate) fn sign_off(&self, mut response: Response, told: Told) -> Response {
-        let Told { way, served, ttl } = told;
-        let (told, detail) = cache_status_of(way, served);
-        let member = Member {
-            outcome: told,
-            ttl,
-            detail,
-            ..self.member()
-        };
-        cache_status::append_to_settled(response.headers_mut(), &member);
-        let outcome = outcome(way, served, response.status());
-        self.inner.metrics.answered(outcome);
-        let source = served.map(|served| match served.first_byte {
-            FirstByte::Held(source) => source.name(),
-            FirstByte::Filled { .. } => Source::Upstream.name(),
-        });
-        response.extensions_mut().insert(Trail {
-            site: Some(Arc::clone(&self.name.site)),
-            outcome: Some(outcome),
-            source,
-            ..Trail::default()
-        });
-        response
-    }
-}
-
-/// What is known of a delivery when its head is sent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Served {
-    first_byte: FirstByte,
-    whole: bool,
-}
-
-fn cache_status_of(way: Way, served: Option<Served>) -> (Outcome, Option<&'static str>) {
-    let first_byte = served.map(|served| served.first_byte);
-    let outcome = match (way, first_byte) {
-        (Way::Hit | Way::Stale, Some(FirstByte::Filled { led })) => {
-            forwarded(Reason::Miss, None, led)
-        }
-        (Way::Hit | Way::Stale, Some(FirstByte::Held(_)) | None) => {
-            if served.is_none_or(|served| served.whole) {
-                Outcome::Hit
-            } else {
-                forwarded(Reason::Partial, None, true)
-            }
-        }
-        (
-            Way::Miss {
-                status,
-                led,
-                reason,
-            },
-            _,
-        ) => forwarded(reason, Some(status), led),
-        // RFC 9211 section 2.2: it went forward, whatever came of it.
-        (Way::StandsIn { led, reason }, _) => Outcome::Forwarded(Forward {
-            reason,
-            status: None,
-            stored: false,
-            collapsed: !led,
-        }),
-        (Way::Revalidated { led, reason }, _) => Outcome::Forwarded(Forward {
-            reason,
-            status: Some(StatusCode::NOT_MODIFIED),
-            stored: false,
-            collapsed: !led,
-        }),
-    };
-    // The tier is told of hits alone: a miss may find its slice in memory by the time it is served.
-    let detail = match (outcome, first_byte) {
-        (Outcome::Hit, Some(FirstByte::Held(source))) => Some(source.detail()),
-        _ => None,
-    };
-    (outcome, detail)
-}
-
-fn forwarded(reason: Reason, status: Option<StatusCode>, led: bool) -> Outcome {
-    Outcome::Forwarded(Forward {
-        reason,
-        status,
-        stored: true,
-        collapsed: !led,
-    })
-}
-
-fn outcome(way: Way, served: Option<Served>, status: StatusCode) -> &'static str {
-    let filled = served.map(|served| served.first_byte);
-    match (way, filled) {
-        (Way::Hit, _) if status == StatusCode::NOT_FOUND || status == StatusCode::GONE => {
-            "negative"
-        }
-        (Way::Hit, Some(FirstByte::Filled { led })) | (Way::Miss { led, .. }, _) => {
-            if led {
-                "miss"
-            } else {
-                "collapsed"
-            }
-        }
-        (Way::Hit, Some(FirstByte::Held(_)) | None) => "hit",
-        (Way::Revalidated { .. }, _) => "revalidated",
-        (Way::Stale | Way::StandsIn { .. }, _) => "stale",
-    }
+    fields
 }
 
 /// The modification date, where it may stand for a version in `If-Range`.

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use http::StatusCode;
+use http::{StatusCode, header};
 use message::{ByteRange, Error, Kind, Response};
 use semantics::content_range::{self, ContentRange};
 
-use crate::{geometry::OBJECT_BYTES_MAX, part::Part};
+use crate::{filling::Failure, geometry::OBJECT_BYTES_MAX, head::text, part::Part};
 
 /// What a reply to a first question means.
 #[derive(Debug, PartialEq, Eq)]
@@ -112,6 +112,28 @@ fn partial(response: &Response, asked: Option<ByteRange>) -> Result<Reply, Error
         // RFC 9110 section 15.3.7: a server may send less than was asked for, but nothing else.
         _ if first == asked.first && last <= asked.last => Ok(Reply::Part(part)),
         _ => Err(lie("for another range")),
+    }
+}
+
+/// Whether the answer to a question under `If-Match` is of the version with this strong entity tag.
+pub(crate) fn same_version(response: &Response, etag: &str) -> Result<(), Failure> {
+    let status = response.status();
+    if let StatusCode::PRECONDITION_FAILED
+    | StatusCode::NOT_FOUND
+    | StatusCode::GONE
+    | StatusCode::RANGE_NOT_SATISFIABLE = status
+    {
+        return Err(Failure::VersionChanged);
+    }
+    if !status.is_success() {
+        return Err(Failure::Upstream(refusal(status)));
+    }
+    // Object stores ignore If-Range and some origins ignore If-Match, so the answer's own
+    // validator decides.
+    if text(response.headers(), &header::ETAG) == Some(etag) {
+        Ok(())
+    } else {
+        Err(Failure::VersionChanged)
     }
 }
 

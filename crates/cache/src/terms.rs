@@ -10,7 +10,7 @@ use semantics::{
 
 use crate::{
     Inner,
-    learn::{Own, Question},
+    question::{Own, Question},
     tags::Tags,
     variants::Selection,
 };

@@ -13,9 +13,9 @@ use crate::{
     head::{Entry, Head},
     id::Identity,
     kept::Kept,
-    learn::{Handed, Lesson, Own, Question, Taught},
     live::Growing,
-    present::Way,
+    question::{Handed, Lesson, Own, Question, Taught},
+    told::Way,
 };
 
 /// What the lookup, and upstream where it was asked, came to.
@@ -119,6 +119,10 @@ impl Visit<'_> {
                 let way = Way::StandsIn { led, reason };
                 Ok(match prior {
                     Prior::Object(head) => Verdict::Serve(head, None, way),
+                    // Who led wants bytes of a part that others want the whole of.
+                    Prior::Answer(kept) if !self.is_served_by(&kept) => {
+                        Verdict::Pass(id, Reason::Partial)
+                    }
                     Prior::Answer(kept) => Verdict::Retell(kept, None, way),
                 })
             }

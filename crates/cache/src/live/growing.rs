@@ -29,8 +29,8 @@ use crate::{
     filling::{Failure, Filling, Follower},
     geometry::{SLICE_BYTES, WHOLE_BYTES_MAX},
     head::{Entry, Head},
-    learn::{Lesson, Question},
     live::resume::{self, Rest},
+    question::{Lesson, Question},
 };
 
 /// A segment of 4K video of six seconds has 12 MB. What goes on beyond this is no segment.

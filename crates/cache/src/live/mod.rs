@@ -36,8 +36,8 @@ use self::{
     windows::Windows,
 };
 use crate::{
-    Inner, answer::Visit, flights::Flights, head::Entry, id::ObjectId, lookup::Found, present::Way,
-    site::plain,
+    Inner, answer::Visit, flights::Flights, head::Entry, id::ObjectId, lookup::Found, site::plain,
+    told::Way,
 };
 
 /// What is known of live streams, and who waits.

@@ -21,7 +21,7 @@ use crate::{
     geometry::WHOLE_BYTES_MAX,
     id::ObjectId,
     metrics::Source,
-    present::{Told, Way},
+    told::{Told, Way},
 };
 
 /// What of it is sent.

@@ -6,11 +6,11 @@
 //! still writes it answers as RFC 8673 has it, with the range as it was asked, no length, and bytes
 //! until it ends; and who does no ranges of what it writes begins anew.
 
-use http::{StatusCode, header};
+use http::StatusCode;
 use message::{ByteRange, Error, Kind, Response};
 use semantics::content_range::{self, ContentRange};
 
-use crate::{filling::Failure, head::text, reply};
+use crate::{filling::Failure, reply};
 
 /// What comes in place of the broken body.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,23 +23,9 @@ pub(super) struct Rest {
 
 /// Reads the answer to the question for `asked` of the version with this strong entity tag.
 pub(super) fn read(response: &Response, etag: &str, asked: ByteRange) -> Result<Rest, Failure> {
-    let status = response.status();
-    if let StatusCode::PRECONDITION_FAILED
-    | StatusCode::NOT_FOUND
-    | StatusCode::GONE
-    | StatusCode::RANGE_NOT_SATISFIABLE = status
-    {
-        return Err(Failure::VersionChanged);
-    }
-    if !status.is_success() {
-        return Err(Failure::Upstream(reply::refusal(status)));
-    }
-    // Some origins ignore If-Match, so the answer's own validator decides.
-    if text(response.headers(), &header::ETAG) != Some(etag) {
-        return Err(Failure::VersionChanged);
-    }
+    reply::same_version(response, etag)?;
     let length = response.body().length();
-    let rest = match status {
+    let rest = match response.status() {
         StatusCode::OK => Some(Rest {
             first: 0,
             total: length,
@@ -74,6 +60,7 @@ fn part(response: &Response, asked: ByteRange) -> Option<Rest> {
 mod tests {
     use bytes::Bytes;
     use futures_util::{StreamExt, stream};
+    use http::header;
     use message::Body;
 
     use super::*;

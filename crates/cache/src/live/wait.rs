@@ -17,7 +17,7 @@ use crate::{
     flights::{Flight, Joined, Lease},
     head::Entry,
     id::ObjectId,
-    learn::{Lesson, Question},
+    question::{Lesson, Question},
 };
 
 /// What was seen of what is waited for.

@@ -1,9 +1,22 @@
 //! RFC 9110 section 15.3.7: an origin that sends less at a time than it is asked for.
 
-use crate::support::{Bench, MIB};
+use std::{pin::pin, time::Duration};
+
+use futures_util::poll;
+use semantics::freshness::TtlRules;
+
+use crate::support::{Bench, Fault, MIB, read, rules};
 
 async fn capped(path: &str, length: usize, part_bytes_max: usize) -> (Bench, bytes::Bytes) {
-    let bench = Bench::new().await;
+    capped_on(Bench::new().await, path, length, part_bytes_max)
+}
+
+fn capped_on(
+    bench: Bench,
+    path: &str,
+    length: usize,
+    part_bytes_max: usize,
+) -> (Bench, bytes::Bytes) {
     let bytes = bench.origin.put(path, 1, length);
     bench
         .origin
@@ -38,7 +51,7 @@ async fn parts_of_two_versions_are_never_put_together() {
         bench.origin.put("/a.m4s", 2, 3 * MIB);
         gate.add_permits(10_000);
     });
-    match crate::support::read(response.unwrap()).await.body {
+    match read(response.unwrap()).await.body {
         Err(_broken) => {}
         Ok(whole) => {
             let second = crate::support::content("/a.m4s", 2, 3 * MIB);
@@ -75,4 +88,29 @@ async fn a_small_part_is_kept_for_who_wants_bytes_of_it() {
         assert_eq!(got.body.unwrap(), bytes.slice(first..100));
     }
     assert_eq!(bench.origin.fetches().len(), 1);
+}
+
+#[tokio::test]
+async fn a_part_that_stands_in_for_a_failure_does_so_for_who_wants_bytes_of_it_alone() {
+    let always_stale = TtlRules {
+        default: Duration::ZERO,
+        ..rules()
+    };
+    let bench = Bench::with_rules(always_stale).await;
+    let (bench, bytes) = capped_on(bench, "/a.m4s", 1_000, 100);
+    let part = &[("range", "bytes=0-99")];
+    assert_eq!(bench.get_with("/a.m4s", part).await.status, 206);
+    bench.origin.fail_next(Fault::Refuse);
+    let held = bench.origin.hold_next();
+    let mut leader = pin!(bench.ask("/a.m4s", part));
+    let mut follower = pin!(bench.ask("/a.m4s", &[]));
+    assert!(poll!(&mut leader).is_pending());
+    bench.origin.asked(2).await;
+    assert!(poll!(&mut follower).is_pending());
+    assert_eq!(bench.origin.fetches().len(), 2, "one question for both");
+    held.add_permits(1);
+    let led = read(leader.await.unwrap()).await;
+    assert_eq!((led.status, led.body.unwrap()), (206, bytes.slice(..100)));
+    let whole = read(follower.await.unwrap()).await;
+    assert_eq!((whole.status, whole.body.unwrap()), (200, bytes));
 }

@@ -1,6 +1,6 @@
 //! What the cache knows of an object: its current version, how it is cut, its header fields.
-//!
-//! In the store a head is `format (1 byte) | postcard of Stored`, under the object's id.
+
+mod stored;
 
 use std::{
     sync::{
@@ -10,28 +10,20 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use message::{Carried, ObjectName, Timestamp};
-use semantics::{
-    cache_status,
-    freshness::{self, Freshness, TtlRules},
-};
-use serde::{Deserialize, Serialize};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use message::{ObjectName, Timestamp};
+use semantics::freshness::{self, Freshness};
 use store::Epoch;
 use tokio::time::Instant;
 
 use crate::{
-    SiteRules,
-    confirm::refreshed,
+    confirm::{Confirmation, Refreshed},
     geometry::Geometry,
     id::{Identity, ObjectId, Unique, VersionId},
     kept::Kept,
     tags::Tags,
     variants::{Note, Selection},
 };
-
-/// Bumped when [`Stored`] changes; a head of another format is a miss.
-const FORMAT: u8 = 4;
 
 /// What an entry takes in memory beside its own size: its key and the cache's books.
 const ENTRY_BYTES: usize = 160;
@@ -134,24 +126,6 @@ pub(crate) enum Entry {
     Pass { until: Instant, stamp: Epoch },
 }
 
-#[derive(Serialize, Deserialize)]
-struct Stored<'a> {
-    site: &'a str,
-    path: &'a str,
-    version: [u8; 16],
-    total_bytes: u64,
-    slice_bytes: u64,
-    received_ms: u64,
-    /// On receipt. What upstream told of it is no stored field.
-    initial_age_ms: u64,
-    confirmed: u64,
-    tags: Tags,
-    fields: Vec<(&'a str, &'a [u8])>,
-    base: [u8; 16],
-    varies: Vec<&'a str>,
-    carried: Vec<(&'a str, &'a [u8])>,
-}
-
 impl Head {
     /// The entity tag, quoted as on the wire.
     pub(crate) fn etag(&self) -> Option<&str> {
@@ -210,89 +184,6 @@ impl Head {
         ENTRY_BYTES + size_of::<Self>() + self.name.path.len() + fields + self.tags.weight()
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let fields = self
-            .fields
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let carried = self.selection.carried.iter();
-        let carried = carried.map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let stored = Stored {
-            site: &self.name.site,
-            path: &self.name.path,
-            version: self.version.0,
-            total_bytes: self.geometry.total_bytes(),
-            slice_bytes: self.geometry.slice_bytes(),
-            received_ms: whole_ms(self.received),
-            initial_age_ms: whole_ms(self.freshness.initial_age),
-            confirmed: self.confirmed.as_u64(),
-            tags: self.tags.clone(),
-            fields: fields.collect(),
-            base: self.selection.base.0,
-            varies: self
-                .selection
-                .varies
-                .iter()
-                .map(HeaderName::as_str)
-                .collect(),
-            carried: carried.collect(),
-        };
-        // Encoding into a growing buffer cannot fail; an empty head would decode to a miss.
-        postcard::to_extend(&stored, vec![FORMAT]).unwrap_or_default()
-    }
-
-    /// The head that `bytes` hold, unless they are another object's or another format's.
-    pub(crate) fn decode(
-        bytes: &[u8],
-        (id, name): (Identity, &ObjectName),
-        rules: &TtlRules,
-        stamp: Epoch,
-    ) -> Option<Self> {
-        let (&FORMAT, body) = bytes.split_first()? else {
-            return None;
-        };
-        let stored: Stored<'_> = postcard::from_bytes(body).ok()?;
-        if stored.site != &*name.site || stored.path != &*name.path {
-            return None;
-        }
-        let field = |&(name, value): &(&str, &[u8])| {
-            let name = name.parse::<HeaderName>().ok()?;
-            Some((name, HeaderValue::from_bytes(value).ok()?))
-        };
-        let mut fields = HeaderMap::with_capacity(stored.fields.len());
-        for stored in &stored.fields {
-            let (name, value) = field(stored)?;
-            fields.append(name, value);
-        }
-        let varies = stored.varies.iter().map(|name| name.parse().ok());
-        let selection = Selection {
-            base: ObjectId(stored.base),
-            varies: varies.collect::<Option<_>>()?,
-            carried: Carried::new(stored.carried.iter().map(field).collect::<Option<_>>()?),
-        };
-        cache_status::settle(&mut fields);
-        let received = Duration::from_millis(stored.received_ms);
-        Some(Self {
-            name: name.clone(),
-            id,
-            selection,
-            version: VersionId(stored.version),
-            geometry: Geometry::stored(stored.total_bytes, stored.slice_bytes)?,
-            freshness: Freshness {
-                initial_age: Duration::from_millis(stored.initial_age_ms),
-                ..freshness::assess(StatusCode::OK, &fields, received, rules)
-            },
-            fields,
-            received,
-            stamp,
-            confirmed: Epoch::new(stored.confirmed),
-            tags: stored.tags,
-            failed_at: None,
-            checked: Checked::default(),
-            told: Told::default(),
-        })
-    }
-
     /// This head as a purge leaves it that has it confirmed: stale, whatever it allowed.
     pub(crate) fn to_be_confirmed(&self) -> Self {
         Self {
@@ -306,26 +197,21 @@ impl Head {
         self.freshness == revoked(self.freshness)
     }
 
-    /// This head, confirmed by a 304 at `now`. `asked` is the purge epoch at which upstream was asked.
-    pub(crate) fn confirmed(
-        &self,
-        update: &HeaderMap,
-        rules: &SiteRules,
-        now: &Timestamp,
-        asked: Epoch,
-    ) -> Self {
-        let site = &self.name.site;
-        let (fields, tags) = refreshed(&self.fields, update, (site, rules), now);
-        let freshness =
-            freshness::assess_refreshed(StatusCode::OK, &fields, update, now.wall, &rules.ttl);
+    /// This head, confirmed by a 304.
+    pub(crate) fn confirmed(&self, by: &Confirmation<'_>) -> Self {
+        let Refreshed {
+            fields,
+            freshness,
+            tags,
+        } = by.refresh(&self.name.site, StatusCode::OK, &self.fields, &self.tags);
         Self {
             fields,
             freshness,
-            received: now.wall,
+            received: by.at.wall,
             // The slices were filled under the older stamp: a purge since then still counts.
-            stamp: asked.min(self.stamp),
-            confirmed: asked.max(self.confirmed),
-            tags: tags.unwrap_or_else(|| self.tags.clone()),
+            stamp: by.asked.min(self.stamp),
+            confirmed: by.asked.max(self.confirmed),
+            tags,
             failed_at: None,
             // Tags that are new to it may have been purged.
             checked: Checked::default(),
@@ -386,10 +272,6 @@ fn revoked(freshness: Freshness) -> Freshness {
         must_revalidate: true,
         ..freshness
     }
-}
-
-fn whole_ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn text<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
