@@ -1,6 +1,6 @@
 //! One read per slice, whoever asks, however it ends.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::support::{Bench, Fault, PIECE, read};
 use futures_util::{StreamExt, future::join_all};
@@ -100,7 +100,7 @@ async fn the_first_viewer_leaves_and_the_fill_goes_on() {
 #[tokio::test]
 async fn a_broken_fill_resumes_at_its_last_byte_under_if_match() {
     for fault in [Fault::DieAfter(100_000), Fault::StallAfter(100_000)] {
-        let bench = Bench::new().await;
+        let bench = Bench::with_config(|config| config.stall = Duration::from_millis(200)).await;
         let bytes = bench.origin.put("/a.m4s", 1, 4 * PIECE);
         bench.origin.fail_next(fault);
         assert_eq!(bench.get("/a.m4s").await.body.unwrap(), bytes);

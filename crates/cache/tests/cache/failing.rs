@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::support::{Bench, Fault, PIECE, name, read, request, rules};
+use crate::support::{Bench, Fault, PATIENCE, PIECE, name, read, request, rules};
 use message::Kind;
 use semantics::freshness::TtlRules;
 
@@ -25,7 +25,7 @@ async fn once_upstream_has_failed_nobody_waits_for_it_while_stale_may_be_served(
     let asked = bench.origin.fetches().len();
     let _black_hole = bench.origin.hold_next();
     for _ in 0..100 {
-        let got = tokio::time::timeout(Duration::from_secs(2), bench.get("/live.m3u8")).await;
+        let got = tokio::time::timeout(PATIENCE, bench.get("/live.m3u8")).await;
         assert_eq!(got.expect("nobody waits").body.unwrap(), bytes);
     }
     let again = bench.origin.fetches().len() - asked;

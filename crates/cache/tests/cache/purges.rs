@@ -1,10 +1,8 @@
 //! Purges by pattern, purges that keep what is held, and both after a restart.
 
-use std::time::Duration;
-
 use cache::{Expression, Pattern, Reach};
 
-use crate::support::{Bench, Fault, PIECE, name};
+use crate::support::{Bench, Fault, PATIENCE, PIECE, name};
 
 fn pattern(text: &str) -> Pattern {
     Pattern::parse(text, true, false).unwrap()
@@ -180,7 +178,7 @@ async fn an_absence_is_asked_about_again_after_either_purge() {
         assert_eq!(bench.get("/late.m4s").await.status, 404);
         let bytes = bench.origin.put("/late.m4s", 1, PIECE);
         let purge = bench.cache.purge_matching("tv", pattern("/late*"), reach);
-        tokio::time::timeout(Duration::from_secs(5), purge)
+        tokio::time::timeout(PATIENCE, purge)
             .await
             .unwrap()
             .unwrap();

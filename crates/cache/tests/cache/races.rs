@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Bench, Fault, PIECE, name, read, request, rules};
+use crate::support::{Bench, Fault, PATIENCE, PIECE, name, read, request, rules};
 use cache::Reach;
 use message::Kind;
 use semantics::freshness::TtlRules;
@@ -26,7 +26,7 @@ async fn a_viewer_after_a_purge_never_gets_an_answer_that_was_asked_for_before_i
         .await
         .unwrap();
     let new = bench.origin.put("/a.m4s", 2, PIECE);
-    let after = tokio::time::timeout(Duration::from_secs(5), bench.get("/a.m4s")).await;
+    let after = tokio::time::timeout(PATIENCE, bench.get("/a.m4s")).await;
     assert_eq!(
         after
             .expect("it must not wait for the older question")
