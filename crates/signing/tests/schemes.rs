@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests {
     use std::{
+        fmt,
         net::IpAddr,
         sync::{Arc, LazyLock},
     };
@@ -41,10 +42,12 @@ mod tests {
     }
 
     struct Case {
-        name: &'static str,
+        scheme: &'static str,
         place: Place,
+        /// What stands before the token.
+        mark: &'static str,
         /// For all below a folder.
-        make: fn(&str) -> String,
+        token: fn(&str) -> String,
     }
 
     static KEYS: LazyLock<[SigningKey; 5]> = LazyLock::new(|| {
@@ -94,47 +97,63 @@ mod tests {
         edge_auth::sign_patterns(&KEYS[4], &[&pattern], None, END_S, None).unwrap()
     }
 
-    const CASES: [Case; 14] = [
-        case("native, query", Place::Query, |at| {
-            format!("mp={}", native(at))
-        }),
-        case("native, cookie", Place::Cookie, |at| {
-            format!("mp={}", native(at))
-        }),
-        case("native, path", Place::First, |at| {
-            format!("/~{}", native(at))
-        }),
-        case("uri-signing, query", Place::Query, |at| {
-            format!("URISigningPackage={}", cdni(at))
-        }),
-        case("uri-signing, cookie", Place::Cookie, |at| {
-            format!("URISigningPackage={}", cdni(at))
-        }),
-        case("uri-signing, path", Place::After, |at| {
-            format!(";URISigningPackage={}", cdni(at))
-        }),
-        case("media-cdn, dual query", Place::Query, |at| {
-            format!("edge-cache-token={}", dual(at))
-        }),
-        case("media-cdn, dual cookie", Place::Cookie, |at| {
-            format!("Edge-Cache-Cookie={}", dual(at))
-        }),
-        case("media-cdn, query", Place::Query, |at| url_prefix(at, '&')),
-        case("media-cdn, cookie", Place::Cookie, |at| {
-            format!("Edge-Cache-Cookie={}", url_prefix(at, ':'))
-        }),
-        case("cloudfront, query", Place::Query, amazon),
-        case("cloudfront, cookies", Place::Cookie, |at| {
-            format!("CloudFront-{}", amazon(at).replace('&', "; CloudFront-"))
-        }),
-        case("edge-auth, field", Place::Field, akamai),
-        case("edge-auth, cookie", Place::Cookie, |at| {
-            format!("hdnts={}", akamai(at))
-        }),
-    ];
+    fn url_prefix_query(folder: &str) -> String {
+        url_prefix(folder, '&')
+    }
 
-    const fn case(name: &'static str, place: Place, make: fn(&str) -> String) -> Case {
-        Case { name, place, make }
+    fn url_prefix_cookie(folder: &str) -> String {
+        url_prefix(folder, ':')
+    }
+
+    fn amazon_cookies(folder: &str) -> String {
+        amazon(folder).replace('&', "; CloudFront-")
+    }
+
+    const CASES: [Case; 14] = {
+        use Place::{After, Cookie, Field, First, Query};
+        [
+            case("native", Query, "mp=", native),
+            case("native", Cookie, "mp=", native),
+            case("native", First, "/~", native),
+            case("uri-signing", Query, "URISigningPackage=", cdni),
+            case("uri-signing", Cookie, "URISigningPackage=", cdni),
+            case("uri-signing", After, ";URISigningPackage=", cdni),
+            case("media-cdn, dual", Query, "edge-cache-token=", dual),
+            case("media-cdn, dual", Cookie, "Edge-Cache-Cookie=", dual),
+            case("media-cdn", Query, "", url_prefix_query),
+            case("media-cdn", Cookie, "Edge-Cache-Cookie=", url_prefix_cookie),
+            case("cloudfront", Query, "", amazon),
+            case("cloudfront", Cookie, "CloudFront-", amazon_cookies),
+            case("edge-auth", Field, "", akamai),
+            case("edge-auth", Cookie, "hdnts=", akamai),
+        ]
+    };
+
+    const fn case(
+        scheme: &'static str,
+        place: Place,
+        mark: &'static str,
+        token: fn(&str) -> String,
+    ) -> Case {
+        Case {
+            scheme,
+            place,
+            mark,
+            token,
+        }
+    }
+
+    impl fmt::Display for Case {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{}, {:?}", self.scheme, self.place)
+        }
+    }
+
+    impl Case {
+        /// What stands at its place for all below a folder.
+        fn text(&self, folder: &str) -> String {
+            format!("{}{}", self.mark, (self.token)(folder))
+        }
     }
 
     impl Sent {
@@ -316,17 +335,17 @@ mod tests {
                     path: path.to_owned(),
                     ..Sent::default()
                 };
-                ask(&verifier, &sent.with(case.place, &(case.make)("/films/1/")))
+                ask(&verifier, &sent.with(case.place, &case.text("/films/1/")))
             };
             let granted = ask("/films/1/v.m4s").map(|(path, _)| path);
-            assert_eq!(granted.as_deref(), Some("/films/1/v.m4s"), "{}", case.name);
+            assert_eq!(granted.as_deref(), Some("/films/1/v.m4s"), "{case}");
             for other in [
                 "/films/2/v.m4s",
                 "/films/10",
                 "/Films/1/v.m4s",
                 "/films/1%2fv.m4s",
             ] {
-                assert!(ask(other).is_none(), "{}: {other}", case.name);
+                assert!(ask(other).is_none(), "{case}: {other}");
             }
         }
     }
@@ -345,11 +364,11 @@ mod tests {
         ) {
             let case = &CASES[which];
             let sent = Sent { path: path.clone(), query, cookies, ..Sent::default() };
-            let sent = sent.with(case.place, &(case.make)("/films/1/"));
+            let sent = sent.with(case.place, &case.text("/films/1/"));
             if let Some((object, _)) = ask(&verifier(), &sent) {
-                prop_assert!(object.starts_with("/films/1/"), "{}: {sent:?}", case.name);
-                prop_assert!(lenient(&object).starts_with("/films/1"), "{}: {sent:?}", case.name);
-                prop_assert_eq!(&object, &path, "{}: nothing but the token is taken out", case.name);
+                prop_assert!(object.starts_with("/films/1/"), "{case}: {sent:?}");
+                prop_assert!(lenient(&object).starts_with("/films/1"), "{case}: {sent:?}");
+                prop_assert_eq!(&object, &path, "{}: nothing but the token is taken out", case);
             }
         }
 
@@ -363,8 +382,8 @@ mod tests {
             let (one, other) = (&CASES[first], &CASES[second]);
             let sent = Sent { path: path.to_owned(), ..Sent::default() };
             let sent = sent
-                .with(one.place, &(one.make)("/films/1/"))
-                .with(other.place, &(other.make)("/films/2/"));
+                .with(one.place, &one.text("/films/1/"))
+                .with(other.place, &other.text("/films/2/"));
             let granted = ask(&verifier(), &sent);
             prop_assert!(granted.is_none() || path != "/films/3/a", "{sent:?}");
             let in_url = |case: &Case| matches!(case.place, Place::Query | Place::First | Place::After);
@@ -380,10 +399,10 @@ mod tests {
             if matches!(case.place, Place::Field) {
                 return Ok(());
             }
-            let token = (case.make)("/films/1/");
+            let token = case.text("/films/1/");
             let sent = Sent { path: "/films/1/a".to_owned(), ..Sent::default() };
             let sent = sent.with(case.place, &token).with(case.place, &token);
-            prop_assert!(ask(&verifier(), &sent).is_none(), "{}: {sent:?}", case.name);
+            prop_assert!(ask(&verifier(), &sent).is_none(), "{case}: {sent:?}");
         }
 
         /// The beginning of one good token and the end of another are no third one.
@@ -395,7 +414,7 @@ mod tests {
             path in select(vec!["/films/1/a", "/films/2/a", "/films/3/a", "/films/1"]),
         ) {
             let case = &CASES[which];
-            let (one, other) = ((case.make)("/films/1/"), (case.make)("/films/2/"));
+            let (one, other) = (case.text("/films/1/"), case.text("/films/2/"));
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
             #[expect(clippy::cast_precision_loss, reason = "an index")]
             let at = (one.len() as f64 * cut) as usize;
@@ -407,8 +426,7 @@ mod tests {
                 prop_assert!(
                     object == "/films/1/a" && scope.contains("films/1/")
                         || object == "/films/2/a" && scope.contains("films/2/"),
-                    "{}: {object} by {scope} of {spliced}",
-                    case.name
+                    "{case}: {object} by {scope} of {spliced}"
                 );
             }
         }
