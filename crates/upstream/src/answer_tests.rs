@@ -33,7 +33,6 @@ fn refused(asked: &Asked, head: &Parts) -> bool {
     judge(asked, head).is_err_and(|error| error.kind() == Kind::HttpProtocolError)
 }
 
-/// O04, O03.
 /// RFC 8673 section 2.2.
 #[test]
 fn all_the_rest_goes_on_until_it_ends_or_has_a_length_or_comes_from_the_start() {
@@ -60,6 +59,7 @@ fn all_the_rest_goes_on_until_it_ends_or_has_a_length_or_comes_from_the_start() 
     assert!(refused(&in_parts, &head(200, Version::HTTP_2, &[])));
 }
 
+/// O04, O03.
 #[test]
 fn a_body_is_framed_in_one_way_or_refused() {
     let plain = asked(None, None);

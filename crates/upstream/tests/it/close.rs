@@ -13,7 +13,7 @@ use upstream::{Closes, HttpOrigin, HttpOriginConfig};
 use crate::{
     liar::{Act, Liar, close},
     shield::Authority,
-    support::{Ask, body, content, expect, metrics, quick},
+    support::{Ask, body, content, expect, metrics, unhurried},
 };
 
 fn origin(url: String, tls: Option<Arc<rustls::ClientConfig>>, closes: Closes) -> HttpOrigin {
@@ -24,7 +24,7 @@ fn origin(url: String, tls: Option<Arc<rustls::ClientConfig>>, closes: Closes) -
         host: None,
         tls,
         closes,
-        limits: quick(),
+        limits: unhurried(),
     };
     HttpOrigin::new(&config, &metrics().0).unwrap()
 }

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use message::{Condition, Kind};
 use upstream::{Limits, ObjectStorage, ObjectStorageConfig, Store};
 
-use crate::support::{Ask, body, content, expect, field, metrics, quick};
+use crate::support::{Ask, body, content, expect, field, metrics, unhurried};
 
 const SIZE: u64 = 1_000_000;
 
@@ -18,7 +18,7 @@ fn storage(root: &Path) -> ObjectStorage {
         },
         limits: Limits {
             retries_max: 0,
-            ..quick()
+            ..unhurried()
         },
     };
     ObjectStorage::new(&config, &metrics().0).unwrap()

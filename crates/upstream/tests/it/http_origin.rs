@@ -9,7 +9,7 @@ use upstream::{Closes, HttpOrigin, HttpOriginConfig, Limits};
 use crate::{
     liar::{Act, Liar, close, say, sized},
     shield::{Authority, TestShield},
-    support::{Ask, body, content, eventually, expect, field, metric, metrics, quick},
+    support::{Ask, body, content, eventually, expect, field, metric, metrics, quick, unhurried},
 };
 
 fn origin(urls: Vec<String>, limits: Limits) -> (HttpOrigin, Registry) {
@@ -28,7 +28,7 @@ fn origin(urls: Vec<String>, limits: Limits) -> (HttpOrigin, Registry) {
 
 async fn telling(acts: Vec<Act>) -> (Liar, HttpOrigin) {
     let liar = Liar::start(acts).await;
-    let (origin, _) = origin(vec![liar.url()], quick());
+    let (origin, _) = origin(vec![liar.url()], unhurried());
     (liar, origin)
 }
 
@@ -255,7 +255,8 @@ async fn a_head_that_does_not_come_in_time_is_504() {
         Act::Trickle(slow, Duration::from_millis(50)),
         Act::SayAndStall(Vec::new()),
     ] {
-        let (_liar, origin) = telling(vec![act]).await;
+        let liar = Liar::start(vec![act]).await;
+        let (origin, _) = origin(vec![liar.url()], quick());
         assert_eq!(
             Ask::whole("/a").refused_by(&origin).await,
             Kind::HttpResponseTimeout
@@ -266,7 +267,8 @@ async fn a_head_that_does_not_come_in_time_is_504() {
 /// O15.
 #[tokio::test]
 async fn a_body_that_stalls_ends_with_a_read_timeout() {
-    let (_liar, origin) = telling(vec![Act::SayAndStall(sized("200 OK", 10, b"good"))]).await;
+    let liar = Liar::start(vec![Act::SayAndStall(sized("200 OK", 10, b"good"))]).await;
+    let (origin, _) = origin(vec![liar.url()], quick());
     let error = body(Ask::whole("/a").of(&origin).await.unwrap())
         .await
         .unwrap_err();
@@ -398,7 +400,7 @@ async fn the_second_origin_answers_when_the_first_is_gone() {
     let liar = Liar::start(vec![good("/a", 4)]).await;
     let limits = Limits {
         retries_max: 2,
-        ..quick()
+        ..unhurried()
     };
     let (origin, registry) = origin(vec![url.clone(), liar.url()], limits);
     eventually("the port is free", || {
@@ -428,7 +430,7 @@ async fn the_second_origin_answers_when_the_first_is_gone() {
 async fn a_dead_origin_is_refused_at_once_by_its_breaker() {
     let limits = Limits {
         retries_max: 0,
-        ..quick()
+        ..unhurried()
     };
     let (origin, _) = origin(vec!["http://127.0.0.1:1".to_owned()], limits);
     for _ in 0..5 {
@@ -451,7 +453,7 @@ async fn private_addresses_are_refused_when_they_are_prohibited() {
         let url = format!("http://{host}:{}", liar.address.port());
         let limits = Limits {
             allow_private_addresses: false,
-            ..quick()
+            ..unhurried()
         };
         let (origin, _) = origin(vec![url], limits);
         assert_eq!(
@@ -464,11 +466,7 @@ async fn private_addresses_are_refused_when_they_are_prohibited() {
 
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_a_dns_error() {
-    let limits = Limits {
-        connect_timeout: Duration::from_secs(5),
-        ..quick()
-    };
-    let (origin, _) = origin(vec!["http://nothing.invalid:80".to_owned()], limits);
+    let (origin, _) = origin(vec!["http://nothing.invalid:80".to_owned()], unhurried());
     let kind = Ask::whole("/a").refused_by(&origin).await;
     assert!(
         [Kind::DnsError, Kind::DnsTimeout].contains(&kind),
@@ -484,8 +482,7 @@ async fn reads_beyond_the_limit_are_refused() {
         in_flight_max: 2,
         queue_max: 1,
         queue_timeout: Duration::from_millis(100),
-        stall_timeout: Duration::from_secs(30),
-        ..quick()
+        ..unhurried()
     };
     let (origin, registry) = origin(vec![liar.url()], limits);
     let origin: Arc<dyn Upstream> = Arc::new(origin);

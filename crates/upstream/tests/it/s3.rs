@@ -8,7 +8,7 @@ use upstream::{Credentials, Limits, ObjectStorage, ObjectStorageConfig, S3, Stor
 use crate::{
     liar::{Act, Liar, sized},
     seaweed::{BUCKET, SECRET_KEY, SeaweedFs},
-    support::{Ask, body, content, expect, field, metrics, quick},
+    support::{Ask, body, content, expect, field, metrics, quick, unhurried},
 };
 
 const SIZE: u64 = 2_500_000;
@@ -176,7 +176,7 @@ async fn a_new_version_is_never_mixed_in(server: &SeaweedFs, storage: &ObjectSto
 /// O23: a clock or key that is wrong is no viewer's 403.
 async fn wrong_credentials_are_our_fault(server: &SeaweedFs) {
     let wrong = SeaweedFs::credentials("not the secret");
-    let (storage, _) = bucket(&server.endpoint, "vod", wrong, quick());
+    let (storage, _) = bucket(&server.endpoint, "vod", wrong, unhurried());
     assert_eq!(
         Ask::whole("/clip.mp4").refused_by(&storage).await,
         Kind::HttpProtocolError
@@ -208,7 +208,7 @@ fn error(status: &str, code: &str) -> Act {
 /// X01: the same signed request but for its date, and only to the bucket's endpoint.
 #[tokio::test]
 async fn a_request_holds_the_fetch_and_its_signature() {
-    let (liar, storage, _) = telling(vec![part("5-9/10", 5, b"56789")], quick()).await;
+    let (liar, storage, _) = telling(vec![part("5-9/10", 5, b"56789")], unhurried()).await;
     let ask = Ask::range("/a.m4s?v=1", 5, 9).if_match("\"v1\"");
     expect(ask.of(&storage).await.unwrap(), 206, b"56789").await;
     let heads = liar.heads.lock().unwrap();
@@ -253,7 +253,7 @@ async fn an_answer_that_lies_is_502() {
             vec![act],
             Limits {
                 retries_max: 2,
-                ..quick()
+                ..unhurried()
             },
         )
         .await;
@@ -265,14 +265,14 @@ async fn an_answer_that_lies_is_502() {
 
 #[tokio::test]
 async fn a_store_that_ignores_if_match_cannot_pass_off_another_version() {
-    let (_liar, storage, _) = telling(vec![part("10-19/100", 10, &[7; 10])], quick()).await;
+    let (_liar, storage, _) = telling(vec![part("10-19/100", 10, &[7; 10])], unhurried()).await;
     let ask = Ask::range("/a", 10, 19).if_match("\"v0\"");
     expect(ask.of(&storage).await.unwrap(), 412, b"").await;
 }
 
 #[tokio::test]
 async fn an_object_that_the_bucket_keeps_to_itself_is_403() {
-    let (_liar, storage, _) = telling(vec![error("403 F", "AccessDenied")], quick()).await;
+    let (_liar, storage, _) = telling(vec![error("403 F", "AccessDenied")], unhurried()).await;
     expect(Ask::whole("/a").of(&storage).await.unwrap(), 403, b"").await;
 }
 
@@ -282,7 +282,7 @@ async fn throttling_is_retried_within_the_budget_and_then_told() {
     let slow = || error("503 Slow Down", "SlowDown");
     let limits = Limits {
         retries_max: 2,
-        ..quick()
+        ..unhurried()
     };
     let (liar, storage, _) = telling(
         vec![slow(), slow(), part("0-3/4", 4, b"good")],
@@ -309,14 +309,15 @@ async fn throttling_is_retried_within_the_budget_and_then_told() {
 async fn of_an_error_only_the_beginning_is_read() {
     let mut head = b"HTTP/1.1 403 F\r\ncontent-length: 1073741824\r\n\r\n".to_vec();
     head.extend(b"<Error><Code>AccessDenied</Code>".repeat(100));
-    let (_liar, storage, _) = telling(vec![Act::Repeat(head)], quick()).await;
+    let (_liar, storage, _) = telling(vec![Act::Repeat(head)], unhurried()).await;
     expect(Ask::whole("/a").of(&storage).await.unwrap(), 403, b"").await;
 }
 
 #[tokio::test]
 async fn a_size_that_a_416_does_not_tell_is_asked_for() {
     let empty = Act::Say(sized(&format!("200 OK\r\n{DATE}"), 0, b""));
-    let (liar, storage, _) = telling(vec![error("416 R", "InvalidRange"), empty], quick()).await;
+    let (liar, storage, _) =
+        telling(vec![error("416 R", "InvalidRange"), empty], unhurried()).await;
     let response = Ask::range("/a", 0, 4_194_303).of(&storage).await.unwrap();
     assert_eq!(field(&response, "content-range"), "bytes */0");
     assert!(liar.heads.lock().unwrap()[1].starts_with("HEAD "));
@@ -368,7 +369,7 @@ async fn a_store_that_does_not_answer_is_a_timeout_or_a_refusal() {
         Kind::HttpResponseTimeout
     );
     let credentials = SeaweedFs::credentials(SECRET_KEY);
-    let (storage, _) = bucket("http://127.0.0.1:1", "", credentials, quick());
+    let (storage, _) = bucket("http://127.0.0.1:1", "", credentials, unhurried());
     assert_eq!(
         Ask::whole("/a").refused_by(&storage).await,
         Kind::ConnectionRefused

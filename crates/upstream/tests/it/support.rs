@@ -11,6 +11,9 @@ use message::{ByteRange, Condition, Error, Fetch, Kind, ObjectName, Response, Up
 use prometheus::Registry;
 use upstream::{Limits, Metrics};
 
+/// Longer than anything takes that happens at all.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
 pub(crate) const SITE: &str = "vod";
 
 /// The byte at `offset` of the object `name`: a keyed function, so that a byte from another
@@ -51,14 +54,23 @@ pub(crate) fn metric(registry: &Registry, name: &str, label: &str) -> i64 {
     values.sum::<f64>() as i64
 }
 
-/// Limits that a test can wait for.
-pub(crate) fn quick() -> Limits {
+/// One try, and more time than a busy machine takes for anything.
+pub(crate) fn unhurried() -> Limits {
     Limits {
-        connect_timeout: Duration::from_millis(500),
-        head_timeout: Duration::from_millis(700),
-        stall_timeout: Duration::from_millis(400),
+        connect_timeout: PATIENCE,
+        head_timeout: PATIENCE,
+        stall_timeout: PATIENCE,
         retries_max: 0,
         ..Limits::default()
+    }
+}
+
+/// One try, with times that a test can wait for.
+pub(crate) fn quick() -> Limits {
+    Limits {
+        head_timeout: Duration::from_secs(2),
+        stall_timeout: Duration::from_secs(1),
+        ..unhurried()
     }
 }
 
@@ -125,7 +137,7 @@ pub(crate) async fn expect(response: Response, status: u16, bytes: &[u8]) {
 
 /// Waits, bounded, for what another task will do.
 pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let waiting = tokio::time::timeout(Duration::from_secs(10), async {
+    let waiting = tokio::time::timeout(PATIENCE, async {
         while !condition() {
             tokio::task::yield_now().await;
         }
