@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
+use crate::store::{Inner, Slot};
+
 /// What the store holds at one moment.
 #[derive(Debug, Clone)]
 pub struct Stats {
@@ -97,6 +99,56 @@ impl fmt::Display for DiskState {
             Self::Serving | Self::ReadOnly | Self::Suspended | Self::Closed => {
                 f.write_str(self.as_str())
             }
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn stats(&self) -> Stats {
+        let ram = self.directory.ram();
+        Stats {
+            ram_bytes: ram.bytes(),
+            ram_records: ram.records(),
+            ram_bytes_max: self.ram_bytes_max,
+            index_bytes: self.directory.index_bytes(),
+            policy_bytes: self.admission.judge.memory_bytes(),
+            write_budget_bytes: self.admission.judge.budget_left_bytes(),
+            pinned_bytes: self.admission.judge.pinned_bytes(),
+            disks: self
+                .disks
+                .iter()
+                .map(|slot| self.disk_stats(slot))
+                .collect(),
+        }
+    }
+
+    fn disk_stats(&self, slot: &Slot) -> DiskStats {
+        match slot {
+            Slot::Open(disk) => {
+                let (records, bytes) = self.directory.usage(disk.number);
+                DiskStats {
+                    path: disk.path.clone(),
+                    state: disk.state(),
+                    engine: Some(disk.device.engine()),
+                    registered_bytes: disk.device.registered_bytes(),
+                    recovering: self.recovery.is_running(),
+                    capacity_bytes: disk.capacity_bytes(),
+                    bytes,
+                    records,
+                    queued_bytes: disk.queue.bytes(),
+                }
+            }
+            Slot::LeftOut { path, state } => DiskStats {
+                path: path.clone(),
+                state: state.clone(),
+                engine: None,
+                registered_bytes: 0,
+                recovering: false,
+                capacity_bytes: 0,
+                bytes: 0,
+                records: 0,
+                queued_bytes: 0,
+            },
         }
     }
 }

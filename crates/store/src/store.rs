@@ -6,8 +6,8 @@ use bytes::Bytes;
 use prometheus::Registry;
 
 use crate::{
-    Budget, Config, DiskState, DiskStats, Epoch, Error, Exhausted, Key, PinsFull, Record, Refused,
-    Stats, Tier,
+    Budget, Config, DiskState, Epoch, Error, Exhausted, Key, PinsFull, Record, Refused, Stats,
+    Tier,
     admission::Admission,
     directory::Directory,
     fetch::Fetcher,
@@ -296,54 +296,6 @@ impl Inner {
             Slot::Open(disk) => Some(disk),
             Slot::LeftOut { .. } => None,
         })
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        let ram = self.directory.ram();
-        Stats {
-            ram_bytes: ram.bytes(),
-            ram_records: ram.records(),
-            ram_bytes_max: self.ram_bytes_max,
-            index_bytes: self.directory.index_bytes(),
-            policy_bytes: self.admission.judge.memory_bytes(),
-            write_budget_bytes: self.admission.judge.budget_left_bytes(),
-            pinned_bytes: self.admission.judge.pinned_bytes(),
-            disks: self
-                .disks
-                .iter()
-                .map(|slot| self.disk_stats(slot))
-                .collect(),
-        }
-    }
-
-    fn disk_stats(&self, slot: &Slot) -> DiskStats {
-        match slot {
-            Slot::Open(disk) => {
-                let (records, bytes) = self.directory.usage(disk.number);
-                DiskStats {
-                    path: disk.path.clone(),
-                    state: disk.state(),
-                    engine: Some(disk.device.engine()),
-                    registered_bytes: disk.device.registered_bytes(),
-                    recovering: self.recovery.is_running(),
-                    capacity_bytes: disk.capacity_bytes(),
-                    bytes,
-                    records,
-                    queued_bytes: disk.queue.bytes(),
-                }
-            }
-            Slot::LeftOut { path, state } => DiskStats {
-                path: path.clone(),
-                state: state.clone(),
-                engine: None,
-                registered_bytes: 0,
-                recovering: false,
-                capacity_bytes: 0,
-                bytes: 0,
-                records: 0,
-                queued_bytes: 0,
-            },
-        }
     }
 }
 

@@ -147,7 +147,12 @@ async fn a_slow_read_is_a_miss_in_time_and_the_record_stays() {
     assert!(!opened.holds(1).await);
     assert_eq!(opened.counter("disk_reads_total", Some("timeout")), 1);
     assert_eq!(opened.store.tier(&key(1)), Some(Tier::Disk));
-    assert!(opened.holds(1).await);
+    // A busy machine may make a good read late as well.
+    let mut tries = 0;
+    while !opened.holds(1).await {
+        tries += 1;
+        assert!(tries < 1_000, "the record is gone");
+    }
 }
 
 #[tokio::test]

@@ -213,9 +213,9 @@ impl Opened {
 /// The stamp that a put takes where purges do not matter.
 pub(crate) const STAMP: Epoch = Epoch::ZERO;
 
-/// Waits for something that another task does, for ten seconds at most.
+/// Waits for something that another task does, for a minute at most.
 pub(crate) async fn until(what: &str, done: impl Fn() -> bool) {
-    let waited = tokio::time::timeout(std::time::Duration::from_secs(10), async {
+    let waited = tokio::time::timeout(std::time::Duration::from_mins(1), async {
         while !done() {
             tokio::task::yield_now().await;
         }
