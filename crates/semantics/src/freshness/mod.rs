@@ -1,7 +1,7 @@
 //! What may be stored, and how long it may be served.
 //!
 //! [`assess`] reads a response once, when it is stored or refreshed; what it finds goes into the
-//! object's head. [`state`] and its kin judge that against the time of a request.
+//! object's head. [`state()`] and its kin judge that against the time of a request.
 
 mod lifetime;
 mod state;
