@@ -107,6 +107,7 @@ impl Ranks {
 
     /// Gives a body another place, if it is there.
     pub(crate) fn change_place(&self, number: u64, place: Place) {
+        let mut own = None;
         self.change(|state| {
             let Some(wants) = state.bodies.get(&number).map(|body| body.wants) else {
                 return;
@@ -114,9 +115,14 @@ impl Ranks {
             state.set_wants(number, false);
             if let Some(body) = state.bodies.get_mut(&number) {
                 body.place = place;
+                own = body.waker.take();
             }
             state.set_wants(number, wants);
         });
+        // It looks by itself whether its turn has come.
+        if let Some(own) = own {
+            own.wake();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -125,8 +131,15 @@ impl Ranks {
 
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
+        let first = state.first();
         change(&mut state);
-        let woken = state.take_wakers();
+        // Who is held up is held up by the first place: as long as that stays, nobody's turn has come,
+        // and the other bodies of a connection need not be looked at for the end of each.
+        let woken = if state.first() == first {
+            Vec::new()
+        } else {
+            state.take_wakers()
+        };
         drop(state);
         for waker in woken {
             waker.wake();

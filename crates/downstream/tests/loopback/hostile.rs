@@ -155,10 +155,9 @@ async fn http1_requests_are_answered_as_they_stand() {
 /// H30, H32, H33, H41.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_dawdles_is_closed() {
+    // Of the times only one is short: a busy machine may be slow to do what comes before.
     let running = start(|config| {
         config.limits.handshake_timeout = Duration::from_millis(300);
-        config.limits.head_timeout = Duration::from_millis(300);
-        config.limits.idle_timeout = Duration::from_millis(600);
     });
     let started = Instant::now();
     let mut silent = TcpStream::connect(running.address).await.unwrap();
@@ -167,7 +166,9 @@ async fn a_client_that_dawdles_is_closed() {
     running
         .metric_becomes("handshake_failures_total", "timeout", 1.0)
         .await;
+    running.end().await;
     // A head that never ends, though a byte comes every now and then.
+    let running = start(|config| config.limits.head_timeout = Duration::from_secs(2));
     for start in ["", "GET / HT"] {
         let config = tls_config(&running, &[b"http/1.1"]);
         let mut slow = tls(running.address, config, HOST).await.unwrap();
@@ -180,7 +181,9 @@ async fn a_client_that_dawdles_is_closed() {
             .unwrap();
         assert_eq!(answer, b"");
     }
+    running.end().await;
     // An idle connection after a request.
+    let running = start(|config| config.limits.idle_timeout = Duration::from_secs(2));
     let (answer, end) = raw(&running, format!("{GOOD}\r\n").as_bytes()).await;
     assert_eq!((statuses(&answer), end), (vec!["200"], Ok(())));
     running.end().await;
