@@ -1,8 +1,9 @@
 //! A part of an object that came in place of the range that was asked for.
 //!
-//! RFC 9110 section 15.3.7: a server may send less than it was asked for, and says what it sends. Such a
-//! part, which begins where was asked, is for who wants bytes of it. Only one that is long enough to be gone on with becomes slices
-//! (`ask.rs`); a small one is kept as it is, and parts are not put together.
+//! RFC 9110 section 15.3.7: a server may send less than it was asked for, and says what it sends.
+//! Such a part, which begins where was asked, is for who wants bytes of it. Only one that is long
+//! enough to be gone on with becomes slices (`ask.rs`); a small one is kept as it is, and parts are
+//! not put together.
 
 use std::{ops::Range, sync::Arc};
 
@@ -13,7 +14,6 @@ use semantics::{
     content_range::{self, ContentRange},
     range::{self, Wanted},
 };
-
 use store::Epoch;
 
 use crate::{

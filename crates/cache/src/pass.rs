@@ -14,8 +14,8 @@ use semantics::{
 };
 
 use crate::{
-    answer::Visit, head::text, kept::forbid_keeping, metrics::Source, place::Place,
-    question::Handed, reply, tags::Tags,
+    answer::Visit, geometry::OBJECT_BYTES_MAX, head::text, kept::forbid_keeping, metrics::Source,
+    place::Place, question::Handed, reply, tags::Tags,
 };
 
 impl Visit<'_> {
@@ -44,7 +44,12 @@ impl Visit<'_> {
     pub(crate) fn passed_range(&self) -> Option<ByteRange> {
         let is_bound = self.request.head.headers.contains_key(header::IF_RANGE);
         match self.wanted {
-            Wanted::FromTo { first, last } if !self.is_head() && !is_bound => {
+            // What lies beyond all objects is no place to ask for, and the byte after the last one
+            // has a number.
+            Wanted::FromTo { first, last }
+                if !self.is_head() && !is_bound && first < OBJECT_BYTES_MAX =>
+            {
+                let last = last.min(ByteRange::OPEN);
                 Some(ByteRange { first, last })
             }
             Wanted::FromTo { .. }

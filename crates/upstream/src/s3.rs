@@ -301,7 +301,7 @@ fn options(fetch: &Fetch, slip: Slip) -> GetOptions {
     let mut options = GetOptions {
         range: fetch
             .range
-            .map(|range| GetRange::Bounded(range.first..range.last + 1)),
+            .map(|range| GetRange::Bounded(range.first..range.last.saturating_add(1))),
         ..GetOptions::default()
     };
     let mut extensions = Extensions::new();

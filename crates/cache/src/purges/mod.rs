@@ -41,6 +41,7 @@ use crate::{
 /// Patterns that are told apart. A lookup that comes for the first time after a purge by pattern
 /// tries those of its site.
 const PATTERNS_MAX: usize = 1024;
+
 /// How far a purge goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reach {

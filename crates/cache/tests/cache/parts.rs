@@ -3,6 +3,7 @@
 use std::{pin::pin, time::Duration};
 
 use futures_util::poll;
+use message::ByteRange;
 use semantics::freshness::TtlRules;
 
 use crate::support::{Bench, Fault, MIB, read, rules};
@@ -113,4 +114,28 @@ async fn a_part_that_stands_in_for_a_failure_does_so_for_who_wants_bytes_of_it_a
     assert_eq!((led.status, led.body.unwrap()), (206, bytes.slice(..100)));
     let whole = read(follower.await.unwrap()).await;
     assert_eq!((whole.status, whole.body.unwrap()), (200, bytes));
+}
+
+#[tokio::test]
+async fn no_range_goes_upstream_whose_end_has_no_number_or_that_is_beyond_any_object() {
+    let bench = Bench::new().await;
+    let bytes = bench.origin.put("/live.json", 1, 1_000);
+    bench.origin.change("/live.json", |object| {
+        object.fields.push(("cache-control", "no-store"));
+    });
+    bench.get("/live.json").await;
+    let far = "99999999999999999999";
+    let range = format!("bytes=7-{far}");
+    let rest = bench.get_with("/live.json", &[("range", &range)]).await;
+    assert_eq!((rest.status, rest.body.unwrap()), (206, bytes.slice(7..)));
+    let range = format!("bytes={far}-{far}");
+    let all = bench.get_with("/live.json", &[("range", &range)]).await;
+    assert_eq!((all.status, all.body.unwrap()), (200, bytes));
+    let fetches = bench.origin.fetches();
+    let asked: Vec<_> = fetches[1..].iter().map(|fetch| fetch.range).collect();
+    let to_the_end = ByteRange {
+        first: 7,
+        last: ByteRange::OPEN,
+    };
+    assert_eq!(asked, [Some(to_the_end), None]);
 }
