@@ -51,9 +51,9 @@ impl QueryRule {
 /// The canonical form of `path` and the kept parameters of `query`: `/a/b.m4s?x=1&y=2`, sorted by
 /// name.
 ///
-/// Injective: two requests get the same key only if their paths are equal byte by byte ([`Case::Fold`]
-/// disregards the case of letters) and they carry the same kept parameters. Nothing is decoded or normalised; what has two spellings is
-/// refused:
+/// Injective: two requests get the same key only if their paths are equal byte by byte
+/// ([`Case::Fold`] disregards the case of letters) and they carry the same kept parameters. Nothing
+/// is decoded or normalised; what has two spellings is refused:
 /// - a path begins with `/` and holds no `?`, `#`, backslash, space, control or non-ASCII byte
 ///   (a site's stricter grammar is checked before);
 /// - a query is `name=value` joined by `&`, of unreserved bytes and ``!$'()*,:@/``, and in values

@@ -238,6 +238,17 @@ impl Gauges {
         }))
     }
 
+    fn vectors(&self) -> [&IntGaugeVec; 6] {
+        [
+            &self.bytes,
+            &self.records,
+            &self.queued_bytes,
+            &self.disk_state,
+            &self.disk_engine,
+            &self.registered_bytes,
+        ]
+    }
+
     fn numbers(&self) -> [&IntGauge; 4] {
         [
             &self.index_bytes,
@@ -289,15 +300,11 @@ impl Gauges {
 
 impl Collector for Gauges {
     fn desc(&self) -> Vec<&Desc> {
-        let vectors = [
-            &self.bytes,
-            &self.records,
-            &self.queued_bytes,
-            &self.disk_state,
-            &self.disk_engine,
-            &self.registered_bytes,
-        ];
-        let mut all: Vec<_> = vectors.into_iter().flat_map(Collector::desc).collect();
+        let mut all: Vec<_> = self
+            .vectors()
+            .into_iter()
+            .flat_map(Collector::desc)
+            .collect();
         all.extend(self.numbers().into_iter().flat_map(Collector::desc));
         all
     }
@@ -307,15 +314,11 @@ impl Collector for Gauges {
             return Vec::new();
         };
         self.set(&store.stats());
-        let vectors = [
-            &self.bytes,
-            &self.records,
-            &self.queued_bytes,
-            &self.disk_state,
-            &self.disk_engine,
-            &self.registered_bytes,
-        ];
-        let mut all: Vec<_> = vectors.into_iter().flat_map(Collector::collect).collect();
+        let mut all: Vec<_> = self
+            .vectors()
+            .into_iter()
+            .flat_map(Collector::collect)
+            .collect();
         all.extend(self.numbers().into_iter().flat_map(Collector::collect));
         all
     }

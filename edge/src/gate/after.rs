@@ -117,8 +117,8 @@ impl Site {
     }
 }
 
-/// Gives a cookie with a good answer, or with a redirection (RFC 9246 section 3.3). It is this viewer's, so the answer is too: a cache on its way
-/// may not keep it (RFC 9111 section 5.2.2.7).
+/// Gives a cookie with a good answer, or with a redirection (RFC 9246 section 3.3). It is this
+/// viewer's, so the answer is too: a cache on its way may not keep it (RFC 9111 section 5.2.2.7).
 pub(super) fn give_cookie(cookie: &str, response: &mut Response) {
     let good = response.status().is_success() || response.status().is_redirection();
     let Ok(value) = HeaderValue::from_str(cookie) else {
