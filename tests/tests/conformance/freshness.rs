@@ -1,13 +1,12 @@
 //! RFC 9111 section 4.2: how long, and how old.
 
-use super::row::{Row, controls, gets, hold, row, says};
+use super::row::{Row, Says, controls, gets, hold, row, says};
 
 /// Reused at once, and told how old it is.
 fn reused(section: &'static str, fields: &[(&'static str, &'static str)]) -> Row {
     let mut answer = says(200);
     answer.fields = fields.to_vec();
-    let steps = vec![gets(1).lacks("no-such"), gets(1).age(0, 3)];
-    row(section, vec![answer, says(200)], steps)
+    aged(section, answer, 0, 3)
 }
 
 /// Asked for again.
@@ -19,6 +18,17 @@ fn anew(section: &'static str, fields: &[(&'static str, &'static str)]) -> Row {
         vec![answer, controls("max-age=100")],
         vec![gets(1), gets(2)],
     )
+}
+
+/// Reused at once, and its age told.
+fn aged(section: &'static str, answer: Says, from_s: u64, to_s: u64) -> Row {
+    let answers = vec![answer, says(200)];
+    row(section, answers, vec![gets(1), gets(1).age(from_s, to_s)])
+}
+
+/// Too old from the beginning.
+fn too_old(section: &'static str, answer: Says) -> Row {
+    row(section, vec![answer, says(200)], vec![gets(1), gets(2)])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,111 +205,53 @@ async fn lifetimes_are_as_the_response_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ages_count() {
-    let aged = |age: &'static str| controls("max-age=100").with("age", age);
+    let fresh = || controls("max-age=100");
+    let age = |age: &'static str| fresh().with("age", age);
+    let date = |date: &'static str| fresh().with("date", date);
     let rows = vec![
         row(
             "9111 5.1: none comes with the origin's own",
-            vec![controls("max-age=100")],
+            vec![fresh()],
             vec![gets(1).lacks("age")],
         ),
         row(
             "9111 5.1",
-            vec![controls("max-age=100")],
+            vec![fresh()],
             vec![gets(1), gets(1).after(2).age(2, 5)],
         ),
         row(
             "9111 4.2.3",
-            vec![aged("50")],
+            vec![age("50")],
             vec![gets(1).age(50, 53), gets(1).age(50, 53)],
         ),
-        row(
-            "9111 4.2.3",
-            vec![aged("200"), says(200)],
-            vec![gets(1), gets(2)],
-        ),
-        row(
-            "9111 4.2.3",
-            vec![aged("100"), says(200)],
-            vec![gets(1), gets(2)],
-        ),
-        row(
-            "9111 5.1: of a list the first",
-            vec![aged("200, 0"), says(200)],
-            vec![gets(1), gets(2)],
-        ),
-        row(
-            "9111 5.1: of a list the first",
-            vec![aged("0, 200")],
-            vec![gets(1), gets(1)],
-        ),
-        row(
+        too_old("9111 4.2.3", age("200")),
+        too_old("9111 4.2.3", age("100")),
+        too_old("9111 5.1: of a list the first", age("200, 0")),
+        aged("9111 5.1: of a list the first", age("0, 200"), 0, 3),
+        too_old(
             "9111 5.1: of several lines the first",
-            vec![aged("200").with("age", "0"), says(200)],
-            vec![gets(1), gets(2)],
+            age("200").with("age", "0"),
         ),
-        row(
-            "9111 5.1",
-            vec![aged("0").with("age", "200")],
-            vec![gets(1), gets(1)],
-        ),
-        row(
-            "9111 5.1",
-            vec![aged("1.5")],
-            vec![gets(1), gets(1).age(0, 3)],
-        ),
+        aged("9111 5.1", age("0").with("age", "200"), 0, 3),
+        aged("9111 5.1", age("1.5"), 0, 3),
         row(
             "9110 6.6.1: of two dates neither counts",
-            vec![
-                controls("max-age=100")
-                    .with("date", "{-200}")
-                    .with("date", "{-300}"),
-            ],
+            vec![date("{-200}").with("date", "{-300}")],
             vec![gets(1).dated(), gets(1).dated().age(0, 3)],
         ),
-        row(
-            "9111 5.1",
-            vec![aged("-1")],
-            vec![gets(1), gets(1).age(0, 3)],
-        ),
-        row(
-            "9111 5.1",
-            vec![aged("abc")],
-            vec![gets(1), gets(1).age(0, 3)],
-        ),
-        row(
-            "9111 5.1",
-            vec![aged("7200;foo")],
-            vec![gets(1), gets(1).age(0, 3)],
-        ),
-        row(
-            "9111 1.2.2",
-            vec![aged("99999999999999999999"), says(200)],
-            vec![gets(1), gets(2)],
-        ),
+        aged("9111 5.1", age("-1"), 0, 3),
+        aged("9111 5.1", age("abc"), 0, 3),
+        aged("9111 5.1", age("7200;foo"), 0, 3),
+        too_old("9111 1.2.2", age("99999999999999999999")),
         // Date has whole seconds: the origin may have entered the next one after it was asked.
-        row(
-            "9111 4.2.3: Date in the past is age",
-            vec![controls("max-age=100").with("date", "{-60}")],
-            vec![gets(1), gets(1).age(59, 64)],
-        ),
-        row(
-            "9111 4.2.3",
-            vec![controls("max-age=100").with("date", "{-200}"), says(200)],
-            vec![gets(1), gets(2)],
-        ),
-        row(
-            "9111 4.2.3: a clock ahead is no age",
-            vec![controls("max-age=100").with("date", "{+200}")],
-            vec![gets(1), gets(1).age(0, 3)],
-        ),
-        row(
+        aged("9111 4.2.3: Date in the past is age", date("{-60}"), 59, 64),
+        too_old("9111 4.2.3", date("{-200}")),
+        aged("9111 4.2.3: a clock ahead is no age", date("{+200}"), 0, 3),
+        aged(
             "9111 4.2.3: the greater of both",
-            vec![
-                controls("max-age=100")
-                    .with("date", "{-20}")
-                    .with("age", "60"),
-            ],
-            vec![gets(1), gets(1).age(60, 64)],
+            date("{-20}").with("age", "60"),
+            60,
+            64,
         ),
         row(
             "9111 4.2: stale is when the age is the lifetime",

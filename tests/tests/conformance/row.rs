@@ -8,6 +8,7 @@ use tests::{
     client::{Client, Protocol, Reply},
     world::{Plan, World},
 };
+use tokio::time::Instant;
 
 use super::origin::Origin;
 
@@ -225,6 +226,7 @@ impl Asks {
         self
     }
 
+    /// Its age, in seconds, on a machine that takes no time.
     pub(crate) fn age(mut self, from: u64, to: u64) -> Self {
         self.age = Some((from, to));
         self
@@ -244,8 +246,14 @@ impl Asks {
         self
     }
 
-    /// What is wrong with a reply, if anything.
-    fn judge(&self, says: &[Says], reply: &Reply, asked: &[http::HeaderMap]) -> Option<String> {
+    /// What is wrong with a reply, if anything. It came `late_s` seconds after it was due.
+    fn judge(
+        &self,
+        says: &[Says],
+        reply: &Reply,
+        asked: &[http::HeaderMap],
+        late_s: u64,
+    ) -> Option<String> {
         if self.breaks {
             let looks_whole = reply.end.is_ok() && reply.status.is_success();
             // What broke before a byte of it was handed on may have been asked for again.
@@ -306,9 +314,13 @@ impl Asks {
         if self.is_dated && date.is_none_or(|date| httpdate::parse_http_date(&date).is_err()) {
             return Some("date is none".to_owned());
         }
+        self.judge_age(reply, late_s)
+    }
+
+    fn judge_age(&self, reply: &Reply, late_s: u64) -> Option<String> {
         let age = reply.header("age").and_then(|age| age.parse::<u64>().ok());
         match (self.age, age) {
-            (Some((from, to)), Some(age)) if (from..=to).contains(&age) => None,
+            (Some((from, to)), Some(age)) if (from..=to + late_s).contains(&age) => None,
             (Some(range), age) => Some(format!("age {age:?}, expected {range:?}")),
             (None, _) => None,
         }
@@ -393,16 +405,18 @@ async fn try_row(
     } else {
         format!("/media{path}")
     };
-    let mut reads = 0;
+    let (mut reads, begun, mut due) = (0, Instant::now(), Duration::ZERO);
     for (n, asks) in row.asks.iter().enumerate() {
         tokio::time::sleep(asks.after).await;
+        due += asks.after;
         let request = client.request(&asks.method, &target, &asks.fields);
         let reply = match client.try_send(Protocol::Http1, request).await {
             Ok(reply) => reply,
             Err(error) => return Some(format!("request {}: {error}", n + 1)),
         };
         let asked = origin.asked(path);
-        let wrong = asks.judge(&row.says, &reply, &asked);
+        let late_s = begun.elapsed().saturating_sub(due).as_secs();
+        let wrong = asks.judge(&row.says, &reply, &asked, late_s);
         reads = asks
             .reads
             .unwrap_or_else(|| reads.max(asks.answer.unwrap_or(0)));

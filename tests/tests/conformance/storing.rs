@@ -218,14 +218,14 @@ async fn absence_is_believed_for_a_moment() {
         ),
         row(
             "site: ttl_error is 0s",
-            vec![says(503), controls("max-age=9")],
+            vec![says(503), controls("max-age=90")],
             vec![gets(1), gets(2)],
         ),
         row(
             "9111 4: the origin's word",
             vec![
                 says(404).with("cache-control", "max-age=1"),
-                controls("max-age=9"),
+                controls("max-age=90"),
             ],
             vec![gets(1).has("cache-control", "max-age=1"), gets(2).after(2)],
         ),

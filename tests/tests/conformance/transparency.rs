@@ -90,7 +90,7 @@ async fn statuses_and_bodies_go_through() {
         ));
     }
     for status in [204, 205] {
-        let answer = says(status).with("cache-control", "max-age=9").body("");
+        let answer = says(status).with("cache-control", "max-age=90").body("");
         rows.push(row("9110 15.3.5", vec![answer], vec![gets(1), gets(1)]));
     }
     let cookie = controls("no-store")
