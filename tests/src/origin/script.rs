@@ -27,6 +27,16 @@ pub struct Script {
     pub headers: Vec<String>,
 }
 
+impl Script {
+    /// An honest origin that says this in `Cache-Control`.
+    pub fn under(cache_control: &str) -> Self {
+        Self {
+            headers: vec![format!("cache-control: {cache_control}")],
+            ..Self::default()
+        }
+    }
+}
+
 /// How a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Death {

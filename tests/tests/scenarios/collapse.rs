@@ -139,14 +139,7 @@ async fn what_may_not_be_stored_is_not_serialised() {
     let object = Object::new("/v/private.json", 5_000);
     let world = World::start(&[]).await;
     let gate = Gate::new();
-    let headers = vec!["cache-control: no-store".to_owned()];
-    world.origin.put(
-        &object,
-        Script {
-            headers: headers.clone(),
-            ..Script::default()
-        },
-    );
+    world.origin.put(&object, Script::under("no-store"));
     // The first answer tells that nothing of it may be stored; from then on nobody waits.
     world
         .client
@@ -156,9 +149,8 @@ async fn what_may_not_be_stored_is_not_serialised() {
     world.origin.put(
         &object,
         Script {
-            headers,
             before: Some(gate.clone()),
-            ..Script::default()
+            ..Script::under("no-store")
         },
     );
     let asking = (0..5).map(|_| world.client.stream(Protocol::Http2, &object.name, &[]));

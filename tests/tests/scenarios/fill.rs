@@ -181,7 +181,7 @@ async fn a_trigger_waits_for_the_window_unless_its_sender_says_that_it_is_urgent
     };
     trigger(&objects[0], 0).await;
     trigger(&objects[1], 1).await;
-    eventually(20, "the urgent one to be complete", async || {
+    eventually(30, "the urgent one to be complete", async || {
         let path = "/cdni/v2/states/complete";
         let seen = steering.raw(Method::GET, path, "", "".into()).await;
         let seen: Json = serde_json::from_slice(&seen.unwrap().1).unwrap();

@@ -105,21 +105,14 @@ async fn a_second_shield_takes_over() {
 async fn a_stale_object_is_served_while_the_shield_is_down() {
     let object = Object::new("/live/a.m3u8", 2_000);
     let mut world = World::start(&[]).await;
-    let headers = vec!["cache-control: max-age=1".to_owned()];
-    world.origin.put(
-        &object,
-        Script {
-            headers,
-            ..Script::default()
-        },
-    );
+    world.origin.put(&object, Script::under("max-age=1"));
     world
         .client
         .get(Protocol::Http2, &object.name, &[])
         .await
         .is_whole(&object);
     world.stop_shield().await;
-    eventually(20, "the object to be stale", async || {
+    eventually(30, "the object to be stale", async || {
         let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
         let status = reply.is_whole(&object).cache_status();
         status.contains("ttl=-").then_some(())
@@ -131,21 +124,16 @@ async fn a_stale_object_is_served_while_the_shield_is_down() {
 async fn what_must_be_revalidated_is_not_served_stale() {
     let object = Object::new("/live/a.m3u8", 2_000);
     let mut world = World::start(&[]).await;
-    let headers = vec!["cache-control: max-age=1, must-revalidate".to_owned()];
-    world.origin.put(
-        &object,
-        Script {
-            headers,
-            ..Script::default()
-        },
-    );
+    world
+        .origin
+        .put(&object, Script::under("max-age=1, must-revalidate"));
     world
         .client
         .get(Protocol::Http2, &object.name, &[])
         .await
         .is_whole(&object);
     world.stop_shield().await;
-    eventually(20, "the object to be stale", async || {
+    eventually(30, "the object to be stale", async || {
         let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
         if reply.status == 200 {
             reply.is_whole(&object);
@@ -162,13 +150,9 @@ async fn what_must_be_revalidated_is_not_served_stale() {
 async fn a_stale_object_is_served_while_the_origin_fails() {
     let object = Object::new("/live/a.m3u8", 2_000);
     let world = World::start(&[]).await;
-    let headers = vec!["cache-control: max-age=1, stale-while-revalidate=0".to_owned()];
     world.origin.put(
         &object,
-        Script {
-            headers,
-            ..Script::default()
-        },
+        Script::under("max-age=1, stale-while-revalidate=0"),
     );
     world
         .client
@@ -182,7 +166,7 @@ async fn a_stale_object_is_served_while_the_origin_fails() {
             ..Script::default()
         },
     );
-    eventually(20, "a question to the failing origin", async || {
+    eventually(30, "a question to the failing origin", async || {
         world
             .client
             .get(Protocol::Http2, &object.name, &[])

@@ -43,7 +43,7 @@ async fn an_origin_that_dies_for_good_never_leaves_a_clean_end() {
                 is_no_clean_end(&reply, &object);
                 // What came is kept, the rest is read when the origin is well.
                 world.origin.put(&object, Script::default());
-                eventually(20, "the origin to be believed again", async || {
+                eventually(30, "the origin to be believed again", async || {
                     let reply = world.client.get(protocol, &object.name, &[]).await;
                     (reply.status == 200).then(|| reply.is_whole(&object).status)
                 })
@@ -147,7 +147,7 @@ async fn an_object_that_changes_between_slices_is_never_mixed() {
 /// Waits for the new version. Until it is there the old one is served as far as it is held, for it
 /// is still fresh; nothing is ever of both.
 async fn is_replaced(world: &World, protocol: Protocol, old: &Object, new: &Object) {
-    eventually(20, "the new version", async || {
+    eventually(30, "the new version", async || {
         let reply = world.client.get(protocol, &new.name, &[]).await;
         match (reply.status.as_u16(), reply.header("etag")) {
             (200, Some(tag)) if tag == new.etag() && reply.end.is_ok() => {
@@ -198,27 +198,14 @@ async fn a_changed_object_is_seen_when_its_time_is_over() {
     let old = Object::new("/live/a.m3u8", 3_000);
     let new = old.next();
     let world = World::start(&[]).await;
-    let headers = vec!["cache-control: max-age=1".to_owned()];
-    world.origin.put(
-        &old,
-        Script {
-            headers: headers.clone(),
-            ..Script::default()
-        },
-    );
+    world.origin.put(&old, Script::under("max-age=1"));
     world
         .client
         .get(Protocol::Http2, &old.name, &[])
         .await
         .is_whole(&old);
-    world.origin.put(
-        &new,
-        Script {
-            headers,
-            ..Script::default()
-        },
-    );
-    eventually(20, "the new version", async || {
+    world.origin.put(&new, Script::under("max-age=1"));
+    eventually(30, "the new version", async || {
         let reply = world.client.get(Protocol::Http2, &old.name, &[]).await;
         let is_new = reply.field("etag") == new.etag();
         if is_new {
@@ -235,20 +222,16 @@ async fn a_changed_object_is_seen_when_its_time_is_over() {
 async fn an_unchanged_object_is_revalidated_without_its_bytes() {
     let object = Object::new("/live/a.m4s", 300_000);
     let world = World::start(&[]).await;
-    let headers = vec!["cache-control: max-age=1, stale-while-revalidate=0".to_owned()];
     world.origin.put(
         &object,
-        Script {
-            headers,
-            ..Script::default()
-        },
+        Script::under("max-age=1, stale-while-revalidate=0"),
     );
     world
         .client
         .get(Protocol::Http2, &object.name, &[])
         .await
         .is_whole(&object);
-    eventually(20, "a revalidation", async || {
+    eventually(30, "a revalidation", async || {
         world
             .client
             .get(Protocol::Http2, &object.name, &[])
