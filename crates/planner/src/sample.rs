@@ -16,6 +16,10 @@ use crate::{Day, Error, day::DAY_S, tables::Rows};
 /// Rungs of a title, and half minutes of a rung.
 const RUNGS: u64 = 6;
 const POSITIONS: u64 = 20;
+/// Episodes of a series.
+const EPISODES: u64 = 8;
+/// When a day's titles come out: 20:00.
+const EVENING_S: u64 = 20 * 3_600;
 /// Days of reports, and hours of a day.
 const DAYS: u64 = 7;
 const HOURS: u64 = 24;
@@ -42,7 +46,7 @@ impl Sample {
     pub fn write(&self, folder: &Path, day: Day) -> Result<(), Error> {
         fs::create_dir_all(folder).map_err(Error::of_file(folder))?;
         self.write_fleet(&folder.join("fleet.toml"))?;
-        self.write_catalog(&folder.join("catalog.parquet"))?;
+        self.write_catalog(&folder.join("catalog.parquet"), day)?;
         for name in 0..self.boxes {
             self.write_held(&folder.join(format!("box-{name}.parquet")), name)?;
         }
@@ -78,21 +82,50 @@ impl Sample {
         file.flush().map_err(Error::of_file(path))
     }
 
-    /// Every seventeenth title has no digests, every fiftieth is pinned with its lowest rung.
-    fn write_catalog(&self, path: &Path) -> Result<(), Error> {
-        let texts = ["site", "path", "digest", "asset", "variant"];
-        let mut rows = Rows::create(path, &texts, &["size", "position"])?;
+    /// Every seventeenth title has no digests, every fiftieth is pinned with its lowest rung, and of each
+    /// hundred one launches, one came out two days before and one is never planned. Of each sixteen
+    /// titles the first eight are a series.
+    fn write_catalog(&self, path: &Path, day: Day) -> Result<(), Error> {
+        let texts = ["site", "path", "digest", "asset", "variant", "series"];
+        let numbers = [
+            "size",
+            "position",
+            "episode",
+            "live_at",
+            "forecast",
+            "mandatory",
+            "excluded",
+        ];
+        let mut rows = Rows::create(path, &texts, &numbers)?;
         for object in 0..self.objects() {
             let (title, rung, position) = parts_of(object);
-            let digest = (title % 17 != 3).then(|| format!("sha256:{:064x}", object + 1));
+            let is_named = title % 17 != 3;
+            let digest = is_named.then(|| format!("sha256:{:064x}", object + 1));
+            let (series, episode) = (title / EPISODES, title % EPISODES + 1);
+            let series = series.is_multiple_of(2).then_some(series);
+            let (live_at, forecast) = match title % 100 {
+                11 => (day.begin_s() + EVENING_S, 40),
+                12 => (day.before(2).begin_s() + EVENING_S, 0),
+                _ => (0, 0),
+            };
             let texts = [
                 Some("vod".to_owned()),
                 Some(path_of(object)),
                 digest,
                 Some(format!("title-{title}")),
                 Some(format!("rung-{rung}")),
+                series.map(|series| format!("series-{series}")),
             ];
-            rows.push(texts, [signed(size_of(object)), signed(position)])?;
+            let numbers = [
+                signed(size_of(object)),
+                signed(position),
+                series.map_or(0, |_| signed(episode)),
+                signed(live_at),
+                forecast,
+                i64::from(title % 50 == 7 && rung == 0 && is_named),
+                i64::from(title % 100 == 13),
+            ];
+            rows.push(texts, numbers)?;
         }
         rows.finish()
     }

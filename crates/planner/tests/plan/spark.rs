@@ -6,6 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use planner::{Day, Fleet, Inputs, Sample};
 use tempfile::TempDir;
 
@@ -28,16 +29,23 @@ async fn the_same_sql_makes_the_same_plan_on_a_distributed_engine() {
         let rows = work.join(rows);
         planner::digest(&work, &job, &rows, &LIMITS).await.unwrap()
     };
-    assert_eq!(digest("steps/plan").await, digest("spark/plan").await);
-    let mut planned = 0;
-    let count = |_row| {
-        planned += 1;
-        Ok(())
+    let counts = async |rows: &str| {
+        let folders = job
+            .steps
+            .iter()
+            .map(|step| work.join(rows).join(&step.name));
+        let mut counts = Vec::new();
+        for folder in folders {
+            counts.push((folder.file_name().unwrap().to_owned(), count(&folder).await));
+        }
+        counts
     };
-    let plan = work.join("spark/plan");
-    let read = planner::read_rows(&work, &job, &plan, &LIMITS, count);
-    read.await.unwrap();
-    assert!(planned > 1_000, "{planned} rows are too few to tell");
+    let counted = counts("steps").await;
+    assert_eq!(counted, counts("spark").await);
+    assert!(counted.iter().all(|(_, rows)| *rows > 0), "{counted:?}");
+    assert_eq!(digest("steps/plan").await, digest("spark/plan").await);
+    let (_, planned) = counted.last().unwrap();
+    assert!(*planned > 1_000, "{planned} rows are too few to tell");
 }
 
 fn sample(folder: &Path) -> Inputs {
@@ -54,6 +62,12 @@ fn sample(folder: &Path) -> Inputs {
         reports: folder.join("popularity"),
         day,
     }
+}
+
+async fn count(folder: &Path) -> usize {
+    let session = SessionContext::new();
+    let rows = session.read_parquet(folder.to_str().unwrap(), ParquetReadOptions::default());
+    rows.await.unwrap().count().await.unwrap()
 }
 
 /// Python with Spark, as `.ci/foreign spark` installs it, and Spark's home; says so when there is none.
