@@ -6,6 +6,7 @@
 //! step is a file in `sql/`, whose rows are the table of its name.
 
 mod bucket;
+mod budget;
 mod catalog;
 mod day;
 mod delta;

@@ -3,7 +3,7 @@
 /// Bytes of memory that a byte of report may come to while it is planned. Of fifty million rows in
 /// 1.7 GB a cluster's 170 MB become 1.6 million paths of 0.2 kB while they are added up, in two
 /// partitions.
-const MEMORY_PER_REPORT_BYTE: u64 = 4;
+const MEMORY_PER_REPORT_BYTE: u64 = 8;
 
 /// Groups of clusters, of which each should fit into `memory_bytes`; `report_bytes` tells how much
 /// each cluster reported. One cluster alone may be more: then the engine spills.
@@ -31,7 +31,7 @@ mod tests {
     #[test]
     fn clusters_share_a_pass_as_long_as_there_is_memory() {
         assert_eq!(
-            passes(&[10, 10, 10, 100, 1], 80),
+            passes(&[10, 10, 10, 100, 1], 160),
             [vec![0, 1], vec![2], vec![3], vec![4]]
         );
         assert_eq!(passes(&[10, 10], u64::MAX), [vec![0, 1]]);

@@ -34,7 +34,7 @@ pub struct Inputs {
 
 /// Writes the tables of a job, and the job itself, into `work`. What was there of another job goes.
 pub fn prepare(inputs: &Inputs, work: &Path) -> Result<Job, Error> {
-    for folder in ["tables", "steps", "spill"].map(|name| work.join(name)) {
+    for folder in ["tables", "steps", "spill", "spark"].map(|name| work.join(name)) {
         if folder.exists() {
             fs::remove_dir_all(&folder).map_err(Error::of_file(&folder))?;
         }

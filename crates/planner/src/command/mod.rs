@@ -26,6 +26,10 @@ Examples:
 
 Exit codes: 0 done, 1 failed (why is on standard error), 2 bad arguments.";
 
+/// Threads that read files. Each has a stack and an arena of the allocator, and reads only what there is
+/// memory for; tokio would have up to 512.
+const BLOCKING_THREADS_MAX: usize = 16;
+
 /// From what a fleet's viewers watched to what each box should hold tomorrow.
 #[derive(Debug, Parser)]
 #[command(name = "millpond-plan", version, about, after_help = EXAMPLES)]
@@ -53,7 +57,10 @@ enum Action {
 /// Runs the command and tells what it ends with.
 pub(crate) fn run() -> ExitCode {
     let action = Command::parse().action;
-    let done = tokio::runtime::Runtime::new()
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
         .map_err(Failed::Runtime)
         .and_then(|runtime| runtime.block_on(perform(&action)));
     match done {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use planner::{Action, Limits, Row};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::world::{LIMITS, World, told};
 
@@ -119,6 +120,26 @@ async fn the_same_is_planned_whatever_the_engine_may_use() {
         let (rows, again) = (world.plan().await, world.try_plan(&few).await.unwrap());
         assert_eq!(told(&rows), told(&again), "seed {seed}");
     }
+}
+
+#[tokio::test]
+async fn what_a_run_in_more_passes_left_is_not_counted_again() {
+    let folder = TempDir::with_prefix("millpond-plan-").unwrap();
+    let work = folder.path().join("work");
+    let job = planner::prepare(&world(1).write(folder.path()), &work).unwrap();
+    let little = Limits {
+        memory_bytes: 0,
+        ..LIMITS
+    };
+    let plan = work.join("steps/plan");
+    let mut digests = Vec::new();
+    for (limits, passes) in [(LIMITS, 1), (little, 3), (LIMITS, 1)] {
+        let solved = planner::solve(&work, &job, &limits, |_| ());
+        solved.await.unwrap();
+        assert_eq!(std::fs::read_dir(&plan).unwrap().count(), passes);
+        digests.push(planner::digest(&work, &job, &plan, &limits).await.unwrap());
+    }
+    assert!(digests.iter().all(|digest| *digest == digests[0]));
 }
 
 #[tokio::test]
