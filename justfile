@@ -76,9 +76,9 @@ fuzz-records:
 idle:
     cargo test -p downstream --test loopback lifecycle -- --ignored --nocapture
 
-# fifty million rows of reports become a plan in 4 GiB and in 1.5 GiB, with the same digest
+# fifty million rows of reports become the same plan in 4 GiB and in 1.5 GiB, which the kernel holds it to (6 GB of /tmp)
 scale-plan:
-    cargo build --profile plan -p planner && target/plan/millpond-plan sample --output /tmp/millpond-plan && target/plan/millpond-plan prepare --day 2026-11-21 --fleet /tmp/millpond-plan/fleet.toml --catalog /tmp/millpond-plan/catalog.parquet --reports /tmp/millpond-plan/popularity --work /tmp/millpond-plan/work && for memory in 4GiB 1536MiB; do target/plan/millpond-plan solve --memory $memory --work /tmp/millpond-plan/work && target/plan/millpond-plan digest --work /tmp/millpond-plan/work || exit 1; done
+    cargo build --profile plan -p planner && target/plan/millpond-plan sample --output /tmp/millpond-plan && target/plan/millpond-plan prepare --day 2026-11-21 --fleet /tmp/millpond-plan/fleet.toml --catalog /tmp/millpond-plan/catalog.parquet --reports /tmp/millpond-plan/popularity --work /tmp/millpond-plan/work && for memory in 4294967296 1610612736; do prlimit --data=$memory target/plan/millpond-plan solve --memory $memory --work /tmp/millpond-plan/work && prlimit --data=$memory target/plan/millpond-plan digest --memory $memory --work /tmp/millpond-plan/work >/tmp/millpond-plan/$memory || exit 1; done && cmp /tmp/millpond-plan/4294967296 /tmp/millpond-plan/1610612736
 
 # the planner's SQL on Spark: two workers, the same plan row for row (installs 400 MB)
 spark:
