@@ -40,8 +40,10 @@ mod question;
 mod ring;
 mod s3;
 mod s3_client;
+mod s3_hop;
 mod shields;
 mod wire;
+mod wire_body;
 mod witness;
 mod writer;
 

@@ -6,7 +6,7 @@ use message::{Error, Fetch, Response, Upstream};
 use object_store::path::Path;
 
 use crate::{
-    Limits, Metrics, S3, directory::DirectoryHop, dispatch::Dispatch, hop::Hop, s3::S3Hop,
+    Limits, Metrics, S3, directory::DirectoryHop, dispatch::Dispatch, hop::Hop, s3_hop::S3Hop,
 };
 
 /// Where the objects are.

@@ -27,7 +27,8 @@ use crate::{
     http_origin::BaseUrl,
     pool::Pool,
     question::{Asked, Form, Sent},
-    wire::{Exchange, WireBody},
+    wire::Exchange,
+    wire_body::WireBody,
 };
 
 /// Of an error's XML no more is read: the rest could be a gigabyte.

@@ -6,15 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
-use futures_util::Stream;
 use http::{Request, response::Parts};
-use http_body::Body as _;
-use hyper::body::Incoming;
 use message::{Error, Fetch, Kind};
 use tokio::{sync::Notify, time::timeout};
 
@@ -25,6 +20,7 @@ use crate::{
     lease::Lease,
     pool::Pool,
     question::{Asked, Form, Sent, Target},
+    wire_body::WireBody,
 };
 
 /// Interim responses (1xx) that a hop may send before its answer.
@@ -292,66 +288,5 @@ impl Flood {
             }
         });
         notify
-    }
-}
-
-/// A response body on the wire. The connection goes back to its pool at the body's clean end.
-pub(crate) struct WireBody {
-    incoming: Incoming,
-    lease: Option<Lease>,
-    whom: Arc<str>,
-}
-
-impl WireBody {
-    /// Takes the body for read if there is nothing in it.
-    pub(crate) fn finish(mut self) {
-        self.settle();
-    }
-
-    /// The connection is not used again: whoever sent this head may send anything.
-    pub(crate) fn abandon(mut self) {
-        self.lease = None;
-    }
-
-    fn settle(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(lease) = self.lease.take()
-        {
-            lease.give_back();
-        }
-    }
-}
-
-impl Stream for WireBody {
-    type Item = Result<Bytes, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-            return Poll::Ready(match frame {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(bytes) => Some(Ok(bytes)),
-                    // Trailers say nothing that a cache may use.
-                    Err(_trailers) => continue,
-                },
-                Some(Err(error)) => {
-                    self.lease = None;
-                    Some(Err(fault::of(Phase::Body, &self.whom, &error)))
-                }
-                None => {
-                    if let Some(lease) = self.lease.take() {
-                        lease.give_back();
-                    }
-                    None
-                }
-            });
-        }
-    }
-}
-
-impl Drop for WireBody {
-    fn drop(&mut self) {
-        // Whoever counts bytes stops reading before the end has been told.
-        self.settle();
     }
 }
