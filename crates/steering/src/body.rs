@@ -39,9 +39,26 @@ pub(crate) fn check_length(headers: &HeaderMap, bytes_max: usize) -> Result<(), 
     }
 }
 
-/// Reads a body to its end. Cancel safe: dropped, the body is not read any further.
+/// How long what still comes of a refused body is read.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Reads for a moment on what nobody wants: a client whose connection is closed, or whose stream is
+/// reset, while it sends may lose the answer that was sent to it (RFC 9112 section 9.6). One that waits
+/// to be asked for its body is not asked.
+pub(crate) fn let_go(mut body: Incoming, headers: &HeaderMap) {
+    if body.is_end_stream() || headers.contains_key(header::EXPECT) {
+        return;
+    }
+    tokio::spawn(async move {
+        let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+        let _over = timeout(LINGER, rest).await;
+    });
+}
+
+/// Reads a body to its end, or as far as it is taken. Cancel safe: what was read is lost, and the body
+/// is not read any further.
 pub(crate) async fn read(
-    mut body: Incoming,
+    body: &mut Incoming,
     bytes_max: usize,
     pace: Pace,
 ) -> Result<Bytes, Refused> {

@@ -19,6 +19,7 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, header, request::Parts};
 use hyper::body::Incoming;
 use message::Timestamp;
@@ -38,7 +39,7 @@ use crate::{
     audit::{Audit, Line},
     body,
     cdni::Book,
-    memory::Bodies,
+    memory::{Bodies, Room},
     pulse::Pulse,
     rates::Rates,
     report::Heartbeat,
@@ -132,6 +133,7 @@ impl Api {
                 made.unwrap_or_else(|refused| refuse(&refused))
             }
             Err(NotHeard { refused, field }) => {
+                body::let_go(body, &head.headers);
                 tracing::info!(who = &*peer.name, from = %peer.from, path = head.uri.path(), %refused, "steering refused");
                 let mut reply = refuse(&refused);
                 reply.headers_mut().extend(field);
@@ -197,16 +199,8 @@ impl Api {
             caller,
             parameter,
         } = admitted;
-        // Held until the answer is made: what is being judged takes memory as well.
-        let room = match &route.takes {
-            Some(takes) => Some(
-                self.bodies
-                    .room(&head.headers, takes.bytes_max, takes.weight)?,
-            ),
-            None => None,
-        };
-        let bytes_max = room.as_ref().map_or(0, |room| room.bytes_max);
-        let body = body::read(body, bytes_max, self.config.pace).await?;
+        // The room is held until the answer is made: what is being judged takes memory as well.
+        let (room, body) = self.take(route, &head, body).await?;
         let call = Call {
             base: base(&head.uri, &head.headers, &self.config),
             caller,
@@ -228,6 +222,34 @@ impl Api {
         change
             .await
             .map_err(|error| Refused::new(Reason::Failed, error.to_string()))?
+    }
+
+    /// Takes a request's body, with the memory that it takes.
+    async fn take(
+        &self,
+        route: &Route,
+        head: &Parts,
+        mut body: Incoming,
+    ) -> Result<(Option<Room>, Bytes), Refused> {
+        let room = match &route.takes {
+            Some(takes) => {
+                let (most, weight) = (takes.bytes_max, takes.weight);
+                self.bodies.room(&head.headers, most, weight).map(Some)
+            }
+            None => Ok(None),
+        };
+        let taken = match room {
+            Ok(room) => {
+                let bytes_max = room.as_ref().map_or(0, |room| room.bytes_max);
+                let read = body::read(&mut body, bytes_max, self.config.pace).await;
+                read.map(|bytes| (room, bytes))
+            }
+            Err(refused) => Err(refused),
+        };
+        if taken.is_err() {
+            body::let_go(body, &head.headers);
+        }
+        taken
     }
 
     /// Makes a change, noted down before and after.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Method;
 use steering::Pace;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -10,7 +12,7 @@ use tokio::{
 
 use crate::{
     engine::manifest,
-    support::{STEERING, World},
+    support::{STEERING, World, request},
 };
 
 const OCTETS: &str = "application/octet-stream";
@@ -78,6 +80,25 @@ async fn a_body_of_unknown_length_is_refused_when_it_becomes_too_large() {
     let mut answer = vec![0; 64 << 10];
     let read = stream.read(&mut answer).await.unwrap();
     assert!(answer[..read].starts_with(b"HTTP/1.1 413 "));
+}
+
+/// RFC 9112 section 9.6: whoever is still sending when it is refused hears why, whichever protocol it
+/// speaks and however long it goes on sending.
+#[tokio::test]
+async fn who_is_refused_while_it_sends_hears_why() {
+    let world = World::new().await;
+    let whole = Bytes::from(vec![b' '; 8 << 20]);
+    for (media, status, code) in [
+        ("application/json", 413, "too_large"),
+        ("text/plain", 415, "media_type"),
+    ] {
+        let order = || request(Method::POST, "/v1/purge", media, whole.clone());
+        world.send(STEERING, order()).await.refused(status, code);
+        world
+            .send_http2(STEERING, order())
+            .await
+            .refused(status, code);
+    }
 }
 
 #[tokio::test]
