@@ -29,5 +29,6 @@ mod serving;
 mod signed;
 mod steering;
 mod tokens;
+mod triggers;
 mod versions;
 mod viewers;
