@@ -44,7 +44,7 @@ manifest:
 million:
     cargo test --release -p preposition --lib million -- --ignored --nocapture
 
-# the rate of a fill on the wire, and what it costs viewers: two minutes
+# the rate of a fill on the wire, and what it costs viewers served from RAM and from the disk that is filled
 fill:
     cargo run --release -p benches -- fill
 

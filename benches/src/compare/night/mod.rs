@@ -1,6 +1,7 @@
 //! A fill by plan: its rate on the wire, and what it costs viewers while it runs.
 
 mod relay;
+mod report;
 
 use std::time::Duration;
 
@@ -9,28 +10,34 @@ use manifest::{
     Digest, Encoding, Head, Hints, Keys, Kind, Manifest, Names, Object, Objects, PlannerKey, Role,
     Signed,
 };
-use serde_json::{Value, json};
 use signing::{Algorithm, Label, SigningKey};
 use steering::client::Client;
 use tokio::time::{Instant, sleep};
 
 use super::{
     Error,
+    client::Connector,
     load::{Generator, Load},
-    measure::{Spread, as_f64},
+    measure::as_f64,
+    rows::hits,
     say,
     select::{Protocol, Shape, Size},
     servers::{Listen, Server, Setup, Tier},
+    target::Target,
     world::{OPEN, World, free_port, write},
 };
-use relay::{Relay, WINDOW};
+use relay::Relay;
 
 /// Objects of plans, which no other load asks for.
 const FROM: u32 = 400_000;
+/// More of them than one edge is told to fill.
+const PLANNED_MAX: u32 = 100_000;
 /// How long the edge has for what steering tells it.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What viewers ask for in one run, as a multiple of what a run of `compare` does: some seconds.
 const LONGER: u64 = 4;
+/// What idle connections may say to each other in a run: less than one object of a viewer.
+const TALK_BYTES_MAX: u64 = 256 << 10;
 /// How long the rate is watched without viewers.
 const WATCHED: Duration = Duration::from_secs(30);
 
@@ -58,10 +65,33 @@ pub(crate) struct Report {
     most: u64,
     /// Bytes on the wire of the quiet phase, by the second.
     mean: f64,
+    /// Of viewers served from RAM, and of those served from the disk that is filled.
+    courses: [Costs; 2],
+}
+
+/// What a fill costs viewers who are served from one tier.
+struct Costs {
+    tier: Tier,
     /// Throughput with the fill by that without, run by run.
     ratios: Vec<f64>,
     /// And CPU time of the edge a GB served.
     cpu: Vec<f64>,
+    /// Bytes that came in the busiest ten seconds, since all that viewers ask for was here.
+    most: u64,
+}
+
+/// The edge, and who makes plans for it.
+struct Edge {
+    server: Server,
+    planner: Planner,
+}
+
+/// All that runs.
+struct Stage<'w> {
+    world: &'w World,
+    relay: &'w Relay,
+    generator: &'w Generator,
+    arguments: &'w Night,
 }
 
 /// Whoever makes plans, and gives them to the edge.
@@ -76,60 +106,114 @@ pub(crate) async fn measure(arguments: &Night) -> Result<Report, Error> {
     let generator = Generator::find(&arguments.client_core.to_string()).await?;
     let world = World::make().await?;
     let relay = Relay::start(world.shield().to_owned()).await?;
-    let port = free_port()?;
-    let rate_bytes_per_s = u64::from(arguments.rate) * 1_000_000;
-    let mut planner = Planner::new(&world, port)?;
-    let setup = Setup {
-        cores: arguments.server_core.to_string(),
-        workers: 1,
-        tier: Tier::Ram,
-        listen: Listen::Loopback,
-        edge: settings(&relay, port, rate_bytes_per_s),
+    let stage = Stage {
+        world: &world,
+        relay: &relay,
+        generator: &generator,
+        arguments,
     };
-    let server = Server::ours(&world, &setup).await?;
-    let target = server.targets()[1].clone();
-    let mut load = Load::ram(Shape {
-        protocol: Protocol::Http2,
-        size: Size::Mib1,
-    });
-    load.requests *= LONGER;
-    let run = async || {
-        generator
-            .measure(&world, &load, &target, &server.pids())
-            .await
-    };
-    run().await?;
-
-    let (mut ratios, mut cpu) = (Vec::new(), Vec::new());
-    for round in 1..=arguments.rounds.max(1) {
-        say(&format!("round {round} of {}", arguments.rounds));
-        let plan = planner.plan(rate_bytes_per_s * 40)?;
-        let without = run().await?;
-        planner.begin(plan).await?;
-        let with = run().await?;
-        planner.withdraw().await?;
-        ratios.push(with.gb_per_s() / without.gb_per_s());
-        cpu.push(with.cpu_s_per_gb() / without.cpu_s_per_gb());
-    }
+    let (disk, edge) = stage.costs(Tier::Disk, FROM).await?;
+    drop(edge);
+    let (
+        ram,
+        Edge {
+            server,
+            mut planner,
+        },
+    ) = stage.costs(Tier::Ram, FROM + PLANNED_MAX).await?;
     say("the rate, without viewers");
-    let plan = planner.plan(rate_bytes_per_s * (WATCHED.as_secs() + 10))?;
+    let plan = planner.plan(stage.rate() * (WATCHED.as_secs() + 10))?;
     let from = relay.now();
     planner.begin(plan).await?;
     sleep(WATCHED).await;
     planner.withdraw().await?;
     let (alone, bytes) = relay.since(from);
     let mean = as_f64(bytes) / relay.now().saturating_sub(from).as_secs_f64();
-    let (most, _) = relay.since(Duration::ZERO);
+    let rate_bytes_per_s = stage.rate();
     drop(server);
     world.close().await;
     Ok(Report {
         rate_bytes_per_s,
         alone,
-        most,
+        most: alone.max(ram.most).max(disk.most),
         mean,
-        ratios,
-        cpu,
+        courses: [ram, disk],
     })
+}
+
+impl Stage<'_> {
+    fn rate(&self) -> u64 {
+        u64::from(self.arguments.rate) * 1_000_000
+    }
+
+    /// Runs without the fill and with it, in turns; the edge goes on. Plans are of objects from `next` on.
+    async fn costs(&self, tier: Tier, next: u32) -> Result<(Costs, Edge), Error> {
+        let port = free_port()?;
+        let mut planner = Planner::new(self.world, port, next)?;
+        let setup = Setup {
+            cores: self.arguments.server_core.to_string(),
+            workers: 1,
+            tier,
+            listen: Listen::Loopback,
+            edge: settings(self.relay, port, self.rate()),
+        };
+        let server = Server::ours(self.world, &setup).await?;
+        let target = server.targets()[1].clone();
+        let mut load = match tier {
+            Tier::Ram => Load::ram(Shape {
+                protocol: Protocol::Http2,
+                size: Size::Mib1,
+            }),
+            Tier::Disk => Load::disk(Protocol::Http2),
+        };
+        load.requests *= LONGER;
+        let run = async || {
+            let pids = server.pids();
+            self.generator
+                .measure(self.world, &load, &target, &pids)
+                .await
+        };
+        match tier {
+            Tier::Ram => drop(run().await?),
+            Tier::Disk => self.fill_disk(&target).await?,
+        }
+        let from = self.relay.now();
+        let (mut ratios, mut cpu) = (Vec::new(), Vec::new());
+        for round in 1..=self.arguments.rounds.max(1) {
+            let (name, rounds) = (tier.name(), self.arguments.rounds);
+            say(&format!("viewers from {name}: round {round} of {rounds}"));
+            let plan = planner.plan(self.rate() * 40)?;
+            let began = self.relay.now();
+            let without = run().await?;
+            if self.relay.since(began).1 > TALK_BYTES_MAX {
+                let what = "viewers asked for what was not here in a run of hits";
+                return Err(Error::Broken(what.to_owned()));
+            }
+            planner.begin(plan).await?;
+            let with = run().await?;
+            planner.withdraw().await?;
+            ratios.push(with.gb_per_s() / without.gb_per_s());
+            cpu.push(with.cpu_s_per_gb() / without.cpu_s_per_gb());
+        }
+        let (most, _) = self.relay.since(from);
+        let costs = Costs {
+            tier,
+            ratios,
+            cpu,
+            most,
+        };
+        Ok((costs, Edge { server, planner }))
+    }
+
+    /// Twice: what is asked for once need not be worth a write.
+    async fn fill_disk(&self, target: &Target) -> Result<(), Error> {
+        let connector = Connector::new(self.world)?;
+        for _ in 0..2 {
+            hits::fill_disk(&connector, target).await?;
+            sleep(hits::SETTLE).await;
+        }
+        Ok(())
+    }
 }
 
 /// The edge's config beside that of every measurement.
@@ -156,7 +240,7 @@ fn settings(relay: &Relay, steering: u16, rate_bytes_per_s: u64) -> Vec<(String,
 }
 
 impl Planner {
-    fn new(world: &World, port: u16) -> Result<Self, Error> {
+    fn new(world: &World, port: u16, next: u32) -> Result<Self, Error> {
         let key = SigningKey::generate(Algorithm::Ed25519, Label::parse("planner-1")?)?;
         let planner = PlannerKey {
             key: key.verify_key(),
@@ -179,7 +263,7 @@ impl Planner {
             key,
             steering,
             generation: 0,
-            next: FROM,
+            next,
         })
     }
 
@@ -246,38 +330,4 @@ impl Planner {
 
 fn broken(error: impl std::fmt::Display) -> Error {
     Error::Broken(error.to_string())
-}
-
-impl Report {
-    pub(crate) fn markdown(&self) -> String {
-        let most = |bytes: u64| {
-            let limit = as_f64(self.rate_bytes_per_s) * WINDOW.as_secs_f64();
-            as_f64(bytes) / limit
-        };
-        let (alone, all) = (most(self.alone), most(self.most));
-        let mean = self.mean / as_f64(self.rate_bytes_per_s);
-        let spread = |ratios: &[f64]| Spread::of(ratios.iter().copied()).text(3);
-        format!(
-            "| fill | figure |\n|---|---|\n\
-             | rate, MB/s | {} |\n\
-             | busiest 10 s on the wire, of the rate, without viewers | {alone:.3} |\n\
-             | the same in all of the run | {all:.3} |\n\
-             | mean on the wire, of the rate | {mean:.3} |\n\
-             | viewers' throughput, with the fill by without | {} |\n\
-             | CPU time of the edge for a GB served, with by without | {} |\n",
-            self.rate_bytes_per_s / 1_000_000,
-            spread(&self.ratios),
-            spread(&self.cpu),
-        )
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        json!({
-            "rate_bytes_per_s": self.rate_bytes_per_s,
-            "busiest_10_s_bytes": { "alone": self.alone, "all": self.most },
-            "mean_bytes_per_s": self.mean,
-            "throughput_ratios": self.ratios,
-            "cpu_ratios": self.cpu,
-        })
-    }
 }

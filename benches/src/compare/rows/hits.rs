@@ -10,11 +10,11 @@ use super::super::{
     proof, say,
     select::{Peer, Protocol, Shape, Size},
     stage::{Stage, Tried},
-    target::Kind,
+    target::{Kind, Target},
 };
 
 /// Until what was read lies on the disk: the edge writes behind.
-const SETTLE: std::time::Duration = std::time::Duration::from_secs(4);
+pub(crate) const SETTLE: std::time::Duration = std::time::Duration::from_secs(4);
 
 /// One shape, and all runs of every server in it.
 #[derive(Debug)]
@@ -65,14 +65,20 @@ pub(crate) async fn fill_disks(stage: &Stage<'_>) -> Result<(), Error> {
     for _ in 0..2 {
         for server in &stage.servers {
             for target in server.targets().iter().take(server.caches()) {
-                say(&format!("filling the disk of {}", target.label));
-                let mut client = connector.open(target, Protocol::Http1).await?;
-                for number in DISK_FROM..DISK_FROM + DISK_OBJECTS {
-                    proof::check(&mut client, target, number, Size::Mib1.bytes()).await?;
-                }
+                fill_disk(&connector, target).await?;
             }
         }
         tokio::time::sleep(SETTLE).await;
+    }
+    Ok(())
+}
+
+/// Reads what is asked for from disk, once, and compares it.
+pub(crate) async fn fill_disk(connector: &Connector, target: &Target) -> Result<(), Error> {
+    say(&format!("filling the disk of {}", target.label));
+    let mut client = connector.open(target, Protocol::Http1).await?;
+    for number in DISK_FROM..DISK_FROM + DISK_OBJECTS {
+        proof::check(&mut client, target, number, Size::Mib1.bytes()).await?;
     }
     Ok(())
 }

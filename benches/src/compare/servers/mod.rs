@@ -68,7 +68,7 @@ impl Tier {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ram => "ram",
             Self::Disk => "disk",
