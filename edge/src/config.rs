@@ -114,6 +114,13 @@ impl NodeConfig for Config {
         &self.sections
     }
 
+    fn warnings(&self) -> Vec<String> {
+        let disks = &self.sections.store.disks;
+        let fill = self.fill.iter();
+        let fill = fill.flat_map(|fill| fill.warnings(disks.len()));
+        self.sections.warnings().into_iter().chain(fill).collect()
+    }
+
     fn effective(&self) -> serde_json::Value {
         self.effective.clone()
     }

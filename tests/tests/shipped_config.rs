@@ -15,7 +15,7 @@ use std::{
 use node::NodeConfig;
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::{keys::Keys, pki::Pki};
+use tests::{keys::Keys, pki::Pki, planner::Planner};
 
 /// Keys whose comment is an example and not a default: they are off unless set, or follow from the
 /// machine's memory.
@@ -131,4 +131,50 @@ fn every_default_that_the_edges_file_tells_is_the_codes() {
 #[test]
 fn every_default_that_the_shields_file_tells_is_the_codes() {
     agrees::<shield::Config>("shield.toml");
+}
+
+/// What the edge's file shows of `[fill]`, in force, as lines.
+fn shown_fill() -> Vec<String> {
+    let text = shipped("edge.toml");
+    let lines = text.lines().skip_while(|line| *line != "# [fill]");
+    let lines = lines.take_while(|line| line.starts_with('#'));
+    let lines = lines.map(|line| line.trim_start_matches("# ").trim_start());
+    let is_meant = |line: &&str| line.starts_with('[') || line.contains(" = ");
+    lines.filter(is_meant).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_fill_plane_that_the_edges_file_shows_is_right_and_its_defaults_are_the_codes() {
+    const DEFAULTS: [&str; 13] = [
+        "audience",
+        "rate",
+        "window_bytes",
+        "writes_per_day",
+        "concurrency",
+        "egress_percent_max",
+        "disk_p99_max",
+        "attempts",
+        "reconcile",
+        "master",
+        "shield_after",
+        "storage_after",
+        "eviction_percent_max",
+    ];
+    let (folder, planner) = (TempDir::new().unwrap(), Planner::new());
+    let text = installed(&shipped("edge.toml"), folder.path());
+    fs::copy(planner.keys(), folder.path().join("planners.keys.json")).unwrap();
+    let with = |lines: Vec<String>| {
+        let home = folder.path().display().to_string();
+        let fill = lines.join("\n").replace("/etc/millpond", &home);
+        effective::<edge::Config>(&format!("{text}\n{fill}\n"), folder.path())
+    };
+    let shown = shown_fill();
+    assert!(shown.len() > 30, "{shown:?}");
+    let is_default = |line: &String| {
+        let key = line.split(" = ").next().unwrap_or_default();
+        DEFAULTS.contains(&key)
+    };
+    let (defaults, others): (Vec<_>, Vec<_>) = shown.clone().into_iter().partition(is_default);
+    assert_eq!(defaults.len(), DEFAULTS.len());
+    assert_eq!(with(shown), with(others));
 }

@@ -41,17 +41,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-/// How the memory is split, and what this kernel cannot do of what is asked of it.
 fn told<C: NodeConfig>(loaded: Result<C, Report>) -> Result<String, Report> {
-    let config = loaded?;
-    let sections = config.sections();
-    let warning = sections.tls.falls_back();
-    let warning = warning.map(|warning| format!("\n\nwarning: {warning}"));
-    Ok(format!(
-        "{}{}",
-        sections.memory,
-        warning.unwrap_or_default()
-    ))
+    loaded.map(|config| node::checked(&config))
 }
 
 impl Arguments {

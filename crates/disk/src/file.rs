@@ -106,6 +106,41 @@ fn open_file(path: &Path, pool: &Pool) -> io::Result<(File, bool)> {
     Ok((options.open(path)?, false))
 }
 
+/// A filesystem with less room than a file needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortage {
+    /// What the file still has to grow.
+    pub missing_bytes: u64,
+    /// What is free.
+    pub free_bytes: u64,
+}
+
+/// Whether a file at `path`, which may be there already, would find room to be of `bytes`: nothing if
+/// so. What is no file, such as a partition, has its room. Creates nothing.
+///
+/// # Errors
+/// When nobody can say, such as where the folder is not there.
+pub fn shortage(path: &Path, bytes: u64) -> io::Result<Option<Shortage>> {
+    let (there, held_bytes) = match path.metadata() {
+        Ok(metadata) if !metadata.is_file() => return Ok(None),
+        Ok(metadata) => (path, metadata.blocks() * 512),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            (folder.unwrap_or_else(|| Path::new(".")), 0)
+        }
+        Err(error) => return Err(error),
+    };
+    let missing_bytes = bytes.saturating_sub(held_bytes);
+    let free_bytes = available(&File::open(there)?)?;
+    let short = Shortage {
+        missing_bytes,
+        free_bytes,
+    };
+    Ok((missing_bytes > free_bytes).then_some(short))
+}
+
 /// Grows or shrinks a file and reserves its space, so that a full filesystem is found at start and
 /// not in the middle of the night. A filesystem that cannot reserve leaves a sparse file.
 fn set_length(file: &File, bytes: u64) -> io::Result<()> {
@@ -165,4 +200,24 @@ fn available(file: &File) -> io::Result<u64> {
         unsafe { told.assume_init() }
     };
     Ok(told.f_bavail.saturating_mul(told.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_filesystem_has_no_room_for_is_told_without_making_anything() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("slices");
+        let short = shortage(&path, 1 << 60).unwrap().unwrap();
+        assert_eq!(short.missing_bytes, 1 << 60);
+        assert_eq!(shortage(&path, 0).unwrap(), None);
+        assert!(!path.exists());
+        std::fs::write(&path, vec![1; 1 << 20]).unwrap();
+        let short = shortage(&path, 1 << 60).unwrap().unwrap();
+        assert!(short.missing_bytes < 1 << 60, "what it has is its own");
+        assert!(shortage(&folder.path().join("none/slices"), 1).is_err());
+        assert_eq!(shortage(Path::new("/dev/null"), 1 << 60).unwrap(), None);
+    }
 }

@@ -29,3 +29,4 @@ pub use device::{Device, Options, Registration};
 pub use engine::Engine;
 pub use error::{Error, Operation};
 pub use faults::{Fault, Faults, Rule};
+pub use file::{Shortage, shortage};

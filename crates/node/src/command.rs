@@ -80,6 +80,11 @@ pub trait NodeConfig: Sized + Send + 'static {
     /// What it has in common with other kinds.
     fn sections(&self) -> &Sections;
 
+    /// What is allowed, and hardly meant, or cannot work on this machine. Blocks while it looks.
+    fn warnings(&self) -> Vec<String> {
+        self.sections().warnings()
+    }
+
     /// Every key with its value, secrets masked.
     fn effective(&self) -> serde_json::Value;
 
@@ -99,11 +104,8 @@ pub fn command<C: NodeConfig>(arguments: impl Iterator<Item = OsString>) -> Exit
     match command.action {
         Action::Check { config } => match C::load(&config) {
             Ok(checked) => {
-                let (file, memory) = (config.display(), &checked.sections().memory);
-                let _gone = writeln!(io::stdout(), "{file}: right in every part\n\n{memory}");
-                if let Some(warning) = checked.sections().tls.falls_back() {
-                    let _gone = writeln!(io::stdout(), "\nwarning: {warning}");
-                }
+                let (file, told) = (config.display(), crate::checked(&checked));
+                let _gone = writeln!(io::stdout(), "{file}: right in every part\n\n{told}");
                 ExitCode::SUCCESS
             }
             Err(report) => report.refuse(),

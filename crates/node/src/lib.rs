@@ -18,6 +18,7 @@ mod rules;
 mod sections;
 mod tags;
 mod upstreams;
+mod warnings;
 
 pub use bucket::{Bucket, client_tls};
 pub use command::{NodeConfig, command, rehearsal};
@@ -32,3 +33,4 @@ pub use popularity::{PopularitySection, Reports};
 pub use rules::read_rules;
 pub use sections::{Clients, Listen, Sections};
 pub use upstreams::read_upstream_limits;
+pub use warnings::checked;

@@ -156,6 +156,14 @@ pub struct DiskConfig {
 }
 
 impl DiskConfig {
+    /// Whether its filesystem has no room for it.
+    ///
+    /// # Errors
+    /// When nobody can say, such as where its folder is not there.
+    pub fn shortage(&self) -> std::io::Result<Option<disk::Shortage>> {
+        disk::shortage(&self.path, self.bytes)
+    }
+
     /// A disk without injected faults.
     pub fn new(path: impl Into<PathBuf>, bytes: u64) -> Self {
         Self {

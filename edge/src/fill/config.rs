@@ -8,7 +8,7 @@ use manifest::{KEYS_FILE_BYTES_MAX, Keys, Label, Limits};
 use message::ObjectName;
 use node::{Origin, Sections};
 
-use preposition::{Allowance, BYTES_PER_S_MIN, Escalation, WINDOWS_MAX, Window};
+use preposition::{Allowance, BYTES_PER_S_MIN, BadWindow, Escalation, WINDOWS_MAX, Window};
 
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
@@ -119,6 +119,22 @@ impl Wish {
     }
 }
 
+impl Fill {
+    /// What is allowed and hardly meant, on an edge with so many disks.
+    pub(crate) fn warnings(&self, disks: usize) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if disks == 0 {
+            let what = "[fill] without a [[cache.disk]]: nothing that is planned can be held";
+            warnings.push(what.to_owned());
+        }
+        if self.room.windows.is_empty() {
+            let what = "[fill] has no [[fill.window]]: only the fast track is filled";
+            warnings.push(what.to_owned());
+        }
+        warnings
+    }
+}
+
 fn read_keys(section: &mut Section) -> Option<Keys> {
     let file = section.path("keys").required()?;
     let bytes = daemon::config::read_file(&file, KEYS_FILE_BYTES_MAX as u64);
@@ -139,7 +155,12 @@ fn read_window(section: &mut Section) -> Option<Window> {
     match Window::parse(&hours?, &zone, &days) {
         Ok(window) => Some(window),
         Err(bad) => {
-            section.problem("hours", &bad.to_string(), None);
+            let key = match bad {
+                BadWindow::Hours(_) => "hours",
+                BadWindow::Zone(_) => "zone",
+                BadWindow::Day(_) => "days",
+            };
+            section.problem(key, &bad.to_string(), None);
             None
         }
     }

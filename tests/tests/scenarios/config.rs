@@ -6,6 +6,7 @@ use tests::{
     foreign,
     node::{Home, Role, Settings, binary},
     pki::Pki,
+    planner::Planner,
 };
 use tokio::process::Command;
 
@@ -128,6 +129,35 @@ async fn a_config_that_is_absent_is_told() {
         foreign::text(&output)
     );
     assert!(foreign::text(&output).contains("/absent/edge.toml"));
+}
+
+#[tokio::test]
+async fn a_fill_plane_that_could_not_fill_is_warned_of_and_a_wrong_window_is_told_by_its_key() {
+    let (pki, planner) = (Pki::new(), Planner::new());
+    let mut settings = settings(Role::Edge, &Home::new(Role::Edge), &pki);
+    settings.set("fill.keys", planner.keys().display().to_string());
+    let (code, text) = told(Role::Edge, "check", settings.to_string().as_bytes()).await;
+    assert_eq!(code, Some(0), "{text}");
+    for missing in ["[[cache.disk]]", "[[fill.window]]"] {
+        assert!(text.contains(missing), "{missing} in {text}");
+    }
+    for (key, wrong) in [
+        ("hours", "2-4"),
+        ("zone", "Mars/Olympus"),
+        ("days", "monday"),
+    ] {
+        let mut settings = settings.clone();
+        settings.set("fill.window.0.hours", "02:00-14:00");
+        let key_of = format!("fill.window.0.{key}");
+        match key {
+            "days" => settings.set(&key_of, vec![wrong]),
+            _ => settings.set(&key_of, wrong),
+        }
+        let (code, text) = told(Role::Edge, "check", settings.to_string().as_bytes()).await;
+        assert_eq!(code, Some(EX_CONFIG), "{text}");
+        let place = format!("{key} in [[fill.window]]");
+        assert!(text.contains(&place) && text.contains(wrong), "{text}");
+    }
 }
 
 #[tokio::test]
