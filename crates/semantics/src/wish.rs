@@ -44,6 +44,11 @@ impl Wish {
         self.0.only_if_cached
     }
 
+    /// RFC 9111 section 5.2.1.4: nothing stored will do unless the origin has confirmed it.
+    pub fn wants_the_origin(&self) -> bool {
+        self.0.no_cache
+    }
+
     /// Whether a response that is fresh for another `ttl` at this age will do.
     pub fn of_fresh(&self, freshness: &Freshness, age: Duration, ttl: Duration) -> Use {
         let Directives {

@@ -9,6 +9,7 @@ use preposition::Preposition;
 use semantics::{
     fields,
     key::{self, Case, KeyRules, QueryRule},
+    wish::Wish,
 };
 use signing::ObjectPath;
 
@@ -64,6 +65,12 @@ impl Gate {
         if self.room.is_yielding() {
             let detail = "viewers need the link or the disks themselves";
             return Err(Error::new(Kind::DestinationUnavailable, detail));
+        }
+        // The edge that asks was purged, and this one may not have been, or not yet: what is here says
+        // nothing of what the origin has now.
+        if Wish::of(&request.head.headers).wants_the_origin() {
+            let detail = "a peer asks no origin";
+            return Err(Error::request(StatusCode::NOT_FOUND, detail));
         }
         let absent = || Error::request(StatusCode::NOT_FOUND, "no such site on this edge");
         let target = request.path().strip_prefix('/').ok_or_else(absent)?;
