@@ -52,6 +52,36 @@ fn no_room_uses_another_that_the_table_does_not_give_it() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// Names of recipes in a text: in backquotes, and at the end of why a test is ignored.
+fn recipes_in(text: &str) -> BTreeSet<String> {
+    let named = |(mark, end): (&str, char)| -> Vec<String> {
+        let after = text.split(mark).skip(1);
+        let words = after.filter_map(|rest| rest.split_once(end).map(|(word, _)| word));
+        let is_name = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+        let names = words.filter(|word| !word.is_empty() && word.chars().all(is_name));
+        names.map(str::to_owned).collect()
+    };
+    let marks = [("`just ", '`'), (": just ", '"')];
+    marks.into_iter().flat_map(named).collect()
+}
+
+#[test]
+fn every_recipe_that_is_named_is_one_of_the_justfile() {
+    let justfile = fs::read_to_string(root().join("justfile")).unwrap();
+    let heads = justfile.lines().filter_map(|line| line.strip_suffix(':'));
+    let known: BTreeSet<&str> = heads.collect();
+    assert!(known.contains("test"), "{known:?}");
+    let root_pages = ["README.md", "CONTRIBUTING.md"].map(|page| root().join(page));
+    let files = sources().into_iter().chain(files("md")).chain(root_pages);
+    let mut missing = Vec::new();
+    for file in files {
+        let named = recipes_in(&fs::read_to_string(&file).unwrap());
+        let unknown = named.into_iter().filter(|name| !known.contains(&**name));
+        missing.extend(unknown.map(|name| format!("{}: just {name}", file.display())));
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
 #[test]
 fn a_row_tells_a_room_and_what_it_may_use() {
     let table = rooms(
@@ -182,6 +212,13 @@ fn workspace_packages() -> BTreeMap<String, Vec<String>> {
 
 /// Our Rust files.
 fn sources() -> Vec<PathBuf> {
+    let files = files("rs");
+    assert!(files.len() > 50, "{files:?}");
+    files
+}
+
+/// Our files in rooms that end so.
+fn files(ending: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = ["edge", "shield", "crates", "benches", "tests"]
         .map(|top| root().join(top))
@@ -193,12 +230,11 @@ fn sources() -> Vec<PathBuf> {
                 if !is_foreign(&path) {
                     folders.push(path);
                 }
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|found| found == ending) {
                 files.push(path);
             }
         }
     }
-    assert!(files.len() > 50, "{files:?}");
     files
 }
 

@@ -102,6 +102,9 @@ impl Rooms {
             PurgeWhat::Tagged(tag) => self.cache.purge_tag(&site, &tag, reach).await,
             PurgeWhat::Site => self.cache.purge_site(&site, reach).await,
         };
+        if let Some(fill) = &self.planes.fill {
+            fill.purged();
+        }
         done.map_err(|error| Refused::new(Reason::Failed, error.to_string()))
     }
 

@@ -1,11 +1,13 @@
 //! The fill plane as steering tells of it: pure translations from one room's words to the other's.
 
-use preposition::{Counted, Entry, FillState, Hours, Item, Page, Rejected, Status, Undone, Why};
+use preposition::{
+    Counted, Entry, Failure, FillState, Hours, Item, Page, Rejected, Status, Undone, Why,
+};
 use steering::{
     Reason, Refused,
     report::{
-        Inventory, InventoryObject, InventorySummary, ManifestKind, ManifestState, ManifestSummary,
-        ObjectState, Phase, Progress, Pushed, Window,
+        FillFailure, Inventory, InventoryObject, InventorySummary, ManifestKind, ManifestState,
+        ManifestSummary, ObjectState, Phase, Progress, Pushed, WaitsFor, Window,
     },
 };
 
@@ -92,6 +94,7 @@ pub(crate) fn progress(status: &Status, now_s: u64) -> Progress {
     let window = status.window.or(status.next_window);
     let idle = Progress {
         phase: phase(status),
+        waits_for: waits_for(status),
         window: window.map(|Hours { start_s, end_s }| Window {
             opens_unix_s: start_s,
             closes_unix_s: end_s,
@@ -114,6 +117,7 @@ pub(crate) fn progress(status: &Status, now_s: u64) -> Progress {
         bytes: now.bytes_done + now.bytes_left,
         bytes_held: now.bytes_done,
         eta_s: now.eta_s.map(|eta| eta.saturating_sub(now_s)),
+        failures: status.failures.iter().map(failure).collect(),
         ..idle
     }
 }
@@ -127,6 +131,46 @@ fn phase(status: &Status) -> Phase {
         }
         (FillState::Filling, _) => Phase::Filling,
         (FillState::Waiting | FillState::Drained, _) => Phase::Waiting,
+    }
+}
+
+fn waits_for(status: &Status) -> Option<WaitsFor> {
+    match status.state {
+        FillState::Empty | FillState::Complete | FillState::Filling => return None,
+        FillState::Waiting | FillState::Drained => {}
+    }
+    Some(match status.why {
+        Why::WindowClosed => WaitsFor::Window,
+        Why::AllowanceSpent { .. } => WaitsFor::Allowance,
+        Why::Yielding { .. } => WaitsFor::Viewers,
+        Why::Unreached => WaitsFor::Sources,
+        Why::Drained => WaitsFor::Operator,
+        // All that is missing has been put off.
+        Why::Idle | Why::Busy if has_unreached(status) => WaitsFor::Sources,
+        Why::Idle | Why::Busy => WaitsFor::Retry,
+    })
+}
+
+fn has_unreached(status: &Status) -> bool {
+    let mut states = status.progress.iter().flat_map(|now| &now.states);
+    states.any(|counted| counted.state == Entry::Unreached && counted.objects > 0)
+}
+
+fn failure(failed: &Failure) -> FillFailure {
+    let reason = match failed.state {
+        Entry::Absent => "the sources have none",
+        Entry::Mismatch => "the sources have another size or SHA-256 than planned",
+        Entry::Refused => "its site is not known here, or its answers may not be stored",
+        Entry::SourceFailed => "the sources failed",
+        Entry::Unwritten => "the disks did not take it",
+        // Not failures.
+        Entry::Waiting | Entry::Filling | Entry::Held | Entry::Seeded | Entry::Unreached => "",
+    };
+    FillFailure {
+        site: failed.site.clone(),
+        path: failed.path.clone(),
+        reason: reason.to_owned(),
+        attempts: failed.attempts.into(),
     }
 }
 

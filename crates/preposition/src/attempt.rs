@@ -195,7 +195,7 @@ impl Attempts {
                 }
                 Err(why) => {
                     tracing::debug!(object = %goal.name, source = %source.name, %why, "not filled");
-                    self.judge(index, &why, goal.at.wall)
+                    self.judge(index, &why, goal)
                 }
             };
             match outcome {
@@ -287,7 +287,8 @@ impl Attempts {
     }
 
     /// What a failure says of the object, and of the source.
-    fn judge(&self, index: usize, why: &Unfilled, now: Duration) -> Outcome {
+    fn judge(&self, index: usize, why: &Unfilled, goal: &Goal) -> Outcome {
+        let now = goal.at.wall;
         let mut health = self.health.lock();
         let health = &mut health[index];
         match why {
@@ -296,11 +297,17 @@ impl Attempts {
                 Outcome::Failed(Entry::Absent)
             }
             Unfilled::OtherSize { .. } | Unfilled::OtherDigest => {
-                tracing::warn!(source = %self.parts.sources[index].name, %why, "not as planned");
+                let source = &self.parts.sources[index].name;
+                tracing::error!(%source, object = %goal.name, %why, "not as planned");
                 Outcome::Failed(Entry::Mismatch)
             }
             Unfilled::Changed | Unfilled::Source(_) => {
+                let was_usable = health.is_usable(now);
                 health.failed(now);
+                if was_usable && !health.is_usable(now) {
+                    let (source, rest) = (&self.parts.sources[index].name, health.rest(now));
+                    tracing::warn!(%source, ?rest, %why, "left alone: it fails again and again");
+                }
                 Outcome::Failed(Entry::SourceFailed)
             }
             Unfilled::Unstorable => Outcome::Failed(Entry::Refused),

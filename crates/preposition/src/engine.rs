@@ -40,6 +40,8 @@ const TICK: Duration = Duration::from_millis(250);
 /// What is under way goes on at so much of the rate, even when nothing new may begin: a read that
 /// is left hanging holds a place at its source.
 const LEAST_SHARE: u64 = 16;
+/// From one walk over the plan to the next that a purge calls for.
+const AFTER_PURGE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Engine {
     shared: Arc<Shared>,
@@ -129,6 +131,7 @@ impl Engine {
         if is_new {
             self.stop_all(|_| true);
             self.lanes = Lanes::default();
+            self.shared.failures.lock().clear();
             let old = std::mem::replace(&mut self.active, Arc::clone(&active));
             self.wanted_since = Some(now.wall);
             self.now_s.store(now.unix_s(), Ordering::Relaxed);
@@ -198,9 +201,16 @@ impl Engine {
         if is_due {
             repair::forget_failures(&self.active);
         }
-        if is_due || self.active.is_to_be_released() {
+        if is_due || self.active.is_to_be_released() || self.is_purge_due() {
             self.repair(now);
         }
+    }
+
+    /// Whether a purge has taken what the plan wants, since the last walk began and not too shortly ago: a
+    /// purge may be one of many.
+    fn is_purge_due(&self) -> bool {
+        let may_walk = !self.upkeep.is_repairing() && self.seen.repaired.elapsed() >= AFTER_PURGE;
+        may_walk && self.shared.is_purged.swap(false, Ordering::Relaxed)
     }
 
     fn spend(&mut self, now: &Timestamp, at: At) {
@@ -302,7 +312,8 @@ impl Engine {
                     .with_label_values(&[reason])
                     .inc();
                 let attempts = self.shared.config.attempts;
-                self.lanes.fail(place, now, attempts);
+                let failures = self.lanes.fail(place, now, attempts);
+                self.shared.failures.lock().note(place, failures);
             }
             Outcome::Later(entry, pause) => {
                 self.active.set(place, entry);
@@ -315,8 +326,7 @@ impl Engine {
     fn tell(&self, now: &Timestamp, why: Why) {
         let at = At::of(&self.shared.config.windows, now.wall);
         let rate = self.rate_bytes_per_s;
-        self.shared.metrics.rate.set(crate::metrics::signed(rate));
-        *self.shared.pulse.lock() = Pulse {
+        let pulse = Pulse {
             at,
             why,
             share: self.share,
@@ -326,6 +336,8 @@ impl Engine {
             running: self.underway.len() + self.errands.len(),
             told_at: now.wall,
         };
+        self.shared.metrics.tell(&pulse);
+        *self.shared.pulse.lock() = pulse;
     }
 }
 

@@ -128,8 +128,10 @@ pub(crate) async fn keep(
                 // Both ways are known.
                 let mut unknown = Trust::default();
                 let trust = trust.map_or(&mut unknown, |(_, trust)| trust);
-                let outcome = trusted(&shared, trust, way, bytes).await;
-                note(&shared, outcome.as_ref().map(|_| ()));
+                let outcome = trusted(&shared, trust, way, bytes.clone()).await;
+                if !is_known_already(&shared, &outcome, bytes).await {
+                    note(&shared, outcome.as_ref().map(|_| ()));
+                }
                 // Whoever asked may have gone; what is in force is so all the same.
                 let _gone = answer.send(outcome);
             }
@@ -196,7 +198,7 @@ async fn push(shared: &Arc<Shared>, bytes: Bytes) -> Result<Pushed, Rejected> {
     let judged = rehearsed(shared, judged).await?;
     apart(shared, move |shared| {
         let config = &shared.config;
-        let generation = judged.in_force.state.generation;
+        let (generation, objects) = (judged.in_force.state.generation, judged.pushed.objects);
         if let Err(error) = signed::keep(&config.folder, generation, &signed) {
             // It can be in force without being shown.
             tracing::warn!(%error, "the manifest is not kept as it was signed");
@@ -205,6 +207,7 @@ async fn push(shared: &Arc<Shared>, bytes: Bytes) -> Result<Pushed, Rejected> {
         rehearsal::remember(&config.folder, judged.shape);
         put_in_force(shared, &judged.old, judged.in_force);
         signed::keep_only(&config.folder, generation);
+        tracing::info!(generation, objects, "a manifest is in force");
         Ok(judged.pushed)
     })
     .await
@@ -331,6 +334,20 @@ fn told(accepted: &Accepted) -> Pushed {
         fill_bytes: diff.fill_bytes,
         ignored: accepted.ignored.clone(),
     }
+}
+
+/// Whether what is in force came again, which is no refusal: from where it is pulled, since it still
+/// lies there, or from a planner that did not hear the answer.
+async fn is_known_already(
+    shared: &Arc<Shared>,
+    outcome: &Result<Pushed, Rejected>,
+    file: Bytes,
+) -> bool {
+    if !matches!(outcome, Err(Rejected::Refused(Refused::Replayed { .. }))) {
+        return false;
+    }
+    let known = apart(shared, move |shared| Ok(shared.is_in_force(&file)));
+    known.await.unwrap_or(false)
 }
 
 fn note(shared: &Shared, outcome: Result<(), &Rejected>) {

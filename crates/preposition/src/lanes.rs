@@ -61,13 +61,16 @@ impl Lanes {
     }
 
     /// Has something that failed tried again, unless that was the last attempt.
-    pub(crate) fn fail(&mut self, place: u32, now: Duration, attempts: u8) {
+    /// Tells how many there were.
+    pub(crate) fn fail(&mut self, place: u32, now: Duration, attempts: u8) -> u8 {
         let failures = self.failures.entry(place).or_default();
         *failures = failures.saturating_add(1);
-        if *failures < attempts {
-            let pause = pause_after(*failures);
+        let failures = *failures;
+        if failures < attempts {
+            let pause = pause_after(failures);
             self.put_off(place, now, pause);
         }
+        failures
     }
 
     pub(crate) fn succeed(&mut self, place: u32) {

@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::{active::Active, entry::ENTRIES};
+use crate::{active::Active, entry::ENTRIES, shared::Pulse, window::At};
 
 pub(crate) struct Metrics {
     pub(crate) bytes: IntCounter,
@@ -17,10 +17,16 @@ pub(crate) struct Metrics {
     pub(crate) repaired: IntCounter,
     pub(crate) pulls_failed: IntCounter,
     entries: IntGaugeVec,
+    bytes_wanted: IntGauge,
+    bytes_held: IntGauge,
     bytes_left: IntGauge,
     generation: IntGauge,
+    issued: IntGauge,
+    expires: IntGauge,
     degraded: IntGauge,
-    pub(crate) rate: IntGauge,
+    rate: IntGauge,
+    window_open: IntGauge,
+    waits: IntGaugeVec,
 }
 
 impl Metrics {
@@ -41,25 +47,45 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
-        let options = Opts::new("millpond_fill_objects", "Objects of the plan by state.");
-        let entries = IntGaugeVec::new(options, &["state"])?;
-        registry.register(Box::new(entries.clone()))?;
-        let what = "1 while no manifest is taken that comes this way.";
-        let options = Opts::new("millpond_fill_quarantined", what);
-        let quarantined = IntGaugeVec::new(options, &["way"])?;
-        registry.register(Box::new(quarantined.clone()))?;
+        let gauges = |name: &str, help: &str, label: &str| {
+            let options = Opts::new(format!("millpond_fill_{name}"), help);
+            let gauges = IntGaugeVec::new(options, &[label])?;
+            registry.register(Box::new(gauges.clone()))?;
+            Ok::<_, prometheus::Error>(gauges)
+        };
+        let failed = counters("failed_total", "Attempts that failed.", "reason")?;
+        // There from the start: the first of a kind is the one to be seen.
+        for entry in ENTRIES.into_iter().filter(|entry| entry.is_failure()) {
+            failed.with_label_values(&[entry.name()]);
+        }
         Ok(Self {
-            quarantined,
+            quarantined: gauges(
+                "quarantined",
+                "1 while no manifest is taken that comes this way.",
+                "way",
+            )?,
             bytes: counter("bytes_total", "Bytes that came in by plan.")?,
             filled: counters("filled_total", "Objects filled by plan.", "source")?,
-            failed: counters("failed_total", "Attempts that failed.", "reason")?,
+            failed,
             refused: counters("manifests_refused_total", "Manifests refused.", "reason")?,
             applied: counter("manifests_applied_total", "Manifests taken into force.")?,
             repaired: counter("repaired_total", "Objects that were here and are not.")?,
             pulls_failed: counter("pulls_failed_total", "Pulls of a manifest that failed.")?,
-            entries,
+            entries: gauges("objects", "Objects of the plan by state.", "state")?,
+            bytes_wanted: gauge("wanted_bytes", "Bytes that the plan wants here.")?,
+            bytes_held: gauge("held_bytes", "Bytes of them that are here and verified.")?,
             bytes_left: gauge("left_bytes", "Bytes that the plan still lacks.")?,
             generation: gauge("generation", "Generation of the manifest in force.")?,
+            issued: gauge(
+                "manifest_issued_timestamp_seconds",
+                "When the manifest in force was made; 0 without one.",
+            )?,
+            expires: gauge(
+                "manifest_expires_timestamp_seconds",
+                "Until when the manifest in force is current; 0 without one.",
+            )?,
+            window_open: gauge("window_open", "1 while filling may run by its windows.")?,
+            waits: gauges("waits", "1 for why nothing more is begun just now.", "why")?,
             degraded: gauge("degraded", "1 if more than 1 % of the plan failed.")?,
             rate: gauge("rate_bytes_per_second", "Rate that filling is given now.")?,
         })
@@ -71,13 +97,28 @@ impl Metrics {
             gauge.set(signed(active.count(entry)));
         }
         let (wanted, held) = active.bytes();
+        self.bytes_wanted.set(signed(wanted));
+        self.bytes_held.set(signed(held));
+        let told = active.in_force.told.unwrap_or_default();
+        self.issued.set(signed(told.issued_s));
+        self.expires.set(signed(told.expires_s));
         self.bytes_left.set(signed(wanted.saturating_sub(held)));
         self.generation
             .set(signed(active.in_force.state.generation));
         self.degraded.set(active.is_degraded().into());
     }
+
+    /// How it goes on, as the engine tells it.
+    pub(crate) fn tell(&self, pulse: &Pulse) {
+        self.rate.set(signed(pulse.rate_bytes_per_s));
+        let is_open = matches!(pulse.at, At::Open(_));
+        self.window_open.set(is_open.into());
+        for (name, is_why) in pulse.why.among_all() {
+            self.waits.with_label_values(&[name]).set(is_why.into());
+        }
+    }
 }
 
-pub(crate) fn signed(number: u64) -> i64 {
+fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

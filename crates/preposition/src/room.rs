@@ -7,7 +7,7 @@ use std::sync::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use manifest::{Digest, Signed};
+use manifest::Digest;
 use message::Timestamp;
 use parking_lot::Mutex;
 use tokio::{
@@ -91,7 +91,9 @@ impl Preposition {
             changed: Notify::new(),
             is_draining: AtomicBool::new(false),
             is_repair_wanted: AtomicBool::new(false),
+            is_purged: AtomicBool::new(false),
             pulse: Mutex::new(pulse),
+            failures: Mutex::default(),
             metrics,
             config,
             parts,
@@ -156,10 +158,7 @@ impl Preposition {
 
     /// Whether this very manifest is the one in force. Hashes all of it, blocking.
     pub fn is_in_force(&self, file: &[u8]) -> bool {
-        let active = self.shared.active.load();
-        let digest = active.in_force.state.digest;
-        active.in_force.told.is_some()
-            && Signed::parse(file).is_ok_and(|signed| Some(signed.digest) == digest)
+        self.shared.is_in_force(file)
     }
 
     /// Takes the manifest of this generation out of force. What it brought stays until the policy
@@ -232,6 +231,12 @@ impl Preposition {
     pub fn repair(&self) {
         self.shared.is_repair_wanted.store(true, Ordering::Relaxed);
         self.shared.changed.notify_one();
+    }
+
+    /// Something was purged: what is planned of it is looked for within seconds, however many purges there
+    /// are, and filled again.
+    pub fn purged(&self) {
+        self.shared.is_purged.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn now(&self) -> Timestamp {

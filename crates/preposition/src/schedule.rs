@@ -83,6 +83,31 @@ pub enum Why {
     Drained,
 }
 
+impl Why {
+    /// The words for all of them in metrics, each with whether it is this one.
+    pub(crate) fn among_all(self) -> [(&'static str, bool); 7] {
+        let name = match self {
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::WindowClosed => "window_closed",
+            Self::AllowanceSpent { .. } => "allowance_spent",
+            Self::Yielding { .. } => "yielding",
+            Self::Unreached => "unreached",
+            Self::Drained => "drained",
+        };
+        [
+            "idle",
+            "busy",
+            "window_closed",
+            "allowance_spent",
+            "yielding",
+            "unreached",
+            "drained",
+        ]
+        .map(|each| (each, each == name))
+    }
+}
+
 impl Facts<'_> {
     /// What to do next.
     pub fn step(&self) -> Step {
@@ -209,6 +234,23 @@ mod tests {
         let spent = Step::Wait(Why::AllowanceSpent { of: Spent::Window });
         assert_eq!(step(31, 10), spent);
         assert_eq!(step(0, 41), spent);
+    }
+
+    #[test]
+    fn each_reason_has_a_word_among_those_of_the_metric() {
+        let all = [
+            Why::Idle,
+            Why::Busy,
+            Why::WindowClosed,
+            Why::AllowanceSpent { of: Spent::Day },
+            Why::Yielding { strain: None },
+            Why::Unreached,
+            Why::Drained,
+        ];
+        for (place, why) in all.into_iter().enumerate() {
+            let told = why.among_all().map(|(_, is_why)| is_why);
+            assert_eq!(told.iter().position(|is_why| *is_why), Some(place));
+        }
     }
 
     #[test]

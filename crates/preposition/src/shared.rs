@@ -9,12 +9,13 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use manifest::Signed;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
-    active::Active, config::Config, config::Parts, metrics::Metrics, schedule::Why, window::At,
-    yielding::Share,
+    active::Active, config::Config, config::Parts, failures::Failures, metrics::Metrics,
+    schedule::Why, window::At, yielding::Share,
 };
 
 pub(crate) struct Shared {
@@ -27,7 +28,9 @@ pub(crate) struct Shared {
     pub(crate) changed: Notify,
     pub(crate) is_draining: AtomicBool,
     pub(crate) is_repair_wanted: AtomicBool,
+    pub(crate) is_purged: AtomicBool,
     pub(crate) pulse: Mutex<Pulse>,
+    pub(crate) failures: Mutex<Failures>,
 }
 
 /// How it stands, as the engine last told.
@@ -46,6 +49,14 @@ pub(crate) struct Pulse {
 }
 
 impl Shared {
+    /// Whether these are the bytes of the manifest that is in force.
+    pub(crate) fn is_in_force(&self, file: &[u8]) -> bool {
+        let active = self.active.load();
+        let digest = active.in_force.state.digest;
+        active.in_force.told.is_some()
+            && Signed::parse(file).is_ok_and(|signed| Some(signed.digest) == digest)
+    }
+
     /// What the plan's hints and the config leave of rate, window and concurrency.
     pub(crate) fn clamped(&self, active: &Active, now_s: u64) -> manifest::Clamped {
         let told = active.in_force.told.unwrap_or_default();

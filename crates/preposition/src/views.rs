@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     active::Active,
     entry::{ENTRIES, Entry},
+    failures::Failure,
     schedule::Why,
     shared::{Pulse, Shared},
     window::At,
@@ -40,6 +41,8 @@ pub struct Status {
     pub running: usize,
     /// Of the plan in force, if there is one.
     pub progress: Option<Progress>,
+    /// What failed of late and is not here yet, newest first: a hundred at most.
+    pub failures: Vec<Failure>,
 }
 
 /// What it does.
@@ -198,6 +201,7 @@ impl Shared {
             window_bytes: pulse.window_bytes,
             running: pulse.running,
             progress: Progress::of(&active, &pulse),
+            failures: self.failures.lock().of(&active),
         }
     }
 
@@ -245,15 +249,71 @@ fn state(active: &Active, pulse: &Pulse) -> FillState {
 }
 
 /// When the last byte comes in, if all goes on as it does: at the pace of late, or at the rate that
-/// it is given if nothing came in yet, from now or from when the window opens.
+/// it is given if nothing is under way, from now or from when the window opens. While it waits for
+/// anything else nobody can say.
 fn eta(pulse: &Pulse, bytes_left: u64) -> Option<Duration> {
+    let is_told = match pulse.why {
+        Why::WindowClosed | Why::Busy => true,
+        // The last of them are on their way; what else is missing has been put off.
+        Why::Idle => pulse.running > 0,
+        Why::AllowanceSpent { .. } | Why::Yielding { .. } | Why::Unreached | Why::Drained => false,
+    };
+    if !is_told && bytes_left > 0 {
+        return None;
+    }
     let from = match pulse.at {
         At::Open(_) => pulse.told_at,
         At::Closed(next) => next?.start,
     };
-    let pace = match pulse.measured_bytes_per_s {
-        0 => pulse.rate_bytes_per_s,
-        pace => pace,
+    let pace = match (pulse.running, pulse.measured_bytes_per_s) {
+        (0, _) | (_, 0) => pulse.rate_bytes_per_s,
+        (_, pace) => pace,
     };
     Some(from + Duration::from_secs(bytes_left.checked_div(pace)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{window::Opening, yielding::Share};
+
+    #[test]
+    fn no_time_is_told_that_nobody_knows() {
+        let s = Duration::from_secs;
+        let opening = |start, end| Opening {
+            start: s(start),
+            end: s(end),
+        };
+        let filling = Pulse {
+            at: At::Open(opening(0, 1000)),
+            why: Why::Busy,
+            share: Share::FULL,
+            rate_bytes_per_s: 100,
+            measured_bytes_per_s: 50,
+            window_bytes: 0,
+            running: 1,
+            told_at: s(10),
+        };
+        assert_eq!(eta(&filling, 100), Some(s(12)), "at the pace of late");
+        let closed = Pulse {
+            at: At::Closed(Some(opening(2000, 3000))),
+            why: Why::WindowClosed,
+            running: 0,
+            ..filling
+        };
+        assert_eq!(
+            eta(&closed, 100),
+            Some(s(2001)),
+            "at its rate, from then on"
+        );
+        let waiting = |why| Pulse {
+            why,
+            running: 0,
+            ..filling
+        };
+        for why in [Why::Idle, Why::Unreached, Why::Drained] {
+            assert_eq!(eta(&waiting(why), 100), None, "{why:?}");
+        }
+        assert!(eta(&waiting(Why::Idle), 0).is_some(), "it is complete");
+    }
 }

@@ -6,10 +6,11 @@ use std::{
 };
 
 use manifest::Pin;
-use steering::report::Phase;
+use steering::report::{Phase, PurgeOrder};
 use tests::{
     client::Protocol,
     eventually,
+    foreign::root,
     oracle::Object,
     origin::{Gate, Script},
     planner::{Planner, Wishes, planned},
@@ -194,4 +195,65 @@ async fn a_corrupt_slice_is_served_to_nobody_and_filled_again() {
         }
     }
     is_served_from_here(&world, &objects).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_purged_and_planned_is_filled_again_before_anybody_asks() {
+    let (objects, planner) = (objects(3), Planner::new());
+    let wanted: Vec<_> = objects.iter().map(planned).collect();
+    let world = planner.edge(ALL_DAY).edge_steered();
+    let world = world.start(&objects).await;
+    let steering = world.steering("steering.test");
+    let pushed = steering.push(planner.signed(1, &wanted).into()).await;
+    pushed.unwrap();
+    is_complete(&world).await;
+    let order = PurgeOrder {
+        site: "media".to_owned(),
+        everything: true,
+        ..PurgeOrder::default()
+    };
+    steering.purge(&order).await.unwrap();
+    eventually(60, "what was purged to be lost and filled", async || {
+        let repaired = world.edge().metric("millpond_fill_repaired_total").await;
+        (repaired >= 3.0).then_some(())
+    })
+    .await;
+    is_complete(&world).await;
+    is_served_from_here(&world, &objects).await;
+}
+
+/// Names of metrics in a text.
+fn metrics_in(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words.filter(|word| word.starts_with("millpond_"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_metric_that_a_shipped_alert_asks_for_is_told() {
+    let alerts = fs::read_to_string(root().join("config/alerts.yml")).unwrap();
+    let asked: Vec<_> = metrics_in(&alerts).collect();
+    assert!(asked.len() > 10, "{asked:?}");
+    let (objects, planner) = (objects(1), Planner::new());
+    let world = planner.edge(ALL_DAY).edge_steered();
+    let world = world.start(&objects).await;
+    let steering = world.steering("steering.test");
+    // Some are there once there is something to tell.
+    steering.push("no manifest".into()).await.unwrap_err();
+    let wanted = planner.signed(1, &[planned(&objects[0])]);
+    steering.push(wanted.into()).await.unwrap();
+    is_complete(&world).await;
+    let (_, told) = world.edge().ask("/metrics").await;
+    for name in asked {
+        assert!(metrics_in(&told).any(|there| there == name), "{name}");
+    }
+    let bytes = objects[0].bytes;
+    for sample in [
+        format!("millpond_fill_wanted_bytes {bytes}"),
+        format!("millpond_fill_held_bytes {bytes}"),
+        "millpond_fill_window_open 1".to_owned(),
+        "millpond_fill_waits{why=\"idle\"} 1".to_owned(),
+    ] {
+        let is_told = told.lines().any(|line| line == sample);
+        assert!(is_told, "{sample} in {told}");
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use steering::{
     client::ClientError,
-    report::{FillFailure, Phase, Progress},
+    report::{FillFailure, Phase, Progress, WaitsFor},
 };
 
 use super::{Answers, Fleet, Node, ask};
@@ -170,18 +170,12 @@ fn phase(progress: &Progress, now_s: u64) -> String {
     let opens_in_s = progress
         .window
         .and_then(|window| window.opens_unix_s.checked_sub(now_s));
-    let phase = match (progress.phase, opens_in_s) {
-        (Phase::Idle, _) => "idle".to_owned(),
-        (Phase::Waiting, Some(opens_in_s)) => {
-            format!(
-                "waits for its window, which opens in {}",
-                duration(opens_in_s)
-            )
-        }
-        (Phase::Waiting, None) => "waits".to_owned(),
-        (Phase::Filling, _) => format!("filling, {}/s", amount(progress.bytes_per_s)),
-        (Phase::Yielding, _) => "gives way to viewers".to_owned(),
-        (Phase::Complete, _) => "complete".to_owned(),
+    let phase = match progress.phase {
+        Phase::Idle => "idle".to_owned(),
+        Phase::Waiting => waits(progress.waits_for, opens_in_s),
+        Phase::Filling => format!("filling, {}/s", amount(progress.bytes_per_s)),
+        Phase::Yielding => "gives way to viewers".to_owned(),
+        Phase::Complete => "complete".to_owned(),
     };
     match progress.eta_s {
         Some(eta_s) if progress.phase != Phase::Complete => {
@@ -189,6 +183,25 @@ fn phase(progress: &Progress, now_s: u64) -> String {
         }
         Some(_) | None => phase,
     }
+}
+
+fn waits(waits_for: Option<WaitsFor>, opens_in_s: Option<u64>) -> String {
+    let what = match (waits_for, opens_in_s) {
+        (Some(WaitsFor::Window), Some(opens_in_s)) => {
+            return format!(
+                "waits for its window, which opens in {}",
+                duration(opens_in_s)
+            );
+        }
+        (Some(WaitsFor::Window), None) => "for a window, and none is configured",
+        (Some(WaitsFor::Allowance), _) => "for the next window or day: this one's bytes are spent",
+        (Some(WaitsFor::Viewers), _) => "for viewers",
+        (Some(WaitsFor::Sources), _) => "for its sources",
+        (Some(WaitsFor::Retry), _) => "to try again what failed",
+        (Some(WaitsFor::Operator), _) => "until it is undrained",
+        (None, _) => return "waits".to_owned(),
+    };
+    format!("waits {what}")
 }
 
 /// A time for people.
@@ -236,6 +249,7 @@ mod tests {
     fn a_closed_window_is_told_with_its_opening() {
         let waiting = Progress {
             phase: Phase::Waiting,
+            waits_for: Some(WaitsFor::Window),
             window: Some(Window {
                 opens_unix_s: 10_000,
                 closes_unix_s: 20_000,
@@ -247,6 +261,23 @@ mod tests {
             told.contains("waits for its window, which opens in 2 h 30 min"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn what_it_waits_for_is_told_and_no_time_that_nobody_knows() {
+        let waiting = |waits_for| Progress {
+            phase: Phase::Waiting,
+            waits_for,
+            eta_s: None,
+            ..filling()
+        };
+        let sources = line("e", &waiting(Some(WaitsFor::Sources)), 0);
+        assert!(
+            sources.contains(", waits for its sources, 1 failed"),
+            "{sources}"
+        );
+        let never = line("e", &waiting(Some(WaitsFor::Window)), 0);
+        assert!(never.contains("none is configured"), "{never}");
     }
 
     #[test]

@@ -132,6 +132,10 @@ async fn wrong_bytes_fail_their_object_alone_and_degrade_the_plan() {
     bench.until(landed(Entry::Held, 3)).await;
     let status = bench.until(landed(Entry::Mismatch, 1)).await;
     assert!(status.progress.unwrap().is_degraded);
+    let failed = &status.failures;
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert_eq!(failed[0].state, Entry::Mismatch);
+    assert_eq!(*failed[0].path, *object(1).path);
     let page = bench.room.inventory(0, 10);
     let wrong: Vec<_> = page
         .objects
@@ -279,7 +283,7 @@ async fn what_is_removed_stays_until_what_comes_instead_has_landed_however_often
         .until(|status| status.state == FillState::Complete)
         .await;
     let path = object(2);
-    for _ in 0..500 {
+    for _ in 0..3000 {
         if !bench.has(&path, &gone).await {
             break;
         }

@@ -11,6 +11,9 @@ pub struct Progress {
     pub generation: Option<u64>,
     /// What is going on.
     pub phase: Phase,
+    /// What it waits for, while something is missing and nothing more is begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<WaitsFor>,
     /// When fills may run next, or until when they may.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
@@ -29,7 +32,7 @@ pub struct Progress {
     /// Until all is held, if that can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_s: Option<u64>,
-    /// The last objects that failed, at most 100.
+    /// The last objects that failed and are not held yet, newest first, at most 100.
     pub failures: Vec<FillFailure>,
 }
 
@@ -40,7 +43,7 @@ pub enum Phase {
     /// There is no manifest.
     #[default]
     Idle,
-    /// Something is missing, and the window is closed.
+    /// Something is missing, and nothing is under way: `waits_for` tells why.
     Waiting,
     /// Bytes are coming in.
     Filling,
@@ -48,6 +51,24 @@ pub enum Phase {
     Yielding,
     /// All that can be held is.
     Complete,
+}
+
+/// What a fill waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsFor {
+    /// Its window to open. Without a `window` none is configured.
+    Window,
+    /// The next window, or the next day: this one's bytes are spent.
+    Allowance,
+    /// Viewers, who need the disks or the link.
+    Viewers,
+    /// Sources: nearer ones have their time, or all are left alone for their failures.
+    Sources,
+    /// Its time to try again what failed.
+    Retry,
+    /// An operator to undrain the node.
+    Operator,
 }
 
 /// A time in which fills may run.

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use content::{Popular, Popularity, PurgeOrder, Purged};
 pub use fill::{
-    FillFailure, Inventory, InventoryObject, InventorySummary, ObjectState, Phase, Progress, Window,
+    FillFailure, Inventory, InventoryObject, InventorySummary, ObjectState, Phase, Progress,
+    WaitsFor, Window,
 };
 pub use manifests::{ManifestKind, ManifestState, ManifestSummary, Manifests, Pushed};
 pub use node::{Disk, Drain, Heartbeat, Load, NodeState, Versions};

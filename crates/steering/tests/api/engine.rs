@@ -11,7 +11,7 @@ use steering::{
     report::{
         Disk, FillFailure, Inventory, InventoryObject, InventorySummary, ManifestKind,
         ManifestState, ManifestSummary, ObjectState, Phase, Popular, Popularity, Progress, Pushed,
-        Window,
+        WaitsFor, Window,
     },
 };
 use tokio::sync::Semaphore;
@@ -141,7 +141,8 @@ impl Engine for Player {
     fn progress(&self) -> Progress {
         Progress {
             generation: Some(7),
-            phase: Phase::Filling,
+            phase: Phase::Waiting,
+            waits_for: Some(WaitsFor::Retry),
             window: Some(Window {
                 opens_unix_s: 1,
                 closes_unix_s: 2,
