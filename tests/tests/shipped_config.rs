@@ -145,8 +145,7 @@ fn shown_fill() -> Vec<String> {
 
 #[test]
 fn the_fill_plane_that_the_edges_file_shows_is_right_and_its_defaults_are_the_codes() {
-    const DEFAULTS: [&str; 13] = [
-        "audience",
+    const DEFAULTS: [&str; 12] = [
         "rate",
         "window_bytes",
         "writes_per_day",

@@ -242,6 +242,8 @@ async fn every_metric_that_a_shipped_alert_asks_for_is_told() {
     let wanted = planner.signed(1, &[planned(&objects[0])]);
     steering.push(wanted.into()).await.unwrap();
     is_complete(&world).await;
+    // Gauges follow within a second.
+    state(&world, "held", 1).await;
     let (_, told) = world.edge().ask("/metrics").await;
     for name in asked {
         assert!(metrics_in(&told).any(|there| there == name), "{name}");
