@@ -1,6 +1,6 @@
 //! What viewers ask for, counted: from the cache to the sketch, from there to reports and `top`.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cache::{Audience, Cache, Served};
@@ -20,6 +20,8 @@ use upstream::{Store, Writer};
 /// Objects that `top` names, unless it is asked for more or fewer.
 const TOP: usize = 100;
 const TOP_MAX: usize = 10_000;
+/// The wall clock may be set: the keeper looks at it this often.
+const LOOK: Duration = Duration::from_mins(1);
 
 /// Demand that is being counted.
 pub(crate) struct Counting {
@@ -47,6 +49,7 @@ impl Counting {
                 .map(|reports| shelf(reports, now))
                 .transpose()?,
             clock: Arc::new(|| message::now().wall),
+            look: message::nap(LOOK),
         };
         let keeper = Keeper::open(section.sketch.clone(), keeping, &daemon.registry).await?;
         let popularity = Arc::clone(keeper.popularity());

@@ -12,7 +12,7 @@ mod fetch;
 mod handler;
 
 pub use body::{Body, BodyStream};
-pub use clock::{Timestamp, now};
+pub use clock::{OtherClock, Timestamp, live_by, nap, now, stopwatch};
 pub use error::{Error, Kind};
 pub use fetch::{ByteRange, Carried, Condition, Demand, Fetch, ObjectName, Upstream};
 pub use handler::{

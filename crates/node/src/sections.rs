@@ -266,6 +266,7 @@ fn read_store(section: &mut Section, wishes: &mut Wishes) -> store::Config {
         segment_bytes,
         read_timeout,
         registered_buffers,
+        clock: store::Clock::new(message::stopwatch()),
         ..default
     };
     if let Err(error) = config.check() {

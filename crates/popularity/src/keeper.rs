@@ -26,8 +26,6 @@ pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 /// Object storage did not take a report: it is asked again after so long, then twice as long.
 const RETRY_MIN: Duration = Duration::from_mins(1);
 const RETRY_MAX: Duration = Duration::from_hours(1);
-/// The wall clock may be set: it is looked at this often.
-const SLEEP_MAX: Duration = Duration::from_mins(1);
 /// What is left of a node's life when it ends, for the last report. If that is too short, the report
 /// waits for the next start.
 const LAST_DELIVERY: Duration = Duration::from_secs(5);
@@ -56,6 +54,8 @@ pub struct Keeping {
     pub shelf: Option<Arc<dyn Shelf>>,
     /// The clock.
     pub clock: Clock,
+    /// How often it is looked at, at least: it may be set.
+    pub look: Duration,
 }
 
 /// Keeps a sketch.
@@ -141,7 +141,7 @@ impl Keeper {
         let end = hour.next().begin();
         let until = retry.at.map_or(end, |at| at.min(end));
         let left = until.saturating_sub(self.now());
-        tokio::time::sleep(left.min(SLEEP_MAX)).await;
+        tokio::time::sleep(left.min(self.keeping.look)).await;
     }
 
     /// Ends an hour, or the part of it that there was.

@@ -57,11 +57,21 @@ impl Run {
     async fn start(folder: &TempDir, shelf: Option<Arc<TestShelf>>) -> Self {
         let begun = Instant::now();
         let clock: Clock = Arc::new(move || BEGIN + begun.elapsed());
+        Self::by(clock, Duration::from_mins(1), folder, shelf).await
+    }
+
+    async fn by(
+        clock: Clock,
+        look: Duration,
+        folder: &TempDir,
+        shelf: Option<Arc<TestShelf>>,
+    ) -> Self {
         let keeping = Keeping {
             folder: folder.path().join("popularity"),
             node: "edge-1".into(),
             shelf: shelf.map(|shelf| shelf as Arc<dyn Shelf>),
             clock: Arc::clone(&clock),
+            look,
         };
         let config = Config {
             memory_bytes: *Config::MEMORY_BYTES.start(),
@@ -143,6 +153,27 @@ async fn each_hour_has_its_report_and_so_has_the_last_part_of_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_time_goes_by_fast_each_hour_has_its_report_all_the_same() {
+    const HOUR_MS: u64 = 100;
+    let (folder, shelf) = (TempDir::new().unwrap(), Arc::new(TestShelf::default()));
+    let begun = Instant::now();
+    let clock: Clock =
+        Arc::new(move || BEGIN + begun.elapsed() * u32::try_from(3_600_000 / HOUR_MS).unwrap());
+    let look = Duration::from_millis(1);
+    let run = Run::by(clock, look, &folder, Some(Arc::clone(&shelf))).await;
+    tokio::time::sleep(Duration::from_millis(HOUR_MS / 2)).await;
+    for object in 0..3 {
+        run.ask(object);
+        tokio::time::sleep(Duration::from_millis(HOUR_MS)).await;
+    }
+    let keys = shelf.keys();
+    let hours =
+        ["/15-", "/16-", "/17-"].map(|hour| keys.iter().filter(move |key| key.contains(hour)));
+    assert_eq!(hours.map(Iterator::count), [1, 1, 1], "{keys:?}");
+    run.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_report_that_is_refused_is_kept_and_put_again() {
     let (folder, shelf) = (TempDir::new().unwrap(), Arc::new(TestShelf::default()));
     shelf.refusals.store(5, Ordering::Relaxed);
@@ -181,6 +212,30 @@ async fn popularity_outlives_a_restart() {
     assert_eq!(before.objects.len(), 50);
     assert_eq!(run.popularity.top(100, (run.clock)()), before);
     assert!(!folder.path().join("popularity/sketch.unfinished").exists());
+    run.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_loses_what_came_since_the_last_hour_and_no_more() {
+    let (folder, shelf) = (TempDir::new().unwrap(), Arc::new(TestShelf::default()));
+    let run = Run::start(&folder, Some(Arc::clone(&shelf))).await;
+    run.ask(1);
+    minutes(61).await;
+    run.ask(2);
+    // As `kill -9` does: nothing is ended, and a sketch that was being written is there in part.
+    run.task.abort();
+    assert!(run.task.await.unwrap_err().is_cancelled());
+    let unfinished = folder.path().join("popularity/sketch.unfinished");
+    fs::write(unfinished, "half of").unwrap();
+    let run = Run::start(&folder, Some(Arc::clone(&shelf))).await;
+    let known = run.popularity.top(100, (run.clock)()).objects;
+    let paths: Vec<_> = known.iter().map(|known| &*known.path).collect();
+    assert_eq!(paths, ["/1"]);
+    assert_eq!(
+        shelf.keys().len(),
+        1,
+        "the report of the hour that was whole"
+    );
     run.stop().await;
 }
 

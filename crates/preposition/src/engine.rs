@@ -113,7 +113,7 @@ impl Engine {
                 }
                 Some(repaired) = self.upkeep.next() => self.repaired(repaired),
                 () = self.shared.changed.notified() => self.take_over(),
-                () = sleep(TICK) => {}
+                () = sleep(message::nap(TICK)) => {}
             }
         }
         self.underway.end().await;
