@@ -34,10 +34,14 @@ impl Pair {
     }
 
     fn with_secret(secret: [u64; 2]) -> Self {
+        Self::of(secret, HALF_LIFE)
+    }
+
+    fn of(secret: [u64; 2], half_life: Duration) -> Self {
         let config = Config {
             memory_bytes: *Config::MEMORY_BYTES.start(),
             sessions_min: 1,
-            ..Config::default()
+            half_life,
         };
         Self {
             half_life: config.half_life,
@@ -128,6 +132,20 @@ fn every_bound_holds_on_zipf_streams() {
     for (seed, alpha) in [(1, 0.7), (2, 0.9), (3, 1.1), (4, 1.3)] {
         let held = zipf_stream(seed, alpha).check();
         assert!(held > 3000, "seed {seed}: {held} objects");
+    }
+}
+
+#[test]
+fn demand_halves_in_the_half_life_that_is_configured() {
+    for half_life in [HOUR, HOUR * 6, HALF_LIFE] {
+        let mut pair = Pair::of([1, 2], half_life);
+        (0..10).for_each(|_| pair.ask(1, SIZE));
+        let plays = |pair: &Pair| pair.sketch.top(1, pair.now()).objects[0].plays;
+        assert_eq!(plays(&pair), 10_000);
+        pair.pass(half_life.as_secs() / 3600);
+        assert_eq!(plays(&pair), 5000, "{half_life:?}");
+        pair.ask(1, SIZE);
+        assert_eq!(plays(&pair), 6000, "what is new weighs all of it");
     }
 }
 
