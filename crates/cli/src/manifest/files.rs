@@ -45,7 +45,15 @@ pub(crate) fn manifest(path: &Path) -> Result<(Manifest, Vec<u8>), Error> {
 
 /// The keys that nodes trust.
 pub(super) fn keys(path: &Path) -> Result<Keys, Error> {
-    Keys::parse(&read(path)?).map_err(|error| Error::manifest(path, error))
+    let bytes = read(path)?;
+    Keys::parse(&bytes).map_err(|error| {
+        if SigningKey::parse(&bytes).is_ok() {
+            let problem = "it is a signing key; what is wanted here is the file of public keys that \
+                           `millpond manifest key --keys` has written";
+            return Error::manifest(path, problem);
+        }
+        Error::manifest(path, error)
+    })
 }
 
 /// A planner's secret.

@@ -5,16 +5,24 @@ use steering::{Reason, client::ClientError};
 pub(super) fn hint(error: &ClientError) -> Option<&'static str> {
     match error {
         ClientError::Url { .. } | ClientError::Tls(_) => None,
-        ClientError::Broken { .. } => Some(
-            "is it up, is this the `listen` of its [steering], and did its client_ca sign our \
-             certificate?",
-        ),
+        ClientError::Broken { what, .. } => Some(of_broken(what)),
         ClientError::Odd(_) => Some("is this a steering API, and of this version?"),
         ClientError::Refused(problem) => {
             let reasons = Reason::ALL.into_iter();
             let mut reasons = reasons.filter(|reason| reason.code() == problem.code);
             reasons.next().and_then(of_reason)
         }
+    }
+}
+
+/// By what TLS says of either certificate, where it says anything.
+fn of_broken(what: &str) -> &'static str {
+    if what.contains("invalid peer certificate") {
+        "that is the node's certificate: is --ca its authority, and is the node called by a name in it?"
+    } else if what.contains("fatal alert") {
+        "the node refuses our certificate: did the client_ca of its [steering] sign it, and is it still valid?"
+    } else {
+        "is it up, and is this the `listen` of its [steering]?"
     }
 }
 
@@ -30,9 +38,9 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
             "sign it with a key that its config's [fill] trusts; `millpond manifest verify` tells \
              what is wrong with it",
         ),
-        Reason::ManifestAudience => {
-            Some("a manifest is for one audience: name its nodes alone, with --node")
-        }
+        Reason::ManifestAudience => Some(
+            "push it to the node it is for, or write it anew with this one as `manifest new --audience`",
+        ),
         Reason::ManifestGeneration => Some(
             "`millpond manifest status` tells what is in force; a new one needs a higher number",
         ),
@@ -54,5 +62,23 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
         | Reason::Loop
         | Reason::Conflict
         | Reason::Failed => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_certificate_is_wrong_is_told() {
+        for (what, told) in [
+            ("invalid peer certificate: UnknownIssuer", "--ca"),
+            ("received fatal alert: CertificateUnknown", "client_ca"),
+            ("Connection refused (os error 111)", "is it up"),
+        ] {
+            let (to, what) = (String::new(), what.to_owned());
+            let hint = hint(&ClientError::Broken { to, what }).unwrap_or_default();
+            assert!(hint.contains(told), "{hint}");
+        }
     }
 }

@@ -40,13 +40,13 @@ pub(crate) struct Arguments {
 #[group(required = true, multiple = false)]
 struct What {
     /// One object, with the query parameters that the site keeps
-    #[arg(long)]
+    #[arg(long, value_parser = rooted)]
     path: Option<String>,
     /// One object by its URL, without a token. Its host is not looked at: `--site` is
     #[arg(long, value_parser = path_of)]
     url: Option<String>,
     /// All objects whose path begins with this
-    #[arg(long)]
+    #[arg(long, value_parser = rooted)]
     prefix: Option<String>,
     /// All objects whose path matches: `*` any characters, `?` one, `$` before either for itself
     #[arg(long)]
@@ -118,6 +118,15 @@ pub(super) fn site(text: &str) -> Result<String, String> {
     Ok(label.to_string())
 }
 
+/// A path, or how it begins: without the slash a purge would be done, and nothing forgotten.
+fn rooted(path: &str) -> Result<String, String> {
+    if path.starts_with('/') {
+        Ok(path.to_owned())
+    } else {
+        Err("paths begin with a slash".to_owned())
+    }
+}
+
 /// The path of a URL, with its query.
 fn path_of(url: &str) -> Result<String, String> {
     let rest = ["https://", "http://"]
@@ -137,6 +146,12 @@ fn path_of(url: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_path_begins_with_is_refused() {
+        assert_eq!(rooted("/films/").as_deref(), Ok("/films/"));
+        assert!(rooted("films/").is_err() && rooted("").is_err());
+    }
 
     #[test]
     fn a_url_names_the_path_behind_its_host() {
