@@ -37,6 +37,12 @@ fn holds(folder: &Path, run: &Output) {
         told.contains("every byte of every answer was compared"),
         "{told}"
     );
+    for night in ["night 1", "night 2"] {
+        let closed = format!("{night}  ");
+        let closed = told.lines().filter(|line| line.starts_with(&closed));
+        let closed = closed.filter(|line| line.contains("the window is closed"));
+        assert_eq!(closed.count(), 1, "{told}");
+    }
     let rows: Vec<&str> = told.lines().filter(|line| line.contains("x  ")).collect();
     assert_eq!(rows.len(), 3, "{told}");
     assert!(
@@ -60,9 +66,15 @@ fn three_days_go_by_and_what_nights_have_filled_is_served() {
         told.contains("cargo build --profile plan -p planner"),
         "{told}"
     );
-    let reports = folder.path().join("demo/reports");
-    let days = fs::read_dir(reports).unwrap().count();
-    assert_eq!(days, 2, "each night had the report of the day before");
+    let reports = folder.path().join("demo/reports/popularity");
+    for day in fs::read_dir(reports).unwrap() {
+        let node = day.unwrap().path().join("node=filled");
+        let hours = fs::read_dir(node).unwrap().count();
+        assert!(
+            hours > 12,
+            "the edge reports each hour with viewers: {hours}"
+        );
+    }
 }
 
 #[test]

@@ -9,12 +9,14 @@ mod settings;
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     pin::Pin,
     time::Duration,
 };
 
 use edge::Edge;
+use manifest::{Keys, PlannerKey, Role};
 use shield::Shield;
 use signing::{Algorithm, Carrier, Carriers, Claims, KeySet, Label, Scope, SigningKey};
 use tempfile::TempDir;
@@ -75,8 +77,11 @@ async fn play(arguments: &Arguments) -> Result<(), Error> {
         .as_deref()
         .unwrap_or_else(|| temporary.path());
     fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
+    let reports = folder.join("reports");
+    fs::create_dir_all(&reports).map_err(|error| Error::file(reports, error))?;
     pki::write(folder)?;
     let key = write_keys(folder)?;
+    write_planner_key(folder)?;
     if arguments.night {
         return tokio::select! {
             played = night::play(folder, &arguments.night_settings, key) => played,
@@ -93,6 +98,7 @@ async fn play(arguments: &Arguments) -> Result<(), Error> {
     let edge = Edge::start(edge).await?;
 
     tell(folder, &edge, &key)?;
+    tell_steering(folder, &edge, &shield)?;
     watch(&mut end, &edge, &shield).await;
     edge.drain().await;
     shield.drain().await;
@@ -106,6 +112,19 @@ fn write_keys(folder: &Path) -> Result<SigningKey, Error> {
     keys::replace(&folder.join("keys.json"), &set.to_json())?;
     keys::replace(&folder.join("signing-key.json"), &key.to_json())?;
     Ok(key)
+}
+
+/// A key that signs manifests, and what the edges trust.
+fn write_planner_key(folder: &Path) -> Result<(), Error> {
+    let key = SigningKey::generate(Algorithm::Ed25519, Label::parse("planner-1")?)?;
+    let trusted = PlannerKey {
+        key: key.verify_key(),
+        roles: vec![Role::Plan, Role::Evict],
+    };
+    let path = folder.join("planners.json");
+    let trusted = Keys::new(vec![trusted], []).map_err(|error| Error::manifest(&path, error))?;
+    keys::replace(&path, &trusted.to_json())?;
+    keys::replace(&folder.join("planner.json"), &key.to_json())
 }
 
 fn tell(folder: &Path, edge: &Edge, key: &SigningKey) -> Result<(), Error> {
@@ -130,8 +149,29 @@ fn tell(folder: &Path, edge: &Edge, key: &SigningKey) -> Result<(), Error> {
     say(format!("HTTP/2   curl --http2 --cacert {ca} -i '{hls}'"));
     say(format!("HTTP/3   UDP port {port}; Alt-Svc tells"));
     say(format!("metrics  http://{}/metrics", edge.admin_address()));
+    Ok(())
+}
 
-    say(format!("folder   {}", folder.display()));
+/// The commands that ask running nodes, ready to be run.
+fn tell_steering(folder: &Path, edge: &Edge, shield: &Shield) -> Result<(), Error> {
+    let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());
+    let (edge, shield) = (
+        port(edge.steering_address()),
+        port(shield.steering_address()),
+    );
+    let nodes = settings::write_nodes(folder, edge, shield)?;
+    let (nodes, folder) = (nodes.display(), folder.display());
+    say(format!("asked    millpond popularity top --nodes {nodes}"));
+    say(format!(
+        "fill     millpond manifest new --audience edge1 --directory {folder}/origin --site {SITE} --output \
+         {folder}/tonight.manifest\n         millpond manifest sign {folder}/tonight.manifest --key \
+         {folder}/planner.json\n         millpond manifest push {folder}/tonight.manifest --nodes \
+         {nodes}\n         millpond fill status --follow --nodes {nodes}"
+    ));
+    say(format!(
+        "purge    millpond purge --site {SITE} --prefix /clip/ --nodes {nodes}"
+    ));
+    say(format!("folder   {folder}"));
     say("Ctrl-C drains and ends.");
     say("");
     Ok(())

@@ -8,12 +8,48 @@ use std::{
 use super::{Arguments, SITE, pki};
 use crate::{Error, keys};
 
+/// The edge's and the shield's names.
+const EDGE: &str = "edge1";
+const SHIELD: &str = "shield1";
+
+/// Writes the file that names both nodes for commands, and who calls them; says where.
+pub(crate) fn write_nodes(folder: &Path, edge: u16, shield: u16) -> Result<PathBuf, Error> {
+    let text = format!(
+        r#"ca = "ca.pem"
+certificate = "steering.pem"
+key = "steering.key"
+[[node]]
+name = "{EDGE}"
+url = "https://localhost:{edge}"
+[[node]]
+name = "{SHIELD}"
+url = "https://localhost:{shield}"
+shield = true
+"#
+    );
+    write(folder, "nodes.toml", &text)
+}
+
+/// What a node's steering API has, whoever may call it.
+pub(crate) fn steering() -> String {
+    let steering = pki::STEERING;
+    format!(
+        r#"[steering]
+listen = "127.0.0.1:0"
+certificate = "edge.pem"
+key = "edge.key"
+client_ca = "ca.pem"
+steering = ["{steering}"]"#
+    )
+}
+
 /// Writes the shield's config, and says where.
 pub(crate) fn write_shield(folder: &Path) -> Result<PathBuf, Error> {
+    let steering = steering();
     let text = format!(
         r#"
 [node]
-name = "shield1"
+name = "{SHIELD}"
 [listen]
 address = "127.0.0.1:0"
 [tls]
@@ -33,6 +69,7 @@ level = "warn"
 access = "./shield-access.log"
 [drain]
 deadline = "10s"
+{steering}
 [[site]]
 name = "{SITE}"
 ttl_default = "1h"
@@ -50,14 +87,29 @@ pub(crate) fn write_edge(
     arguments: &Arguments,
     shield: SocketAddr,
 ) -> Result<PathBuf, Error> {
+    let steering = steering();
+    let more = format!(
+        r#"[popularity]
+# Whoever tries it out is alone.
+sessions_min = 1
+[popularity.reports]
+kind = "directory"
+path = "reports"
+{steering}
+[fill]
+keys = "planners.json"
+rate = "8MiB"
+[[fill.window]]
+hours = "00:00-00:00""#
+    );
     let edge = Edge {
-        name: "edge1",
+        name: EDGE,
         files: "edge",
         ports: [arguments.port, arguments.admin_port],
         ram: "64MiB",
         segment: "16MiB",
         disk: "size = \"256MiB\"",
-        more: "",
+        more: &more,
         site: "server_timing = true\nttl_default = \"1h\"",
     };
     edge.write(folder, shield)
@@ -121,7 +173,7 @@ ca = "ca.pem"
 certificate = "edge-client.pem"
 key = "edge-client.key"
 [[shields.member]]
-name = "shield1"
+name = "{SHIELD}"
 addresses = ["{shield}"]
 server_name = "{server}"
 {more}

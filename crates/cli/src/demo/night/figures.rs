@@ -7,20 +7,14 @@ use forecast::show::{bytes, ratio};
 /// When most watch: from 19 to 23 h.
 const EVENING: std::ops::Range<usize> = 19..23;
 
-/// What a night moved.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Night {
-    /// Bytes that came from the shield.
-    pub(super) filled_bytes: u64,
-}
-
-/// A day, and the night before it; bytes by hour.
+/// A day, and the night that it begins with; bytes by hour.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Day {
-    pub(super) night: Night,
+    /// What came by plan.
+    pub(super) moved: Vec<u64>,
     /// What viewers of each edge asked for.
     pub(super) asked: Vec<u64>,
-    /// What the edge that is filled asked the shield for.
+    /// What the edge that is filled asked the shield for because a viewer asked.
     pub(super) filled: Vec<u64>,
     /// What the other asked it for.
     pub(super) alone: Vec<u64>,
@@ -29,11 +23,9 @@ pub(super) struct Day {
 }
 
 impl Day {
-    pub(super) fn new(night: Night) -> Self {
-        Self {
-            night,
-            ..Self::default()
-        }
+    /// Bytes that came by plan.
+    pub(super) fn moved_bytes(&self) -> u64 {
+        self.moved.iter().sum()
     }
 
     /// The hour in which viewers asked for most.
@@ -86,7 +78,7 @@ pub(super) fn table(days: &[Day]) -> String {
             text,
             "day {} {:<9} {peak:>2} h {:<9} {:<9} {:<9} {:.2}x      {:<9} {:<9} {:<9} {:.2}x   {}",
             number + 1,
-            bytes(day.night.filled_bytes),
+            bytes(day.moved_bytes()),
             bytes(day.asked.get(peak).copied().unwrap_or(0)),
             bytes(filled),
             bytes(alone),
@@ -99,9 +91,9 @@ pub(super) fn table(days: &[Day]) -> String {
         );
     }
     text.push_str(
-        "\nwith, without: bytes that the edge that is filled at night, and the one that is not, asked the shield \
-         for. Day 1\nis before the first night: it shows how much two equal edges differ. Served of what was filled: bytes of what nobody had asked \
-         for before the night, and\nthat was there when it was asked for.\n",
+        "\nwith, without: bytes that the edge that is filled at night, and the one that is not, asked the shield for \
+         because viewers\nasked. Day 1 is before the first plan: it shows how much two equal edges differ. Served of \
+         what was filled: bytes of what\nnobody had asked for before its night, and that was there when it was asked for.\n",
     );
     text
 }
@@ -112,13 +104,16 @@ mod tests {
 
     #[test]
     fn the_peak_is_the_hour_of_most_viewers_for_both_edges() {
-        let mut day = Day::new(Night::default());
-        day.asked = (0..24)
-            .map(|hour| if hour == 20 { 90 } else { hour })
-            .collect();
-        day.filled = vec![2; 24];
-        day.alone = vec![3; 24];
-        day.alone[5] = 50;
+        let mut alone = vec![3; 24];
+        alone[5] = 50;
+        let day = Day {
+            asked: (0..24)
+                .map(|hour| if hour == 20 { 90 } else { hour })
+                .collect(),
+            filled: vec![2; 24],
+            alone,
+            ..Day::default()
+        };
         assert_eq!((day.peak(), day.at_peak()), (20, [2, 3]));
         assert_eq!(day.evening(), [19 + 90 + 21 + 22, 8, 12]);
         assert!(table(&[day]).contains("0.67x"));

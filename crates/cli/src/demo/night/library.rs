@@ -1,13 +1,17 @@
 //! What there is to watch, and who watches it when: a made-up workload, made small.
 //!
 //! A film or an episode comes in three renditions, each cut into pieces of five minutes. Viewers are
-//! those of `traces`: Zipf over titles, a day's curve, launches. Pieces are two thousand times
-//! smaller than real ones, so that three days go through real nodes in minutes.
+//! those of preset N of `traces`: Zipf over titles, a day's curve, launches. Pieces are much smaller than
+//! real ones, so that three days go through real nodes in a minute.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::Path,
+};
 
 use forecast::catalogue::{Catalogue, Object};
-use traces::{Asset, BEGIN_UNIX_MS, Settings, Synthetic};
+use traces::{Asset, BEGIN_UNIX_MS, Preset, Settings, Synthetic};
 
 use crate::Error;
 
@@ -19,24 +23,16 @@ pub(super) const HOURS: usize = 24;
 /// Half minutes of a piece.
 const PIECE: u64 = 10;
 /// Real bytes of one of ours.
-const SHRUNK: u64 = 2048;
+pub(super) const SHRUNK: u64 = 16_384;
 /// The workload's rung that stands for each rendition, by what it carries.
 const RENDITIONS: [usize; 3] = [3, 5, 14];
 const HOUR_MS: u64 = 3_600_000;
 
-/// The workload's settings but for the viewers of a day: a shelf of films and series, beside what was
-/// released in four weeks, and with this seed on the second and on the third day.
-const SHELF: Settings = Settings {
-    days: DAYS as u64,
-    seed: 34,
-    sessions_per_day: 0.0,
-    films: 40,
-    series: 16,
-    launches_per_day: 0.4,
-    launches_share: 0.4,
-    alpha: 0.95,
-    scale: 0.002,
-};
+/// Of the preset's sessions, one a day for each of its titles about.
+const SESSIONS_OF_N: f64 = 20_000.0;
+/// Films and series that are released on a day of the middle: more than the preset would have in a catalogue
+/// so small, so that most days have some, and that no single one decides an evening.
+const RELEASES: f64 = 2.0;
 
 /// A viewer asks for a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +53,15 @@ pub(super) struct Library {
 }
 
 impl Library {
-    /// The same from the same number of sessions, for ever.
-    pub(super) fn new(sessions_per_day: u32) -> Self {
-        let settings = Settings {
-            sessions_per_day: f64::from(sessions_per_day),
-            ..SHELF
-        };
-        Self::of(&settings)
+    /// The same from the same arguments, for ever. Titles are as many as the preset has for so many
+    /// sessions.
+    pub(super) fn new(sessions_per_day: u32, seed: u64) -> Self {
+        let scale = f64::from(sessions_per_day) / SESSIONS_OF_N;
+        let settings = Preset::N.settings(scale, DAYS as u64, seed);
+        Self::of(&Settings {
+            launches_per_day: RELEASES.max(settings.launches_per_day),
+            ..settings
+        })
     }
 
     fn of(settings: &Settings) -> Self {
@@ -90,13 +88,18 @@ impl Library {
         &self.plays[place(hour)..place(hour + 1)]
     }
 
+    /// What is asked for at all.
+    pub(super) fn asked(&self) -> HashSet<Object> {
+        self.plays.iter().map(|play| play.object).collect()
+    }
+
     /// What is asked for on a day.
     pub(super) fn of_day(&self, day: usize) -> &[Play] {
         let place = |day: usize| self.plays.partition_point(|play| play.hour < day * HOURS);
         &self.plays[place(day)..place(day + 1)]
     }
 
-    /// Films and episodes that are released on a day.
+    /// Films and episodes that appear on a day.
     pub(super) fn released(&self, day: usize) -> Vec<usize> {
         let day = i64::try_from(day).ok();
         let assets = self.catalogue.assets.iter().enumerate();
@@ -214,13 +217,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_three_days_of_viewers_and_a_release_on_the_second_and_on_the_third() {
-        let library = Library::new(500);
+    fn there_are_three_days_of_viewers_and_something_is_released_meanwhile() {
+        let library = Library::new(200, 1);
         for day in 0..DAYS {
             let plays = library.of_day(day).len();
-            assert!((1500..6000).contains(&plays), "{plays} on day {day}");
+            assert!((300..6000).contains(&plays), "{plays} on day {day}");
         }
-        assert!(!library.released(1).is_empty() && !library.released(2).is_empty());
+        assert!((1..DAYS).any(|day| !library.released(day).is_empty()));
         let asked: HashSet<_> = library.plays.iter().map(|play| play.object).collect();
         let bytes: u64 = asked.iter().map(|one| library.catalogue.bytes(*one)).sum();
         assert!(bytes < 300 << 20, "{bytes} of {} pieces", asked.len());
@@ -233,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_path_finds_its_piece_and_its_bytes_are_its_own() {
-        let library = Library::new(10);
+        let library = Library::new(10, 1);
         for object in library.objects().step_by(97) {
             assert_eq!(library.find(&library.path(object)), Some(object));
             let content = library.content(object);

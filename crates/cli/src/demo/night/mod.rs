@@ -5,19 +5,21 @@
 //! night: popularity ▶ report (Parquet) ▶ plan ▶ signed manifest ▶ push ▶ fill, at the one edge
 //! ```
 //!
-//! Every part is the real one: nodes with their disks, TLS, signed URLs, popularity, manifests, the steering
-//! API. Made up are the viewers and the calendar.
+//! Every part is the real one: nodes with their disks, TLS, signed URLs, popularity and its hourly reports,
+//! manifests, the steering API, the window and its rate. Made up are the viewers and the clock.
 
+mod calendar;
 mod figures;
 mod library;
 mod nodes;
 mod planner;
 mod plot;
 mod reports;
+mod stage;
 mod viewers;
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -25,44 +27,53 @@ use std::{
 
 use bytes::Bytes;
 use forecast::{catalogue::Object, show::bytes};
-use manifest::{Action, Keys, Limits, PlannerKey, Role, read_unverified};
+use manifest::{Action, Limits, read_unverified};
 use shield::Shield;
-use signing::{Algorithm, Label, SigningKey};
-use steering::{
-    client::Client,
-    report::{Phase, Progress},
-};
+use signing::SigningKey;
+use steering::{client::Client, report::Progress};
 use tokio::time::{self, Instant};
 
 use self::{
-    figures::{Day, Night},
+    calendar::Calendar,
+    figures::Day,
     library::{DAYS, HOURS, Library},
-    nodes::{ALONE, FILLED, Node, called},
+    nodes::{ALONE, FILLED, Node, Size, WINDOW, called},
     planner::Planner,
-    reports::Reporter,
     viewers::{Heard, Viewers},
 };
 use crate::{
-    Error, keys,
+    Error,
     output::{bar, progress, say},
 };
 
 /// How often a fill is asked how far it is.
-const INTERVAL: Duration = Duration::from_millis(200);
-/// Objects that the API names at once.
-const POPULAR_MAX: u16 = 1000;
-/// A night is over by then, whatever has come.
-const NIGHT_MAX: Duration = Duration::from_mins(5);
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Real time that an hour takes at least: in the window, whose rate is of real seconds, and else.
+const WINDOW_HOUR: Duration = Duration::from_millis(1500);
+const HOUR: Duration = Duration::from_millis(20);
+/// After the window closes the edge has so long to see it and to count what came last.
+const SETTLED: Duration = Duration::from_millis(100);
 
 /// What `--night` may be told.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "With --night")]
 #[group(id = "night_settings")]
 pub(crate) struct Arguments {
-    /// Sessions of viewers on each day
-    #[arg(long, requires = "night", default_value_t = 700,
+    /// Sessions of viewers on each day; titles are as many
+    #[arg(long, requires = "night", default_value_t = 3000,
           value_parser = clap::value_parser!(u32).range(10..=20_000))]
     sessions: u32,
+    /// Another seed is another catalogue and other viewers
+    #[arg(long, requires = "night", default_value_t = 1)]
+    seed: u64,
+    /// An edge's disk, in percent of all that is asked for in the three days
+    #[arg(long, requires = "night", value_name = "PERCENT", default_value_t = 50,
+          value_parser = clap::value_parser!(u64).range(1..=200))]
+    disk: u64,
+    /// What a night may fill, in percent of the disk
+    #[arg(long, requires = "night", value_name = "PERCENT", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(1..=100))]
+    budget: u64,
     /// Where the plot is written
     #[arg(
         long,
@@ -79,7 +90,9 @@ pub(crate) struct Arguments {
 
 /// All that plays.
 struct Stage<'a> {
+    calendar: Calendar,
     library: Library,
+    size: Size,
     folder: &'a Path,
     planner: Planner,
     viewers: Viewers,
@@ -87,12 +100,11 @@ struct Stage<'a> {
     alone: Node,
     /// Of the one that is filled.
     steering: Client,
-    reporter: Reporter,
-    /// Folders of the reports of the days so far.
-    reported: Vec<PathBuf>,
     /// What viewers of the one edge have asked for so far.
     asked: HashSet<Object>,
-    /// What the last night has filled, of which nobody had asked before and all was there since.
+    /// What the last plan wants here.
+    planned: Vec<Object>,
+    /// What nights have filled, of which nobody had asked before and all was there since.
     fresh: HashSet<Object>,
 }
 
@@ -104,24 +116,28 @@ pub(super) async fn play(
 ) -> Result<(), Error> {
     let began = Instant::now();
     let planner = Planner::find(arguments.planner.as_deref())?;
-    let library = Library::new(arguments.sessions);
-    tell_stage(&library, &planner);
-    let asked: BTreeSet<_> = library.plays.iter().map(|play| play.object).collect();
+    let calendar = Calendar::begin()?;
+    let library = Library::new(arguments.sessions, arguments.seed);
+    let asked = library.asked();
+    let asked_bytes = asked.iter().map(|object| library.catalogue.bytes(*object));
+    let window = WINDOW_HOUR * u32::try_from(WINDOW.len()).unwrap_or(1);
+    let size = Size::of(asked_bytes.sum(), arguments.disk, arguments.budget, window);
+    say(stage::text(&library, &size, &planner, &asked));
     library.write(&folder.join("origin"), asked)?;
-    write_planner_key(folder)?;
     let shield = nodes::start_shield(folder).await?;
-    let filled = Node::start(FILLED, folder, shield.address()).await?;
+    let filled = Node::start(FILLED, folder, shield.address(), &size).await?;
     let mut stage = Stage {
+        calendar,
         library,
+        size,
         folder,
         planner,
         viewers: Viewers::new(folder, key)?,
         steering: filled.steering(folder)?,
         filled,
-        alone: Node::start(ALONE, folder, shield.address()).await?,
-        reporter: Reporter::new(),
-        reported: Vec::new(),
+        alone: Node::start(ALONE, folder, shield.address(), &size).await?,
         asked: HashSet::new(),
+        planned: Vec::new(),
         fresh: HashSet::new(),
     };
     let days = stage.days().await;
@@ -138,43 +154,6 @@ pub(super) async fn play(
     Ok(())
 }
 
-fn tell_stage(library: &Library, planner: &Planner) {
-    let all: u64 = library
-        .objects()
-        .map(|object| library.catalogue.bytes(object))
-        .sum();
-    say(format!(
-        "origin   {} pieces of films and series, {}: five minutes of one rendition each, 2048 times smaller",
-        library.objects().len(),
-        bytes(all)
-    ));
-    say(format!(
-        "nodes    a shield, and two edges with {} of disk, 8 MiB of RAM and the same viewers: \
-         `{FILLED}` is filled at night, `{ALONE}` is not",
-        bytes(nodes::DISK_BYTES)
-    ));
-    say(match planner {
-        Planner::Program(program) => format!("planner  {}", program.display()),
-        Planner::Here => format!(
-            "planner  the estimator of `millpond replay`, in this process. The planner itself is a program of\n\
-             \x20        its own: `{}`, then --planner target/plan/millpond-plan",
-            planner::BUILD
-        ),
-    });
-}
-
-fn write_planner_key(folder: &Path) -> Result<(), Error> {
-    let key = SigningKey::generate(Algorithm::Ed25519, Label::parse("planner-1")?)?;
-    let trusted = PlannerKey {
-        key: key.verify_key(),
-        roles: vec![Role::Plan, Role::Evict],
-    };
-    let path = folder.join("planners.json");
-    let trusted = Keys::new(vec![trusted], []).map_err(|error| Error::manifest(&path, error))?;
-    keys::replace(&path, &trusted.to_json())?;
-    keys::replace(&folder.join("planner.json"), &key.to_json())
-}
-
 async fn end(stage: Stage<'_>, shield: Shield) {
     stage.filled.drain().await;
     stage.alone.drain().await;
@@ -183,46 +162,93 @@ async fn end(stage: Stage<'_>, shield: Shield) {
 
 impl Stage<'_> {
     async fn days(&mut self) -> Result<Vec<Day>, Error> {
-        let mut days = vec![self.day(0, Night::default()).await?];
-        for day in 1..DAYS {
-            let night = self.night(day).await?;
-            days.push(self.day(day, night).await?);
+        let mut days = Vec::with_capacity(DAYS);
+        for day in 0..DAYS {
+            let mut seen = Day::default();
+            for hour in 0..HOURS {
+                self.hour(day, hour, &mut seen).await?;
+            }
+            progress("");
+            say(format!("day {}    {}", day + 1, seen.line()));
+            days.push(seen);
         }
         Ok(days)
     }
 
-    /// Plays a day at both edges, hour by hour.
-    async fn day(&mut self, day: usize, night: Night) -> Result<Day, Error> {
-        let mut seen = Day::new(night);
-        for hour in 0..HOURS {
-            let name = format!(
-                "day {}   {hour:>2} h {}",
-                day + 1,
-                bar(hour as u64, HOURS as u64)
-            );
-            progress(&name);
-            let plays = self.library.of_hour(day * HOURS + hour);
-            let (filled, alone) = tokio::try_join!(
-                self.viewers
-                    .watch(self.filled.address(), FILLED, &self.library, plays),
-                self.viewers
-                    .watch(self.alone.address(), ALONE, &self.library, plays),
-            )?;
-            if filled.bytes != alone.bytes {
-                let problem = "the edges' viewers did not get the same";
-                return Err(Error::Demo(problem.to_owned()));
-            }
-            seen.asked.push(filled.bytes);
-            seen.filled.push(self.filled.take_from_shield());
-            seen.alone.push(self.alone.take_from_shield());
-            seen.served_of_filled += self.of_filled(&filled);
+    /// Plays an hour at both edges. With the first of a day a plan comes, and within the window what it
+    /// wants.
+    async fn hour(&mut self, day: usize, hour: usize, seen: &mut Day) -> Result<(), Error> {
+        let name = format!("day {}   {hour:>2} h", day + 1);
+        progress(&format!("{name} {}", bar(hour as u64, HOURS as u64)));
+        let is_open = day > 0 && WINDOW.contains(&hour);
+        let takes = if is_open { WINDOW_HOUR } else { HOUR };
+        let until = Instant::now() + takes;
+        self.calendar.turn(day * HOURS + hour, takes);
+        self.wait_for_report(day * HOURS + hour).await?;
+        if day > 0 && hour == 0 {
+            self.night(day).await?;
         }
-        progress("");
-        say(format!("day {}    {}", day + 1, seen.line()));
-        Ok(seen)
+        if day > 0 && hour == WINDOW.end {
+            self.close(day, seen).await?;
+        }
+        let plays = self.library.of_hour(day * HOURS + hour);
+        let watch = |edge: &Node| {
+            let viewers = &self.viewers;
+            viewers.watch(edge.address(), edge.name, &self.library, plays)
+        };
+        let (filled, alone, ()) = tokio::try_join!(
+            watch(&self.filled),
+            watch(&self.alone),
+            self.look(&name, is_open, until)
+        )?;
+        if filled.bytes != alone.bytes {
+            let problem = "the edges' viewers did not get the same";
+            return Err(Error::Demo(problem.to_owned()));
+        }
+        let came = self.filled.take_from_shield();
+        if came.planned_bytes > 0 && !is_open {
+            let problem = format!("{} came by plan at {hour} h", bytes(came.planned_bytes));
+            return Err(Error::Demo(problem));
+        }
+        seen.asked.push(filled.bytes);
+        seen.filled.push(came.asked_bytes);
+        seen.moved.push(came.planned_bytes);
+        seen.alone.push(self.alone.take_from_shield().asked_bytes);
+        seen.served_of_filled += self.of_filled(&filled);
+        Ok(())
     }
 
-    /// Bytes that were there before anybody asked, because the night had filled them.
+    /// The edge tells of each hour in which there were viewers, once the next has begun.
+    async fn wait_for_report(&self, hour: usize) -> Result<(), Error> {
+        let Some(last) = hour.checked_sub(1) else {
+            return Ok(());
+        };
+        if self.library.of_hour(last).is_empty() {
+            return Ok(());
+        }
+        let day = self.calendar.date(last / HOURS);
+        reports::wait(&reports::of_day(self.folder, &day), last % HOURS).await
+    }
+
+    /// Waits, and shows meanwhile how far the fill is.
+    async fn look(&self, name: &str, is_open: bool, until: Instant) -> Result<(), Error> {
+        let mut turns = time::interval(INTERVAL);
+        while is_open && Instant::now() + INTERVAL < until {
+            turns.tick().await;
+            let now = self.steering.progress().await.map_err(called(FILLED))?;
+            let (held, all) = (now.bytes_held, now.bytes);
+            let bar = bar(held, all);
+            progress(&format!(
+                "{name} fills {bar} {} of {}",
+                bytes(held),
+                bytes(all)
+            ));
+        }
+        time::sleep_until(until).await;
+        Ok(())
+    }
+
+    /// Bytes that were there before anybody asked, because a night had filled them.
     fn of_filled(&mut self, heard: &Heard) -> u64 {
         let mut served = 0;
         for (object, (bytes, missed)) in &heard.objects {
@@ -236,48 +262,32 @@ impl Stage<'_> {
         served
     }
 
-    /// Reports, plans, pushes and fills, for the day that comes.
-    async fn night(&mut self, day: usize) -> Result<Night, Error> {
+    /// Plans from the reports and pushes, for the day that begins.
+    async fn night(&mut self, day: usize) -> Result<(), Error> {
         progress(&format!("night {day}  plans"));
-        let popularity = self.steering.popularity(POPULAR_MAX, None).await;
-        let popularity = popularity.map_err(called(FILLED))?;
-        let reports = self.folder.join("reports");
-        let report = reports
-            .join(format!("day={}", planner::date(day - 1)))
-            .join(format!("node={FILLED}"));
-        let reported = self.reporter.file(&popularity, &self.library, &report)?;
-        self.reported.push(report);
         let manifest = self.planner.plan(&planner::Night {
             library: &self.library,
             folder: self.folder,
+            calendar: &self.calendar,
+            size: &self.size,
             day,
-            reported: &self.reported,
         })?;
-        let fills = self.fills(&manifest)?;
+        self.planned = self.fills(&manifest)?;
         let origin = self.folder.join("origin");
-        self.library.write(&origin, fills.iter().copied())?;
-        let began = Instant::now();
-        let held = self.fill(day, manifest).await?;
-        let filled_bytes = self.filled.take_from_shield();
+        self.library.write(&origin, self.planned.iter().copied())?;
+        let pushed = self.steering.push(Bytes::from(manifest)).await;
+        let pushed = pushed.map_err(called(FILLED))?;
         progress("");
         say(format!(
-            "night {day}  {reported} objects reported, {} films and episodes released; planned {}, {} to be \
-             held: filled {} in {:.1} s",
+            "night {day}  {} films and episodes released; a plan of {} pieces, {} of them to be held",
             self.library.released(day).len(),
-            held.objects,
-            bytes(held.bytes),
-            bytes(filled_bytes),
-            began.elapsed().as_secs_f64(),
+            pushed.objects,
+            self.planned.len(),
         ));
-        let asked = &self.asked;
-        self.fresh = fills
-            .into_iter()
-            .filter(|object| !asked.contains(object))
-            .collect();
-        Ok(Night { filled_bytes })
+        Ok(())
     }
 
-    /// What a manifest has filled.
+    /// What a manifest wants filled.
     fn fills(&self, manifest: &[u8]) -> Result<Vec<Object>, Error> {
         let read = read_unverified(manifest, &Limits::default());
         let (manifest, _unknown) = read.map_err(|error| Error::manifest(FILLED, error))?;
@@ -290,29 +300,28 @@ impl Stage<'_> {
             .collect())
     }
 
-    /// Pushes the manifest and waits until all of it is there.
-    async fn fill(&self, day: usize, manifest: Vec<u8>) -> Result<Progress, Error> {
-        let pushed = self.steering.push(Bytes::from(manifest)).await;
-        pushed.map_err(called(FILLED))?;
-        let mut turns = time::interval(INTERVAL);
-        let deadline = Instant::now() + NIGHT_MAX;
-        loop {
-            turns.tick().await;
-            let now = self.steering.progress().await.map_err(called(FILLED))?;
-            let (held, all) = (now.bytes_held, now.bytes);
-            let bar = bar(held, all);
-            progress(&format!(
-                "night {day}  fills {bar} {} of {}",
-                bytes(held),
-                bytes(all)
-            ));
-            match now.phase {
-                Phase::Complete => return Ok(now),
-                Phase::Idle | Phase::Waiting | Phase::Filling | Phase::Yielding => {}
-            }
-            if Instant::now() > deadline {
-                return Err(Error::Demo(format!("the night was too short: {now:?}")));
-            }
+    /// Tells what has come in by plan now that the window is closed.
+    async fn close(&mut self, day: usize, seen: &mut Day) -> Result<(), Error> {
+        time::sleep(SETTLED).await;
+        let last = self.filled.take_from_shield();
+        if let Some(hour) = seen.moved.last_mut() {
+            *hour += last.planned_bytes;
         }
+        let Progress {
+            objects,
+            objects_held,
+            ..
+        } = self.steering.progress().await.map_err(called(FILLED))?;
+        progress("");
+        let moved_bytes = seen.moved_bytes();
+        say(format!(
+            "night {day}  {} filled, the window is closed: {objects_held} of {objects} are here",
+            bytes(moved_bytes),
+        ));
+        let asked = &self.asked;
+        let planned = self.planned.iter();
+        self.fresh
+            .extend(planned.filter(|object| !asked.contains(object)));
+        Ok(())
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{
     net::SocketAddr,
+    ops::Range,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use edge::Edge;
@@ -11,7 +13,7 @@ use steering::client::{Client, ClientError};
 
 use crate::{
     Error,
-    demo::{figures, pki, settings},
+    demo::{figures, settings},
 };
 
 /// The edge that is filled: its manifests' audience and the node of its reports.
@@ -19,8 +21,49 @@ pub(super) const FILLED: &str = "filled";
 /// The edge that is not.
 pub(super) const ALONE: &str = "alone";
 
-/// What an edge's disk holds. Of 8 MiB segments, the smallest that there are, it takes several.
-pub(super) const DISK_BYTES: u64 = 40 << 20;
+/// When what is planned may come in, in UTC.
+pub(super) const WINDOW: Range<usize> = 2..6;
+/// The smallest segments that there are.
+const SEGMENT_BYTES: u64 = 8 << 20;
+/// With fewer, a segment that goes takes much of what a disk holds with it.
+const SEGMENTS_MIN: u64 = 5;
+
+/// So many times as fast as it would have to be.
+const SPARE: u64 = 2;
+/// What an edge takes for a rate at least.
+const RATE_MIN: u64 = 1 << 20;
+
+/// What the edges are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    /// What a disk holds.
+    pub(super) disk_bytes: u64,
+    /// What a night may bring in.
+    pub(super) window_bytes: u64,
+    /// How fast, by the second of real time.
+    pub(super) bytes_per_s: u64,
+}
+
+impl Size {
+    /// Disks that hold a part of what is asked for in all, of which a night may fill a part. All that
+    /// comes in within `window`, with time to spare.
+    pub(super) fn of(
+        asked_bytes: u64,
+        disk_percent: u64,
+        night_percent: u64,
+        window: Duration,
+    ) -> Self {
+        let segments = (asked_bytes * disk_percent / 100).div_ceil(SEGMENT_BYTES);
+        let disk_bytes = segments.max(SEGMENTS_MIN) * SEGMENT_BYTES;
+        let window_bytes = disk_bytes * night_percent / 100;
+        let ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
+        Self {
+            disk_bytes,
+            window_bytes,
+            bytes_per_s: (window_bytes * 1000 * SPARE / ms).max(RATE_MIN),
+        }
+    }
+}
 
 /// Starts the shield over `origin` in the folder.
 pub(super) async fn start_shield(folder: &Path) -> Result<Shield, Error> {
@@ -33,8 +76,17 @@ pub(super) async fn start_shield(folder: &Path) -> Result<Shield, Error> {
 pub(super) struct Node {
     pub(super) name: &'static str,
     edge: Edge,
-    /// Bytes from the shield that were told.
-    counted: u64,
+    /// Bytes from the shield that were told: all, and those of them that came by plan.
+    counted: [u64; 2],
+}
+
+/// What came from the shield.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Came {
+    /// Because viewers asked.
+    pub(super) asked_bytes: u64,
+    /// By plan.
+    pub(super) planned_bytes: u64,
 }
 
 impl Node {
@@ -43,14 +95,15 @@ impl Node {
         name: &'static str,
         folder: &Path,
         shield: SocketAddr,
+        size: &Size,
     ) -> Result<Self, Error> {
-        let config = write(name, folder, shield)?;
+        let config = write(name, folder, shield, size)?;
         let config = edge::Config::load(&config).map_err(|report| Error::Config { report })?;
         let edge = Edge::start(config).await?;
         Ok(Self {
             name,
             edge,
-            counted: 0,
+            counted: [0; 2],
         })
     }
 
@@ -83,12 +136,19 @@ impl Node {
     }
 
     /// Bytes from the shield since this was last asked.
-    pub(super) fn take_from_shield(&mut self) -> u64 {
+    pub(super) fn take_from_shield(&mut self) -> Came {
         let registry = self.edge.registry();
-        let all = figures::sum(registry, "millpond_cache_fill_bytes_total", None);
-        let new = all.saturating_sub(self.counted);
-        self.counted = all;
-        new
+        let names = [
+            "millpond_cache_fill_bytes_total",
+            "millpond_fill_bytes_total",
+        ];
+        let now = names.map(|name| figures::sum(registry, name, None));
+        let before = std::mem::replace(&mut self.counted, now);
+        let [all, planned_bytes] = [0, 1].map(|at| now[at].saturating_sub(before[at]));
+        Came {
+            asked_bytes: all.saturating_sub(planned_bytes),
+            planned_bytes,
+        }
     }
 }
 
@@ -100,29 +160,13 @@ pub(super) fn called(node: &str) -> impl Fn(ClientError) -> Error + use<'_> {
     }
 }
 
-fn write(name: &str, folder: &Path, shield: SocketAddr) -> Result<PathBuf, Error> {
-    let steering = pki::STEERING;
-    let disk = format!(
-        r#"size = "{DISK_BYTES}B"
-# Three days go by in minutes: what a day may write is no bound here.
-writes_per_day = "1TB""#
-    );
-    let more = format!(
-        r#"[popularity]
-# All viewers are made up: there is nobody to protect.
-sessions_min = 1
-[steering]
-listen = "127.0.0.1:0"
-certificate = "edge.pem"
-key = "edge.key"
-client_ca = "ca.pem"
-steering = ["{steering}"]
-[fill]
-keys = "planners.json"
-[[fill.window]]
-# Nights here have no hours of their own: a manifest is pushed when one begins.
-hours = "00:00-00:00""#
-    );
+fn write(name: &str, folder: &Path, shield: SocketAddr, size: &Size) -> Result<PathBuf, Error> {
+    let disk = format!("size = \"{}B\"", size.disk_bytes);
+    let more = if name == FILLED {
+        filled(size)
+    } else {
+        POPULARITY.to_owned()
+    };
     let edge = settings::Edge {
         name,
         files: name,
@@ -134,4 +178,32 @@ hours = "00:00-00:00""#
         site: "ttl_default = \"7d\"",
     };
     edge.write(folder, shield)
+}
+
+/// All viewers are made up: there is nobody to protect. And the sketch is saved every hour, which is not long.
+const POPULARITY: &str = r#"[popularity]
+memory = "4MiB"
+sessions_min = 1"#;
+
+/// The sections of the edge that is filled.
+fn filled(size: &Size) -> String {
+    let (steering, Range { start, end }) = (settings::steering(), WINDOW);
+    let Size {
+        window_bytes,
+        bytes_per_s,
+        ..
+    } = size;
+    format!(
+        r#"{POPULARITY}
+[popularity.reports]
+kind = "directory"
+path = "reports"
+{steering}
+[fill]
+keys = "planners.json"
+rate = "{bytes_per_s}B"
+window_bytes = "{window_bytes}B"
+[[fill.window]]
+hours = "{start:02}:00-{end:02}:00""#
+    )
 }

@@ -1,12 +1,16 @@
 //! Who plans: `millpond-plan` where there is one, else the estimator that `replay` plans with.
 
 use std::{
+    collections::{HashMap, HashSet},
     env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use forecast::estimate::{Day, Expected, Launch, estimate};
+use forecast::{
+    estimate::{Day, Launch, estimate},
+    plan::{self, FILL_FLOOR, HELD_WORTH, LAUNCH_FLOOR, LAUNCH_NIGHTS, Rules, SEED_FLOOR},
+};
 use manifest::{
     Digest, Encoding, Head, Hints, Kind, Label, Manifest, Names, Object, Objects, Signed,
     SigningKey,
@@ -14,8 +18,9 @@ use manifest::{
 use serde_json::json;
 
 use super::{
-    library::Library,
-    nodes::{DISK_BYTES, FILLED},
+    calendar::Calendar,
+    library::{DAYS, Library},
+    nodes::{FILLED, Size},
     reports,
 };
 use crate::{Error, demo::SITE};
@@ -24,13 +29,6 @@ use crate::{Error, demo::SITE};
 const PROGRAM: &str = "millpond-plan";
 /// How it is built.
 pub(super) const BUILD: &str = "cargo build --profile plan -p planner";
-
-/// Of the disk, what a plan fills at most: the rest is what viewers bring in besides.
-const PLANNED_PERCENT: u64 = 60;
-/// Thousandths of a play a day: the least that is filled, of what launches, and that is let in.
-const FILL_FLOOR: u32 = 500;
-const LAUNCH_FLOOR: u32 = 200;
-const SEED_FLOOR: u32 = 100;
 
 const DAY_S: u64 = 24 * 3600;
 
@@ -48,10 +46,10 @@ pub(super) struct Night<'a> {
     pub(super) library: &'a Library,
     /// The demo's folder.
     pub(super) folder: &'a Path,
+    pub(super) calendar: &'a Calendar,
+    pub(super) size: &'a Size,
     /// The day that is planned for, from 0.
     pub(super) day: usize,
-    /// Where the reports of each day before it are.
-    pub(super) reported: &'a [PathBuf],
 }
 
 impl Planner {
@@ -94,49 +92,51 @@ impl Night<'_> {
     fn plan_here(&self) -> Result<Vec<u8>, Error> {
         let library = self.library;
         let mut days = Vec::new();
-        for folder in self.reported {
-            days.push(self.rolled_up(folder)?);
+        for day in 0..self.day {
+            let folder = reports::of_day(self.folder, &self.calendar.date(day));
+            days.push(self.rolled_up(&folder)?);
         }
         let launches = self.launches();
         let today = i64::try_from(self.day).unwrap_or(i64::MAX);
         let expected = estimate(&library.catalogue, &days, &launches, today, SEED_FLOOR);
-        let mut room = DISK_BYTES * PLANNED_PERCENT / 100;
-        let planned = expected.iter().filter_map(|one| {
-            let object = self.planned(one, &mut room)?;
-            Some((library.path(one.object), object))
+        // What is there already is not known here: it is listed, and the edge moves what it lacks.
+        let plan = plan::plan(&library.catalogue, &expected, &self.rules(), |_| false);
+        let fills: HashSet<_> = plan.fills.iter().map(|one| one.object).collect();
+        let planned = plan.listed.iter().map(|one| {
+            let digest = fills.contains(&one.object);
+            let digest = digest.then(|| Digest::of(&library.content(one.object)));
+            (library.path(one.object), digest, one)
         });
         let planned: Vec<_> = planned.collect();
-        let objects = planned.iter().map(|(path, (size, digest, expected))| {
-            let seed = Object::seed(SITE, path, *size, *expected);
+        let objects = planned.iter().map(|(path, digest, one)| {
+            let (size, expected) = (
+                library.catalogue.bytes(one.object),
+                u64::from(one.thousandths),
+            );
             match digest {
                 Some(digest) => Object {
-                    expected: *expected,
-                    ..Object::fill(SITE, path, *size, *digest)
+                    expected,
+                    ..Object::fill(SITE, path, size, *digest)
                 },
-                None => seed,
+                None => Object::seed(SITE, path, size, expected),
             }
         });
         let objects = Objects::collect(objects).map_err(wrong)?;
         self.sign(objects)
     }
 
-    /// Size, digest if it is to be filled, and what is expected of it; nothing if it is too little.
-    fn planned(&self, one: &Expected, room: &mut u64) -> Option<(u64, Option<Digest>, u64)> {
-        let size = self.library.catalogue.bytes(one.object);
-        let floor = if one.is_launch {
-            LAUNCH_FLOOR
-        } else {
-            FILL_FLOOR
-        };
-        let digest = if one.thousandths >= floor && size <= *room {
-            *room -= size;
-            Some(Digest::of(&self.library.content(one.object)))
-        } else if one.thousandths >= SEED_FLOOR {
-            None
-        } else {
-            return None;
-        };
-        Some((size, digest, one.thousandths.into()))
+    /// The planner's own. All that the disk holds is planned: how much of it a night moves is the edge's
+    /// to say, which knows what it lacks.
+    fn rules(&self) -> Rules {
+        Rules {
+            capacity_bytes: self.size.disk_bytes,
+            fill_bytes: self.size.disk_bytes,
+            fill_floor: FILL_FLOOR,
+            launch_floor: LAUNCH_FLOOR,
+            seed_floor: SEED_FLOOR,
+            heeds_price: true,
+            held_worth: HELD_WORTH,
+        }
     }
 
     fn rolled_up(&self, folder: &Path) -> Result<Day, Error> {
@@ -151,14 +151,21 @@ impl Night<'_> {
         Ok(day)
     }
 
-    /// What owners say of their releases: what comes, and as owners do, they are wrong: by a third or
-    /// by the half, too high or too low.
+    /// What owners say of their releases of this day and the next: what comes, and as owners do, they are
+    /// wrong: by a third or by the half, too high or too low.
     fn launches(&self) -> Vec<Launch> {
-        let plays = self.library.of_day(self.day);
-        let released = self.library.released(self.day).into_iter();
-        let launches = released.map(|asset| {
-            let of_asset = |object| self.library.parts(object).0 == asset;
-            let plays = plays.iter().filter(|play| of_asset(play.object)).count() as u64;
+        let coming = (self.day..DAYS).take(LAUNCH_NIGHTS as usize);
+        coming.flat_map(|day| self.launches_of(day)).collect()
+    }
+
+    fn launches_of(&self, day: usize) -> impl Iterator<Item = Launch> {
+        let mut plays: HashMap<usize, u64> = HashMap::new();
+        for play in self.library.of_day(day) {
+            *plays.entry(self.library.parts(play.object).0).or_default() += 1;
+        }
+        let released = self.library.released(day).into_iter();
+        released.map(move |asset| {
+            let plays = plays.get(&asset).copied().unwrap_or(0);
             let requests = match self.library.catalogue.assets[asset].title % 4 {
                 0 => plays / 2,
                 1 => plays * 2 / 3,
@@ -166,8 +173,7 @@ impl Night<'_> {
                 3.. => plays * 2,
             };
             Launch { asset, requests }
-        });
-        launches.collect()
+        })
     }
 
     fn sign(&self, objects: Objects) -> Result<Vec<u8>, Error> {
@@ -208,8 +214,8 @@ impl Night<'_> {
             .arg("--catalog")
             .arg(self.write_catalog()?)
             .arg("--reports")
-            .arg(self.folder.join("reports"))
-            .args(["--day", &date(self.day)])
+            .arg(reports::folder(self.folder))
+            .args(["--day", &self.calendar.date(self.day)])
             .args(["--generation", &self.generation().to_string()])
             .args(["--allow-mass-eviction", "--memory", "1GiB", "--key"])
             .arg(self.key())
@@ -228,7 +234,7 @@ impl Night<'_> {
     }
 
     fn write_fleet(&self) -> Result<PathBuf, Error> {
-        let capacity = DISK_BYTES * PLANNED_PERCENT / 100;
+        let capacity = self.size.disk_bytes;
         let text = format!(
             "[[appliance]]\nname = \"{FILLED}\"\nregion = \"demo\"\ncapacity = {capacity}\n\
              budget = {capacity}\n"
@@ -241,18 +247,18 @@ impl Night<'_> {
     /// All pieces that are out, or will be on the day that is planned for.
     fn write_catalog(&self) -> Result<PathBuf, Error> {
         let library = self.library;
-        let launches = self.launches();
+        let launches = self.launches().into_iter();
+        let launches: HashMap<_, _> = launches
+            .map(|launch| (launch.asset, launch.requests))
+            .collect();
         let mut text = String::new();
         for object in library.objects() {
             let (number, variant, position) = library.parts(object);
             let asset = &library.catalogue.assets[number];
-            let live_at = asset.live_day.map(|day| {
-                let begin_s = traces::BEGIN_UNIX_MS / 1000;
-                begin_s.saturating_add_signed(day.saturating_mul(DAY_S.cast_signed()))
-            });
-            let forecast = launches.iter().find(|launch| launch.asset == number);
+            let live_at = asset.live_day.map(|day| self.calendar.midnight_s(day));
+            let forecast = launches.get(&number);
             let pieces = u64::from(asset.variants * asset.positions).max(1);
-            let forecast = forecast.map_or(0, |launch| launch.requests.div_ceil(pieces));
+            let forecast = forecast.map_or(0, |requests| requests.div_ceil(pieces));
             let entry = json!({
                 "site": SITE,
                 "path": library.path(object),
@@ -273,11 +279,6 @@ impl Night<'_> {
         fs::write(&path, text).map_err(|error| Error::file(&path, error))?;
         Ok(path)
     }
-}
-
-/// The date of a day of the demo, which begins on Monday the 5th of January 2026.
-pub(super) fn date(day: usize) -> String {
-    format!("2026-01-{:02}", 5 + day)
 }
 
 fn wrong(error: impl std::error::Error) -> Error {

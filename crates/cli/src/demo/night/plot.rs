@@ -24,6 +24,7 @@ pub(super) fn svg(days: &[Day]) -> String {
     let highest = alone
         .iter()
         .chain(&filled)
+        .chain(days.iter().flat_map(|day| &day.moved))
         .copied()
         .max()
         .unwrap_or(1)
@@ -39,7 +40,7 @@ pub(super) fn svg(days: &[Day]) -> String {
     for (at, color, name) in [
         (0.0, FILLED, "filled at night"),
         (150.0, ALONE, "not filled"),
-        (270.0, NIGHT, "what a night filled"),
+        (270.0, NIGHT, "filled by plan, in the window"),
     ] {
         let at = LEFT + at;
         let _infallible = writeln!(
@@ -48,7 +49,12 @@ pub(super) fn svg(days: &[Day]) -> String {
         );
     }
     for (number, day) in days.iter().enumerate() {
-        mark(&mut svg, number, x(number * HOURS), day, highest);
+        mark(&mut svg, number, x(number * HOURS));
+        let hours = day.moved.iter().enumerate();
+        for (hour, bytes) in hours.filter(|(_, bytes)| **bytes > 0) {
+            let hour = number * HOURS + hour;
+            bar(&mut svg, [x(hour), x(hour + 1)], height(*bytes, highest));
+        }
     }
     for (hours, color) in [(&alone, ALONE), (&filled, FILLED)] {
         let mut line = String::new();
@@ -66,8 +72,8 @@ pub(super) fn svg(days: &[Day]) -> String {
     svg
 }
 
-/// Where a day begins, and what the night before it filled: a night here has no hours of its own.
-fn mark(svg: &mut String, number: usize, x: f64, day: &Day, highest: u64) {
+/// Where a day begins.
+fn mark(svg: &mut String, number: usize, x: f64) {
     let _infallible = writeln!(
         svg,
         "<line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{FLOOR}\" stroke=\"#ddd\"/>\n<text \
@@ -76,21 +82,16 @@ fn mark(svg: &mut String, number: usize, x: f64, day: &Day, highest: u64) {
         FLOOR + 18.0,
         number + 1
     );
-    let filled = day.night.filled_bytes;
-    if filled > 0 {
-        // A night that moves more than any hour is cut at the top, and its number tells.
-        let top = height(filled.min(highest), highest);
-        let _infallible = writeln!(
-            svg,
-            "<rect x=\"{:.1}\" y=\"{top:.1}\" width=\"6\" height=\"{:.1}\" fill=\"{NIGHT}\"/>\n<text \
-             x=\"{:.1}\" y=\"{:.1}\" fill=\"{NIGHT}\" text-anchor=\"end\">{}</text>",
-            x - 6.0,
-            FLOOR - top,
-            x - 10.0,
-            FLOOR + 18.0,
-            bytes(filled)
-        );
-    }
+}
+
+/// What came by plan within an hour.
+fn bar(svg: &mut String, [begin, end]: [f64; 2], top: f64) {
+    let _infallible = writeln!(
+        svg,
+        "<rect x=\"{begin:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{NIGHT}\"/>",
+        end - begin,
+        FLOOR - top,
+    );
 }
 
 fn height(bytes: u64, highest: u64) -> f64 {
@@ -104,12 +105,13 @@ fn share(hour: usize, hours: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::night::figures::Night;
 
     #[test]
-    fn a_plot_has_both_curves_of_all_hours_and_each_night() {
+    fn a_plot_has_both_curves_of_all_hours_and_what_nights_moved() {
         let day = |filled_bytes| Day {
-            night: Night { filled_bytes },
+            moved: (0..HOURS)
+                .map(|hour| if hour == 3 { filled_bytes } else { 0 })
+                .collect(),
             asked: vec![9; HOURS],
             filled: vec![1; HOURS],
             alone: vec![4; HOURS],

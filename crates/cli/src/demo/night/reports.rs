@@ -1,84 +1,56 @@
-//! What an edge tells of a day, as rows of Parquet.
+//! What the edge told of its viewers: the reports that it wrote, hour by hour, to the demo's object storage.
 
 use std::{
-    collections::HashMap,
     fs::{self, File},
-    iter,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use parquet::{
     file::reader::{FileReader as _, SerializedFileReader},
     record::RowAccessor as _,
 };
-use popularity::{Hour, PARTS, Row, write_report};
-use steering::report::{Popular, Popularity};
+use tokio::time::{Instant, sleep};
 
-use super::library::Library;
-use crate::{Error, output::chain};
+use super::nodes::FILLED;
+use crate::Error;
 
-/// Asks an edge what its viewers have played, and files the day's part of it as a report.
-///
-/// An edge reports by itself, once an hour of real time; here a day is over long before. So it is asked, over
-/// the steering API, and what it says is written in the format of its reports, under the day that was
-/// played.
-pub(super) struct Reporter {
-    /// Plays and bytes of each path up to the last midnight.
-    told: HashMap<String, (u64, u64)>,
+/// A report of an hour in which there were viewers is there by then.
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Where the reports are, in the demo's folder.
+pub(super) fn folder(demo: &Path) -> PathBuf {
+    demo.join("reports").join("popularity")
 }
 
-impl Reporter {
-    pub(super) fn new() -> Self {
-        Self {
-            told: HashMap::new(),
-        }
-    }
-
-    /// Writes the report of the day that has ended into `folder`, and tells how many objects it names.
-    pub(super) fn file(
-        &mut self,
-        popularity: &Popularity,
-        library: &Library,
-        folder: &Path,
-    ) -> Result<u64, Error> {
-        let mut rows = Vec::new();
-        for popular in &popularity.objects {
-            let now = (popular.plays_thousandths, popular.bytes);
-            let before = self
-                .told
-                .insert(popular.path.clone(), now)
-                .unwrap_or_default();
-            let plays = now.0.saturating_sub(before.0);
-            if let (Some(object), 1..) = (library.find(&popular.path), plays) {
-                let bytes = now.1.saturating_sub(before.1);
-                rows.push(row(popular, library.catalogue.bytes(object), plays, bytes));
-            }
-        }
-        fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
-        let path = folder.join("00-0.parquet");
-        let file = File::create(&path).map_err(|error| Error::file(&path, error))?;
-        write_report(iter::once(rows), file)
-            .map_err(|error| Error::Demo(format!("{}: {}", path.display(), chain(&error))))
-    }
+/// Those of a day.
+pub(super) fn of_day(demo: &Path, date: &str) -> PathBuf {
+    folder(demo)
+        .join(format!("day={date}"))
+        .join(format!("node={FILLED}"))
 }
 
-/// One viewer a play: who watched is not told, and here nobody did.
-fn row(popular: &Popular, size: u64, plays: u64, bytes: u64) -> Row {
-    let requests = plays.div_ceil(1000);
-    let mut parts = [0; PARTS];
-    parts[0] = bytes;
-    Row {
-        site: popular.site.as_str().into(),
-        path: popular.path.as_str().into(),
-        hour: Hour::default(),
-        size,
-        bytes_served: bytes,
-        plays,
-        requests,
-        first: requests,
-        sessions: requests,
-        parts,
+/// Waits for the report of an hour of this day, which is over. Cancel safe.
+pub(super) async fn wait(day: &Path, hour: usize) -> Result<(), Error> {
+    let begins = format!("{hour:02}-");
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let Ok(files) = fs::read_dir(day) else {
+            sleep(LOOK).await;
+            continue;
+        };
+        let mut names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+        if names.any(|name| name.starts_with(&begins) && name.ends_with(".parquet")) {
+            return Ok(());
+        }
+        sleep(LOOK).await;
     }
+    let problem = format!(
+        "{FILLED} has written no report of {hour} h to {}",
+        day.display()
+    );
+    Err(Error::Demo(problem))
 }
 
 /// Paths, and how often each was played, in thousandths.

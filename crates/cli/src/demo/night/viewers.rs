@@ -23,8 +23,8 @@ use crate::{Error, demo::SITE};
 
 /// Connections to each edge.
 const CONNECTIONS: usize = 4;
-/// Longer than any demo.
-const LIFETIME_S: u64 = 12 * 3600;
+const HOUR_S: u64 = 3600;
+const LIFETIME_S: u64 = 12 * HOUR_S;
 const HOST: &str = "localhost";
 
 /// All viewers of all edges.
@@ -134,7 +134,8 @@ impl Viewers {
 
     /// Path and query of a URL that is good for all that this viewer may watch.
     fn signed(&self, path: &str, viewer: u64) -> Result<String, Error> {
-        let now_s = message::now().unix_s();
+        // A session's token, for as long as the hour lasts.
+        let now_s = message::now().unix_s() / HOUR_S * HOUR_S;
         let (site, scope) = (Label::parse(SITE)?, Scope::prefix("/v")?);
         let mut claims = Claims::new(site, scope, now_s - 60, now_s + LIFETIME_S);
         claims.session = Some(Label::parse(&format!("viewer-{viewer}"))?);
