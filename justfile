@@ -32,6 +32,10 @@ compare:
 simulate:
     cargo build --release -p millpond && for preset in n a; do target/release/millpond trace --preset $preset --scale 0.2 --output /tmp/millpond-$preset.trace && target/release/millpond simulate /tmp/millpond-$preset.trace --slices whole --segment 2GiB --warmup 7 --sweep --plot /tmp/millpond-$preset.svg; done
 
+# the sketch's bounds among ten million objects in its default memory
+ten-million:
+    cargo test -p popularity --test ten_million -- --ignored
+
 # what nightly plans bring: a fifth of the presets n and a, a twentieth of l; about ten minutes
 replay:
     cargo build --release -p millpond && for run in 'n --scale 0.2' 'a --scale 0.2' 'l --scale 0.05'; do target/release/millpond replay --preset $run --plot /tmp/millpond-plans-${run%% *}.svg; done
