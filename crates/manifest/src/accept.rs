@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::{
     Accepted, Diff, Head, Keys, Kind, Limits, Manifest, Objects, Refused, Signed, State, Verified,
-    Wrong, keys::Role, wire::Reader,
+    Wrong, keys::Role, objects::Builder, wire::Reader,
 };
 
 /// Decides about a manifest that somebody sends, against what the node knows. Cheap checks come
@@ -61,7 +61,7 @@ pub fn read_unverified(file: &[u8], limits: &Limits) -> Result<(Manifest, Vec<St
 /// The plan that a delta makes of the present one.
 ///
 /// # Errors
-/// When it would be larger than a plan may be.
+/// When it would be larger than a plan may be, or take more memory than there is for it.
 pub fn merge(plan: &Objects, delta: &Manifest, limits: &Limits) -> Result<Objects, Refused> {
     let stays = |object: &crate::Object<'_>| {
         delta.removed.find(object.site, object.path).is_none()
@@ -81,8 +81,14 @@ pub fn merge(plan: &Objects, delta: &Manifest, limits: &Limits) -> Result<Object
             new.next()
         }
     });
-    let merged =
-        Objects::collect(both).map_err(|wrong: Wrong| Refused::Wrong { line: 1, wrong })?;
+    let taken = delta.objects.memory_bytes() + delta.removed.memory_bytes();
+    let wrong = |wrong: Wrong| Refused::Wrong { line: 1, wrong };
+    let mut merged = Builder::with_capacity(plan.len() + delta.objects.len());
+    for object in both {
+        merged.push(&object).map_err(wrong)?;
+        limits.check_memory(taken + merged.memory_bytes())?;
+    }
+    let merged = merged.finish().map_err(wrong)?;
     let found = merged.len() as u64;
     if found > limits.names_max {
         let (what, max) = ("objects after the delta", limits.names_max);

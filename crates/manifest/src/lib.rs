@@ -35,7 +35,7 @@ pub use limits::Limits;
 pub use manifest::{GENERATION_MAX, Head, Kind, Manifest, Verified};
 pub use names::{Names, SITES_MAX};
 pub use object::{Action, OBJECT_PATH_BYTES_MAX, Object, Pin, Tier};
-pub use objects::Objects;
+pub use objects::{Builder as ObjectsBuilder, Objects};
 pub use order::Order;
 pub use refused::Refused;
 pub use signed::{CannotSign, Signed};

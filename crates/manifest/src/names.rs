@@ -7,6 +7,9 @@ use crate::{Wrong, object::check_name};
 /// Sites that one manifest may name: what a node serves.
 pub const SITES_MAX: usize = 4096;
 
+/// A site: its name, and its place in a list and a table that have room for more.
+const SITE_BYTES: usize = 256;
+
 /// Names of objects, sorted by site and path byte by byte, none twice.
 ///
 /// All paths lie in one text: a million of them cost 8 MB and their characters, where a million
@@ -69,8 +72,9 @@ impl Names {
     }
 
     /// Bytes of memory behind it.
-    pub fn memory_bytes(&self) -> usize {
-        self.paths.capacity() + self.rows.capacity() * size_of::<Row>()
+    pub fn memory_bytes(&self) -> u64 {
+        let rows = self.rows.capacity() * size_of::<Row>();
+        (self.paths.capacity() + rows + self.sites.len() * SITE_BYTES) as u64
     }
 
     fn name(&self, row: Row) -> (&str, &str) {
@@ -102,6 +106,27 @@ impl Collected {
         let mut collected = Self::default();
         collected.names.rows.reserve(names);
         collected
+    }
+
+    /// Bytes of memory that a name takes at least.
+    pub(crate) const NAME_BYTES: u64 = size_of::<Row>() as u64;
+
+    /// Bytes of memory behind what has come so far, but for what is only set aside.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let rows = self.names.rows.len() * size_of::<Row>();
+        let sites = self.names.sites.len() * SITE_BYTES;
+        (self.names.paths.len() + rows + sites) as u64
+    }
+
+    /// Bytes of memory for putting it in order, for as long as that takes.
+    pub(crate) fn sorting_bytes(&self) -> u64 {
+        let each = size_of::<Row>() + size_of::<u32>();
+        let names = if self.is_sorted {
+            0
+        } else {
+            self.names.rows.len()
+        };
+        (names * each) as u64
     }
 
     /// Keeps a name whose path has at most 64 KiB.

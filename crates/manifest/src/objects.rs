@@ -82,14 +82,14 @@ impl Objects {
     }
 
     /// Bytes of memory behind it.
-    pub fn memory_bytes(&self) -> usize {
-        self.names.memory_bytes() + self.facts.capacity() * size_of::<Facts>()
+    pub fn memory_bytes(&self) -> u64 {
+        self.names.memory_bytes() + (self.facts.capacity() * size_of::<Facts>()) as u64
     }
 }
 
-/// Objects as they come.
+/// Objects as they come, for who cannot hold all of them first.
 #[derive(Debug, Default)]
-pub(crate) struct Builder {
+pub struct Builder {
     names: Collected,
     facts: Vec<Facts>,
     sizes: u64,
@@ -108,7 +108,27 @@ impl Builder {
         self.facts.len()
     }
 
-    pub(crate) fn push(&mut self, object: &Object<'_>) -> Result<(), Wrong> {
+    /// Bytes of memory that an object takes at least.
+    pub(crate) const OBJECT_BYTES: u64 = Collected::NAME_BYTES + size_of::<Facts>() as u64;
+
+    /// Bytes of memory behind what has come so far, but for what is only set aside.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.names.memory_bytes() + (self.facts.len() * size_of::<Facts>()) as u64
+    }
+
+    /// Bytes of memory for putting it in order, for as long as that takes.
+    pub(crate) fn sorting_bytes(&self) -> u64 {
+        match self.names.sorting_bytes() {
+            0 => 0,
+            names => names + (self.facts.len() * size_of::<Facts>()) as u64,
+        }
+    }
+
+    /// Checks one and keeps it.
+    ///
+    /// # Errors
+    /// When it cannot be, or when all are too large together.
+    pub fn push(&mut self, object: &Object<'_>) -> Result<(), Wrong> {
         object.check()?;
         let sizes = self.sizes.checked_add(object.size);
         self.sizes = sizes.ok_or(Wrong::SumTooLarge)?;
@@ -117,7 +137,11 @@ impl Builder {
         Ok(())
     }
 
-    pub(crate) fn finish(mut self) -> Result<Objects, Wrong> {
+    /// All of them, in order.
+    ///
+    /// # Errors
+    /// When one of them is there twice, or when they are too many.
+    pub fn finish(mut self) -> Result<Objects, Wrong> {
         let (names, order) = self.names.sorted()?;
         if let Some(order) = order {
             self.facts = order

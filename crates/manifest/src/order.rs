@@ -21,7 +21,8 @@ impl Objects {
     /// out, so that a plan larger than the disk pushes out nothing that is worth more.
     ///
     /// An object's expected requests are its expected bytes served for each byte stored, so they
-    /// are the density themselves; of equal ones what goes live first is first, then the name.
+    /// are the density themselves; of equal ones those of which first bytes are wanted, then what goes
+    /// live first, then by name, in which the first slices of a title come first.
     pub fn order(&self, capacity_bytes: u64, now_s: u64) -> Order {
         let fills = (0_u32..).zip(self.iter());
         let fills = fills.filter(|(_, object)| object.action == Action::Fill);
@@ -45,7 +46,7 @@ impl Objects {
     }
 }
 
-type Rank = (Reverse<(bool, bool, u8, u64)>, u64);
+type Rank = (Reverse<(bool, bool, u8, u64, bool)>, u64);
 
 fn rank(object: &Object<'_>, now_s: u64) -> Rank {
     let worth = (
@@ -53,6 +54,7 @@ fn rank(object: &Object<'_>, now_s: u64) -> Rank {
         object.is_pinned(now_s),
         object.priority,
         object.expected,
+        object.first_bytes.is_some(),
     );
     (Reverse(worth), object.live_at_s.unwrap_or(u64::MAX))
 }

@@ -28,6 +28,7 @@ pub(crate) struct Reader<'a> {
     objects: usize,
     removed: usize,
     unknown: Unknown,
+    limits: Limits,
 }
 
 impl<'a> Reader<'a> {
@@ -54,6 +55,8 @@ impl<'a> Reader<'a> {
                 max: limits.names_max,
             });
         }
+        let least = objects.saturating_mul(objects::Builder::OBJECT_BYTES);
+        limits.check_memory(least.saturating_add(removed.saturating_mul(Collected::NAME_BYTES)))?;
         let count = |names: u64| usize::try_from(names).unwrap_or(usize::MAX);
         Ok(Self {
             lines,
@@ -61,13 +64,14 @@ impl<'a> Reader<'a> {
             objects: count(objects),
             removed: count(removed),
             unknown,
+            limits: *limits,
         })
     }
 
     /// Reads all the rest: the manifest, and members that are not known.
     pub(crate) fn finish(mut self) -> Result<(Manifest, Vec<String>), Refused> {
         let objects = self.read_objects()?;
-        let removed = self.read_removed()?;
+        let removed = self.read_removed(objects.memory_bytes())?;
         let line = self.lines.number;
         self.lines.end()?;
         let manifest = Manifest::new(self.head, objects, removed);
@@ -79,11 +83,15 @@ impl<'a> Reader<'a> {
         let mut builder = objects::Builder::with_capacity(self.objects);
         for _ in 0..self.objects {
             self.read_line(|raw| builder.push(&raw.object()?))?;
+            self.limits.check_memory(builder.memory_bytes())?;
         }
+        let sorting = builder.memory_bytes() + builder.sorting_bytes();
+        self.limits.check_memory(sorting)?;
         self.whole(builder.finish())
     }
 
-    fn read_removed(&mut self) -> Result<Names, Refused> {
+    /// Beside objects that take so much memory.
+    fn read_removed(&mut self, taken: u64) -> Result<Names, Refused> {
         let mut collected = Collected::with_capacity(self.removed);
         for _ in 0..self.removed {
             self.read_line(|raw| {
@@ -91,7 +99,10 @@ impl<'a> Reader<'a> {
                 check_name(site, path)?;
                 collected.push(site, path)
             })?;
+            self.limits.check_memory(taken + collected.memory_bytes())?;
         }
+        let sorting = collected.memory_bytes() + collected.sorting_bytes();
+        self.limits.check_memory(taken + sorting)?;
         self.whole(collected.sorted().map(|(names, _)| names))
     }
 

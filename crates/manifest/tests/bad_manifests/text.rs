@@ -1,10 +1,10 @@
 //! Bytes that are no manifest, or too many.
 
-use manifest::{Encoding, Head, Kind, Limits, Object};
+use manifest::{Encoding, Head, Kind, Limits, Manifest, Names, Object, Objects};
 
 use crate::{
     refused,
-    world::{World, head, manifest, object, objects, signed_text},
+    world::{World, head, manifest, object, objects, sign, signed_text},
 };
 
 /// Hardening row M05: truncated.
@@ -240,4 +240,67 @@ fn deltas_cannot_add_up_to_more_than_a_plan_may_hold() {
     };
     let more: Vec<_> = (10..12).map(object).collect();
     refused(&world, &world.signed(delta, &more), 413);
+}
+
+/// A world in which a manifest may take so much memory.
+fn small(memory_bytes_max: u64) -> World {
+    World {
+        limits: Limits {
+            memory_bytes_max,
+            ..Limits::default()
+        },
+        ..World::new()
+    }
+}
+
+/// Hardening row M06: on a small node.
+#[test]
+fn more_objects_than_there_is_memory_for_are_refused_by_the_head_alone() {
+    let world = small(1 << 20);
+    let file = signed_text(&world, |text| {
+        let head = text.lines().next().unwrap();
+        head.replace(r#""objects":2"#, r#""objects":100000"#) + "\n"
+    });
+    let told = refused(&world, &file, 413).to_string();
+    assert!(told.contains("bytes of memory"), "{told}");
+}
+
+/// Hardening row M06: on a small node.
+#[test]
+fn names_that_there_is_no_memory_for_are_refused_while_they_are_read() {
+    let world = small(10_000);
+    let paths: Vec<String> = (0..20).map(|n| format!("/{n:0>900}")).collect();
+    let long: Vec<_> = paths
+        .iter()
+        .map(|path| Object::seed("films", path, 1, 1))
+        .collect();
+    let file = world.signed(head(1), &long);
+    let told = refused(&world, &file, 413).to_string();
+    assert!(told.contains("bytes of memory"), "{told}");
+    let removed = Names::collect(paths.iter().map(|path| ("films", &**path))).unwrap();
+    let manifest = Manifest::new(head(1), Objects::default(), removed).unwrap();
+    refused(&world, &sign(&manifest, &[&world.signer]), 413);
+    let plenty = small(100_000);
+    plenty.accept(&plenty.signed(head(1), &long)).unwrap();
+}
+
+/// Hardening row M06: on a small node.
+#[test]
+fn a_delta_that_makes_a_plan_that_there_is_no_memory_for_is_refused() {
+    let mut world = World::new();
+    world.apply(&world.signed(head(1), &objects(9)));
+    let delta = Head {
+        previous: world.state.digest,
+        kind: Kind::Delta { base: 1 },
+        ..head(2)
+    };
+    let more: Vec<_> = (9..12).map(object).collect();
+    let file = world.signed(delta, &more);
+    let merged = world.accept(&file).unwrap();
+    let (plan, listed) = (merged.plan(), &merged.manifest.objects);
+    let needed = plan.memory_bytes() + listed.memory_bytes();
+    world.limits.memory_bytes_max = needed - 1;
+    refused(&world, &file, 413);
+    world.limits.memory_bytes_max = needed;
+    world.accept(&file).unwrap();
 }
