@@ -90,12 +90,12 @@ impl Config {
     }
 
     fn read(top: &mut Section) -> Option<Parts> {
-        let sections = Sections::read(top, Clients::Anybody);
+        let fill = top.optional_section("fill", Wish::read);
+        let sections = Sections::read(top, Clients::Anybody, Wish::plans(fill.as_ref()));
         let shields = top.section("shields", read_shields);
         let countries = top.optional_section("regions", Countries::read);
         let countries = countries.unwrap_or_default();
         let sites = top.sections("site", 1..=10_000, |site| read_site(site, &countries));
-        let fill = top.optional_section("fill", Wish::read);
         refuse_shared_hosts(top, &sites);
         let sections = sections?;
         let fill = fill.and_then(|wish| wish.with(&sections));

@@ -10,7 +10,7 @@ use daemon::{
     config::{Loaded, Report, Section},
     process::{BoxError, Daemon},
 };
-use node::{Clients, NodeConfig, Origin, Sections};
+use node::{Clients, NodeConfig, Origin, Plans, Sections};
 
 use crate::App;
 
@@ -50,7 +50,7 @@ impl Config {
     }
 
     fn read(top: &mut Section) -> Option<(Sections, Vec<String>, Vec<Site>)> {
-        let sections = Sections::read(top, Clients::WithCertificate);
+        let sections = Sections::read(top, Clients::WithCertificate, Plans::None);
         let edges = top.section("edges", |edges| {
             Some(edges.list("names", 0..=10_000).or(Vec::new()))
         });

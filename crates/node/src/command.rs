@@ -13,9 +13,12 @@ use daemon::{
     process::{self, BoxError, Daemon, Sockets},
 };
 
-use preposition::{Label, Rehearsal};
+use preposition::{Bounds, Label, Rehearsal};
 
 use crate::Sections;
+
+/// A plan of a million objects takes some five seconds, and some thirty where nothing is optimised.
+const REHEARSAL_CPU_S: u64 = 60;
 
 /// A node of Millpond.
 #[derive(Debug, Parser)]
@@ -48,6 +51,10 @@ enum Action {
         /// For whom its manifests are.
         #[arg(value_parser = Label::parse)]
         audience: Label,
+        /// What it may take of memory.
+        memory_bytes: u64,
+        /// What it may take of the CPU.
+        cpu_s: u64,
     },
 }
 
@@ -63,6 +70,7 @@ pub fn rehearsal() -> Option<Rehearsal> {
         // Also when the file was replaced by a newer one since.
         program: "/proc/self/exe".into(),
         arguments,
+        cpu_s: REHEARSAL_CPU_S,
     })
 }
 
@@ -111,7 +119,18 @@ pub fn command<C: NodeConfig>(arguments: impl Iterator<Item = OsString>) -> Exit
             Err(report) => report.refuse(),
         },
         Action::Run { config } => run::<C>(&config),
-        Action::Rehearse { folder, audience } => rehearse(&folder, &audience),
+        Action::Rehearse {
+            folder,
+            audience,
+            memory_bytes,
+            cpu_s,
+        } => {
+            let bounds = Bounds {
+                memory_bytes,
+                cpu_s,
+            };
+            rehearse(&folder, &audience, bounds)
+        }
     }
 }
 
@@ -134,10 +153,10 @@ fn run<C: NodeConfig>(file: &Path) -> ExitCode {
 }
 
 /// A panic ends it with another code than 0, as an error does.
-fn rehearse(folder: &Path, audience: &Label) -> ExitCode {
+fn rehearse(folder: &Path, audience: &Label, bounds: Bounds) -> ExitCode {
     // Should memory run out, this is what goes first.
     let _unset = std::fs::write("/proc/self/oom_score_adj", "1000");
-    match preposition::rehearse(folder, audience) {
+    match preposition::rehearse(folder, audience, bounds) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _gone = writeln!(io::stderr(), "{error}");

@@ -26,7 +26,7 @@ pub use effective::changed;
 pub use embedded::Embedded;
 pub use engine::{Planes, Sites};
 pub use error::Error;
-pub use memory::{Part, Split};
+pub use memory::{Part, Plans, Split};
 pub use node::{Base, Node, tell};
 pub use origin::Origin;
 pub use popularity::{PopularitySection, Reports};

@@ -17,8 +17,10 @@ pub(crate) fn refused(rejected: &Rejected) -> Refused {
         Rejected::Refused(refused) => reason(refused),
         Rejected::Unkept(_) | Rejected::Unrehearsed(_) => Reason::Failed,
         Rejected::OtherGeneration { .. } => Reason::NotFound,
-        Rejected::Busy | Rejected::Ending | Rejected::Quarantined { .. } => Reason::Busy,
-        Rejected::Unfit => Reason::ManifestUnsupported,
+        Rejected::Busy => Reason::RateLimited,
+        Rejected::Ending => Reason::Busy,
+        Rejected::Quarantined { .. } => Reason::ManifestQuarantined,
+        Rejected::Unfit { .. } => Reason::ManifestUnsupported,
     };
     Refused::new(reason, rejected.to_string())
 }
@@ -252,6 +254,18 @@ mod tests {
                 now_s: 2,
             }),
             Rejected::Refused(preposition::Refused::CriticalUnknown("x".to_owned())),
+            Rejected::Refused(preposition::Refused::TooLarge {
+                what: "bytes of memory",
+                found: 2,
+                max: 1,
+            }),
+            Rejected::Quarantined { until_s: 1 },
+            Rejected::Busy,
+            Rejected::Ending,
+            Rejected::OtherGeneration {
+                asked: 1,
+                current: 2,
+            },
         ];
         for rejected in all {
             let told = refused(&rejected);

@@ -18,7 +18,7 @@ use store::{DiskConfig, WritesPerDay};
 use tls::{Identity, MinVersion, ServerConfig, record::RecordLayer};
 
 use crate::{
-    memory::{BUDGET_UNKNOWN, SHARE, Split, Wishes, split},
+    memory::{BUDGET_UNKNOWN, Plans, SHARE, Split, Wishes, split},
     popularity::{self, PopularitySection},
 };
 
@@ -71,9 +71,12 @@ pub enum Clients {
 }
 
 impl Sections {
-    /// Reads the shared sections from the top of a config file.
-    pub fn read(top: &mut Section, clients: Clients) -> Option<Self> {
-        let mut wishes = Wishes::default();
+    /// Reads the shared sections from the top of a config file, for a node that fills by `plans`.
+    pub fn read(top: &mut Section, clients: Clients, plans: Plans) -> Option<Self> {
+        let mut wishes = Wishes {
+            plans,
+            ..Wishes::default()
+        };
         let common = Common::read(top);
         let listen = top.section("listen", |listen| Some(read_listen(listen, clients)));
         let tls = top.section("tls", |tls| {

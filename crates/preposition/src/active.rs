@@ -1,14 +1,12 @@
 //! The plan in force in memory: what is wanted, in which order, and what has become of each.
 
-use std::{
-    cmp::Reverse,
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use cache::{Expected, ObjectId, Wanted};
 use hashbrown::HashTable;
 use manifest::{Action, Object, Objects};
 use message::ObjectName;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     applied::InForce,
@@ -32,11 +30,14 @@ pub(crate) struct Active {
     put_off: AtomicU64,
     /// What the plan has let go of is gone.
     pub(crate) is_released: AtomicBool,
+    /// One of the places for plans, as long as it is there.
+    _seat: Option<OwnedSemaphorePermit>,
 }
 
 impl Active {
-    /// A plan of which nothing is known to be here yet. O(n log n).
-    pub(crate) fn new(in_force: InForce) -> Self {
+    /// A plan of which nothing is known to be here yet. What would not fit into `capacity_bytes` is
+    /// let in at its first miss, as a seed is. O(n log n).
+    pub(crate) fn new(in_force: InForce, capacity_bytes: u64) -> Self {
         let plan = &in_force.state.plan;
         let mut places = HashTable::with_capacity(plan.len());
         let mut entries = Vec::with_capacity(plan.len());
@@ -49,21 +50,36 @@ impl Active {
             };
             entries.push(AtomicU8::new(entry as u8));
         }
-        let order = order(plan);
+        let accepted_s = in_force.told.map_or(0, |told| told.accepted_s);
+        let order = plan.order(capacity_bytes, accepted_s);
+        for place in &order.left_out {
+            if let Some(entry) = entries.get_mut(*place as usize) {
+                *entry.get_mut() = Entry::Seeded as u8;
+            }
+        }
         let counts: [AtomicU64; ENTRIES.len()] = Default::default();
-        let (total, fills) = (plan.len() as u64, order.len() as u64);
+        let (total, fills) = (plan.len() as u64, order.fill.len() as u64);
         counts[Entry::Waiting as usize].store(fills, Ordering::Relaxed);
         counts[Entry::Seeded as usize].store(total - fills, Ordering::Relaxed);
         Self {
             entries: entries.into(),
-            order,
+            order: order.fill.into(),
             places,
             counts,
             held_bytes: AtomicU64::new(0),
-            fill_bytes: plan.bytes_wanted(),
+            fill_bytes: order.fill_bytes,
             put_off: AtomicU64::new(0),
             is_released: AtomicBool::new(in_force.released.is_empty()),
             in_force,
+            _seat: None,
+        }
+    }
+
+    /// The same in one of the places for plans.
+    pub(crate) fn seated(self, seat: Option<OwnedSemaphorePermit>) -> Self {
+        Self {
+            _seat: seat,
+            ..self
         }
     }
 
@@ -220,28 +236,6 @@ pub(crate) fn name(object: &Object<'_>) -> ObjectName {
     }
 }
 
-/// What is to be filled, best first: the fast track, then by priority, then by value density, which
-/// is what is expected of an object by the byte that it takes. Of equals the one whose first bytes
-/// are wanted, then by name, in which the first slices of a title come first.
-fn order(plan: &Objects) -> Box<[u32]> {
-    let fills = (0_u32..).zip(plan.iter());
-    let fills = fills.filter(|(_, object)| object.action == Action::Fill);
-    let mut keyed: Vec<_> = fills.map(|(place, object)| (key(&object), place)).collect();
-    keyed.sort_unstable();
-    keyed.into_iter().map(|(_, place)| place).collect()
-}
-
-fn key(object: &Object<'_>) -> Reverse<(bool, u8, u64, bool)> {
-    let bytes = u128::from(object.bytes_wanted().max(1));
-    let density = (u128::from(object.expected) << 24) / bytes;
-    Reverse((
-        object.fast_track,
-        object.priority,
-        u64::try_from(density).unwrap_or(u64::MAX),
-        object.first_bytes.is_some(),
-    ))
-}
-
 /// An identity is spread evenly already.
 fn hash(id: &ObjectId) -> u64 {
     id.spread()
@@ -254,14 +248,17 @@ mod tests {
     use super::*;
 
     fn active(objects: &[Object<'_>]) -> Active {
-        Active::new(InForce {
-            state: State {
-                plan: Objects::collect(objects.iter().copied()).unwrap(),
-                ..State::new(Label::parse("edge-1").unwrap())
+        Active::new(
+            InForce {
+                state: State {
+                    plan: Objects::collect(objects.iter().copied()).unwrap(),
+                    ..State::new(Label::parse("edge-1").unwrap())
+                },
+                told: None,
+                released: Objects::default(),
             },
-            told: None,
-            released: Objects::default(),
-        })
+            u64::MAX,
+        )
     }
 
     fn fill(path: &'static str, size: u64, expected: u64) -> Object<'static> {
@@ -274,8 +271,8 @@ mod tests {
     #[test]
     fn what_is_worth_most_by_the_byte_comes_first_and_what_is_urgent_before_it() {
         let objects = [
-            fill("/dense", 100, 1000),
-            fill("/sparse", 1000, 1000),
+            fill("/often", 1000, 1000),
+            fill("/rare", 100, 900),
             Object {
                 first_bytes: Some(10),
                 ..fill("/start", 1000, 1000)
@@ -296,10 +293,7 @@ mod tests {
             .iter()
             .map(|place| active.at(*place).unwrap().0.path);
         let paths: Vec<_> = paths.collect();
-        assert_eq!(
-            paths,
-            ["/urgent", "/contract", "/start", "/dense", "/sparse"]
-        );
+        assert_eq!(paths, ["/urgent", "/contract", "/start", "/often", "/rare"]);
     }
 
     #[test]

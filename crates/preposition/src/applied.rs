@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use manifest::{Digest, Digester, Label, Objects, State};
+use manifest::{Digest, Digester, Label, Objects, ObjectsBuilder, State};
 use serde::{Deserialize, Serialize};
 
 use crate::written::{DIGEST_BYTES, Head, Written};
@@ -241,22 +241,16 @@ impl Reader {
 
     /// A list, up to its end.
     fn objects(&mut self) -> Result<Objects, Unkept> {
-        // Objects borrow their names, so that all records are here before the first is one.
-        let mut records: Vec<u8> = Vec::new();
-        let mut ends = Vec::new();
+        let mut objects = ObjectsBuilder::default();
         let mut record = Vec::new();
         while self.record(&mut record)? {
-            records.extend_from_slice(&record);
-            ends.push(records.len());
+            let written = postcard::from_bytes::<Written<'_>>(&record);
+            let written = written.map_err(|_error| self.damaged("an object"))?;
+            let kept = objects.push(&written.object());
+            kept.map_err(|_wrong| self.damaged("an object that cannot be"))?;
         }
-        let starts = std::iter::once(&0).chain(&ends);
-        let written = starts
-            .zip(&ends)
-            .map(|(start, end)| postcard::from_bytes::<Written<'_>>(&records[*start..*end]));
-        let written = written.collect::<Result<Vec<_>, _>>();
-        let written = written.map_err(|_error| self.damaged("an object"))?;
-        let objects = Objects::collect(written.iter().map(Written::object));
-        objects.map_err(|_wrong| self.damaged("an object that cannot be"))
+        let objects = objects.finish();
+        objects.map_err(|_wrong| self.damaged("objects that cannot be together"))
     }
 
     /// Reads a record; false at the end of a list.

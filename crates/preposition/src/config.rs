@@ -25,6 +25,10 @@ pub struct Config {
     pub keys: Keys,
     /// How large, how long and how destructive.
     pub limits: Limits,
+    /// What plans may take of the memory, the child that tries them included: one may take a quarter.
+    pub memory_bytes: u64,
+    /// What the disks hold: what of a plan would not fit is not fetched.
+    pub capacity_bytes: u64,
     /// When.
     pub windows: Vec<Window>,
     /// How fast, while viewers leave it all.

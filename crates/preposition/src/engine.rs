@@ -166,7 +166,7 @@ impl Engine {
             // If the keeper has too much to do, they go once more after a restart.
             let _full = self
                 .orders
-                .try_send(Order::Released(Arc::clone(&self.active)));
+                .try_send(Order::Released(Arc::downgrade(&self.active)));
         }
         self.lanes.requeue(&self.active);
         self.repair_if_wanted(&(self.shared.parts.clock)());

@@ -1,16 +1,24 @@
 //! The keeper: the one that takes manifests into force, one at a time.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use manifest::{Accepted, Kind, Objects, Refused, State};
-use tokio::sync::{mpsc, oneshot};
+use manifest::{Accepted, Kind, Limits, Objects, Refused, State};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     active::Active,
-    applied::{self, InForce, Told, Unkept},
-    rehearsal::{self, Shape, Unrehearsed},
+    answer::{Pushed, Rejected},
+    applied::{self, InForce, Told},
+    memory, rehearsal,
+    shape::Shape,
     shared::Shared,
     signed,
     trust::{self, Trust, Way},
@@ -18,99 +26,16 @@ use crate::{
 
 /// Orders that may wait; more are refused, and whoever sends them comes again.
 pub(crate) const ORDERS_MAX: usize = 4;
+/// So long the plan before the one in force may take to go before the next one is judged: whoever
+/// works at it is told at once.
+const SEAT_WAIT: Duration = Duration::from_secs(10);
 
 /// What is asked of the keeper.
 pub(crate) enum Order {
     Push(Bytes, Way, oneshot::Sender<Result<Pushed, Rejected>>),
     Withdraw(u64, oneshot::Sender<Result<(), Rejected>>),
-    /// What the plan has let go of is gone.
-    Released(Arc<Active>),
-}
-
-/// A manifest that is in force now.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Pushed {
-    /// Its generation.
-    pub generation: u64,
-    /// Identifies it: `sha256:` and its digest.
-    pub digest: String,
-    /// Objects of the plan, after a delta those of the whole.
-    pub objects: u64,
-    /// Objects that were not planned before.
-    pub added: u64,
-    /// Objects that are planned with other bytes than before.
-    pub replaced: u64,
-    /// Objects that are no longer planned.
-    pub removed: u64,
-    /// Bytes that the plan wants and the one before did not.
-    pub fill_bytes: u64,
-    /// Members that were not known here.
-    pub ignored: Vec<String>,
-}
-
-/// Why a manifest is not in force, or still is.
-#[derive(Debug, thiserror::Error)]
-pub enum Rejected {
-    /// It may not be.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// It could not be kept: what was in force is.
-    #[error("the manifest could not be kept")]
-    Unkept(#[from] Unkept),
-    /// A child process that tried it failed: this program cannot bear it.
-    #[error("the manifest is valid, and a child process that tried it failed")]
-    Unfit,
-    /// It uses what none before it did here, and could not be tried.
-    #[error("the manifest uses what none before it did here, and could not be tried")]
-    Unrehearsed(#[from] Unrehearsed),
-    /// Too many bad ones came the same way.
-    #[error("too many bad manifests came this way: none is taken before {until_s}")]
-    Quarantined {
-        /// In seconds since the Unix epoch.
-        until_s: u64,
-    },
-    /// Another generation is in force than is to be withdrawn.
-    #[error("generation {asked} is not in force, {current} is")]
-    OtherGeneration {
-        /// To be withdrawn.
-        asked: u64,
-        /// In force; 0 for none.
-        current: u64,
-    },
-    /// Too many come at a time.
-    #[error("others are being judged; come again in a few seconds")]
-    Busy,
-    /// The node is ending.
-    #[error("the node is ending")]
-    Ending,
-}
-
-impl Rejected {
-    /// The status of an answer to who sent it.
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::Refused(refused) => refused.status(),
-            Self::Unfit => 422,
-            Self::Unkept(_) | Self::Unrehearsed(_) => 500,
-            Self::OtherGeneration { .. } => 409,
-            Self::Busy | Self::Quarantined { .. } => 429,
-            Self::Ending => 503,
-        }
-    }
-
-    /// A word for a metric label.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Refused(refused) => refused.label(),
-            Self::Unkept(_) => "unkept",
-            Self::Unfit => "unfit",
-            Self::Unrehearsed(_) => "unrehearsed",
-            Self::Quarantined { .. } => "quarantined",
-            Self::OtherGeneration { .. } => "other_generation",
-            Self::Busy => "busy",
-            Self::Ending => "ending",
-        }
-    }
+    /// What the plan has let go of is gone. The plan may be, too.
+    Released(Weak<Active>),
 }
 
 /// Takes orders until it is stopped. What is begun is brought to its end, so that an answer
@@ -130,7 +55,7 @@ pub(crate) async fn keep(
                 let trust = trust.map_or(&mut unknown, |(_, trust)| trust);
                 let outcome = trusted(&shared, trust, way, bytes.clone()).await;
                 if !is_known_already(&shared, &outcome, bytes).await {
-                    note(&shared, outcome.as_ref().map(|_| ()));
+                    note(&shared, outcome.as_ref());
                 }
                 // Whoever asked may have gone; what is in force is so all the same.
                 let _gone = answer.send(outcome);
@@ -193,6 +118,8 @@ struct Judged {
 }
 
 async fn push(shared: &Arc<Shared>, bytes: Bytes) -> Result<Pushed, Rejected> {
+    let seat = timeout(SEAT_WAIT, Arc::clone(&shared.seats).acquire_owned()).await;
+    let seat = seat.map_err(|_elapsed| Rejected::Busy)?;
     let signed = bytes.clone();
     let judged = apart(shared, move |shared| judge(shared, &bytes)).await?;
     let judged = rehearsed(shared, judged).await?;
@@ -205,7 +132,7 @@ async fn push(shared: &Arc<Shared>, bytes: Bytes) -> Result<Pushed, Rejected> {
         }
         applied::save(&config.folder, &judged.in_force)?;
         rehearsal::remember(&config.folder, judged.shape);
-        put_in_force(shared, &judged.old, judged.in_force);
+        put_in_force(shared, &judged.old, judged.in_force, seat.ok());
         signed::keep_only(&config.folder, generation);
         tracing::info!(generation, objects, "a manifest is in force");
         Ok(judged.pushed)
@@ -218,12 +145,23 @@ fn judge(shared: &Shared, bytes: &[u8]) -> Result<Judged, Rejected> {
     let now_s = (shared.parts.clock)().unix_s();
     let old = shared.active.load_full();
     let state = &old.in_force.state;
-    let accepted = manifest::accept(state, bytes, now_s, &config.keys, &config.limits)?;
+    let memory_bytes_max = memory::plan_bytes_max(config.memory_bytes);
+    let limits = Limits {
+        memory_bytes_max: memory_bytes_max.saturating_sub(bytes.len() as u64),
+        ..config.limits
+    };
+    let accepted = manifest::accept(state, bytes, now_s, &config.keys, &limits)?;
+    let (pushed, shape) = (
+        told(&accepted),
+        Shape::of(&accepted.manifest, accepted.plan()),
+    );
+    let in_force = in_force(&old, accepted, now_s, memory_bytes_max);
+    in_force.check_memory(memory_bytes_max)?;
     Ok(Judged {
-        pushed: told(&accepted),
-        shape: Shape::of(&accepted.manifest, accepted.plan()),
-        in_force: in_force(&old, accepted, now_s),
         old,
+        in_force,
+        pushed,
+        shape,
     })
 }
 
@@ -242,8 +180,13 @@ async fn rehearsed(shared: &Arc<Shared>, judged: Judged) -> Result<Judged, Rejec
         Ok((is_new, judged))
     });
     let (is_new, judged) = staged.await?;
-    if is_new && !rehearsal.run(&config.folder, &config.audience).await? {
-        return Err(Rejected::Unfit);
+    if is_new {
+        let bounds = rehearsal.bounds(config.memory_bytes);
+        let run = rehearsal.run(&config.folder, &config.audience, bounds);
+        let how = run.await?;
+        if !how.success() {
+            return Err(Rejected::Unfit { bounds, how });
+        }
     }
     Ok(judged)
 }
@@ -270,29 +213,38 @@ fn withdraw(shared: &Shared, generation: u64) -> Result<(), Rejected> {
         released: old.released(),
     };
     applied::save(&shared.config.folder, &in_force)?;
-    put_in_force(shared, &old, in_force);
+    // Without a place: it is empty, and the way out must not be barred.
+    put_in_force(shared, &old, in_force, None);
     tracing::info!(generation, "the manifest was withdrawn");
     Ok(())
 }
 
-fn released(shared: &Shared, active: &Arc<Active>) -> Result<(), Rejected> {
+fn released(shared: &Shared, active: &Weak<Active>) -> Result<(), Rejected> {
     // Another plan may be in force by now, with a list of its own.
-    if Arc::ptr_eq(&shared.active.load_full(), active) {
+    let active = active.upgrade();
+    let active = active.filter(|active| Arc::ptr_eq(&shared.active.load_full(), active));
+    if let Some(active) = active {
         applied::save_without(&shared.config.folder, &active.in_force, &Objects::default())?;
     }
     Ok(())
 }
 
-fn put_in_force(shared: &Shared, old: &Active, in_force: InForce) {
-    let active = Active::new(in_force);
+fn put_in_force(
+    shared: &Shared,
+    old: &Active,
+    in_force: InForce,
+    seat: Option<OwnedSemaphorePermit>,
+) {
+    let active = Active::new(in_force, shared.config.capacity_bytes).seated(seat);
     active.inherit(old);
     shared.metrics.show(&active);
     shared.active.store(Arc::new(active));
     shared.changed.notify_one();
 }
 
-/// What is in force once `accepted` is.
-fn in_force(old: &Active, accepted: Accepted, now_s: u64) -> InForce {
+/// What is in force once `accepted` is. What plans before have let go of and is still here goes with what
+/// this one lets go of, as long as there is memory for it; then the policy decides about it.
+fn in_force(old: &Active, accepted: Accepted, now_s: u64, memory_bytes_max: u64) -> InForce {
     let head = &accepted.manifest.head;
     let told = Told {
         accepted_s: now_s,
@@ -307,19 +259,24 @@ fn in_force(old: &Active, accepted: Accepted, now_s: u64) -> InForce {
     let plan = &old.in_force.state.plan;
     let removed = accepted.manifest.removed.iter();
     let removed = removed.filter_map(|(site, path)| plan.at(plan.find(site, path)?));
+    // All of them were legal, and none is there twice.
+    let removed = Objects::collect(removed).unwrap_or_default();
     let pending = old.released();
     let pending = pending.iter().filter(|object| {
         let is_wanted = accepted.plan().find(object.site, object.path).is_some();
         let is_removed_again = plan.find(object.site, object.path).is_some();
         !is_wanted && !is_removed_again
     });
-    // All of them were legal, and none is there twice.
-    let released = Objects::collect(removed.chain(pending)).unwrap_or_default();
-    InForce {
+    let released = Objects::collect(removed.iter().chain(pending)).unwrap_or_default();
+    let mut in_force = InForce {
         state: accepted.into_state(),
         told: Some(told),
         released,
+    };
+    if in_force.check_memory(memory_bytes_max).is_err() {
+        in_force.released = removed;
     }
+    in_force
 }
 
 fn told(accepted: &Accepted) -> Pushed {
@@ -350,9 +307,12 @@ async fn is_known_already(
     known.await.unwrap_or(false)
 }
 
-fn note(shared: &Shared, outcome: Result<(), &Rejected>) {
+fn note(shared: &Shared, outcome: Result<&Pushed, &Rejected>) {
     match outcome {
-        Ok(()) => shared.metrics.applied.inc(),
+        Ok(pushed) => {
+            shared.metrics.applied.inc();
+            shared.metrics.unknown.inc_by(pushed.ignored.len() as u64);
+        }
         Err(why) => {
             let refused = &shared.metrics.refused;
             refused.with_label_values(&[why.label()]).inc();

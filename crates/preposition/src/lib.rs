@@ -21,6 +21,7 @@
 //! - what is here is not fetched again, and what is lost is.
 
 mod active;
+mod answer;
 mod applied;
 mod attempt;
 mod config;
@@ -32,6 +33,7 @@ mod keeper;
 mod lanes;
 mod ledger;
 mod ledger_file;
+mod memory;
 mod metrics;
 #[cfg(test)]
 mod million;
@@ -44,6 +46,7 @@ mod repair;
 mod room;
 mod schedule;
 mod seen;
+mod shape;
 mod shared;
 mod signed;
 mod source;
@@ -55,18 +58,18 @@ mod window;
 mod written;
 mod yielding;
 
+pub use answer::{Pushed, Rejected};
 pub use applied::{InForce, Told, Unkept, load, save};
 pub use config::{Config, Parts, Rules, Source};
 pub use entry::{ENTRIES, Entry};
 pub use errands::{Errand, Undone};
 pub use failures::Failure;
-pub use keeper::{Pushed, Rejected};
 pub use ledger::{Allowance, Ledger, Spent};
 pub use manifest::Label;
 pub use manifest::Refused;
 pub use pull::{Pull, next_pull};
 pub use rate::{BYTES_PER_S_MIN, Bucket};
-pub use rehearsal::{Rehearsal, Unrehearsed, rehearse};
+pub use rehearsal::{Bounds, Failed, Rehearsal, Unrehearsed, rehearse};
 pub use room::{Error, Preposition, Running};
 pub use schedule::{Facts, Lane, Step, Why, pause_after};
 pub use source::{Escalation, Health, Reach, ranked};

@@ -12,6 +12,8 @@ pub(crate) struct Metrics {
     /// By the manifest's refusal.
     pub(crate) refused: IntCounterVec,
     pub(crate) applied: IntCounter,
+    /// Members of those that are in force which this program does not know.
+    pub(crate) unknown: IntCounter,
     /// By the way on which manifests come.
     pub(crate) quarantined: IntGaugeVec,
     pub(crate) repaired: IntCounter,
@@ -69,6 +71,10 @@ impl Metrics {
             failed,
             refused: counters("manifests_refused_total", "Manifests refused.", "reason")?,
             applied: counter("manifests_applied_total", "Manifests taken into force.")?,
+            unknown: counter(
+                "unknown_members_total",
+                "Members of manifests that were ignored.",
+            )?,
             repaired: counter("repaired_total", "Objects that were here and are not.")?,
             pulls_failed: counter("pulls_failed_total", "Pulls of a manifest that failed.")?,
             entries: gauges("objects", "Objects of the plan by state.", "state")?,

@@ -77,7 +77,7 @@ fn a_million_objects_are_accepted_compared_kept_and_queued() {
         released: Objects::default(),
     };
     let state = State::new(Label::parse("edge-1").unwrap());
-    let old = Active::new(in_force(accept(&state, &first).unwrap()));
+    let old = Active::new(in_force(accept(&state, &first).unwrap()), u64::MAX);
     println!("file {} MB", second.len() / 1_000_000);
     let before = memory("VmRSS:");
 
@@ -89,19 +89,24 @@ fn a_million_objects_are_accepted_compared_kept_and_queued() {
     let in_force = in_force(accepted);
     applied::save(folder.path(), &in_force).unwrap();
     lap("kept");
-    let active = Active::new(in_force);
+    let counted = in_force.memory_bytes() + second.len() as u64;
+    let active = Active::new(in_force, u64::MAX);
     active.inherit(&old);
     lap("ordered");
     let mut lanes = Lanes::default();
     lanes.requeue(&active);
     let first = lanes.take(Lane::Window).unwrap();
     lap("queued");
+    let after = memory("VmRSS:");
     println!(
-        "resident {} MB with one plan, {} MB with both, {} MB at most",
+        "resident {} MB with one plan, {} MB with both, {} MB at most; {} MB are counted for one",
         before / 1000,
-        memory("VmRSS:") / 1000,
+        after / 1000,
         memory("VmHWM:") / 1000,
+        counted / 1_000_000,
     );
+    // What is set aside for it in a node's budget covers what it took.
+    assert!(after.saturating_sub(before) * 1024 <= counted);
 
     let (first, _) = active.at(first).unwrap();
     assert_eq!(first.expected, 49_999);

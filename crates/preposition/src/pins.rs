@@ -76,14 +76,17 @@ mod tests {
             pin: *pin,
             ..Object::fill("vod", path, 10, Digest::of(content.as_bytes()))
         });
-        Active::new(InForce {
-            state: State {
-                plan: Objects::collect(objects).unwrap(),
-                ..State::new(Label::parse("edge-1").unwrap())
+        Active::new(
+            InForce {
+                state: State {
+                    plan: Objects::collect(objects).unwrap(),
+                    ..State::new(Label::parse("edge-1").unwrap())
+                },
+                told: None,
+                released: Objects::default(),
             },
-            told: None,
-            released: Objects::default(),
-        })
+            u64::MAX,
+        )
     }
 
     fn former(pins: &Pins) -> Vec<String> {

@@ -3,11 +3,20 @@
 //! A valid manifest can still be the first to reach code that nobody has run on this node: a delta, a
 //! pin, a plan ten times as large. Should that code fail, it fails a child, and what is in force stays.
 //! What has been used once is remembered, so that a night's usual manifest costs no rehearsal.
+//!
+//! The child limits its own memory and CPU time before it reads anything: what runs away in it ends it,
+//! and takes nothing from the node.
 
-use std::{ffi::OsString, fs, io, path::Path, process::Stdio, time::Duration};
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
-use manifest::{Action, Label, Manifest, Objects, Pin, Tier};
-use serde::{Deserialize, Serialize};
+use manifest::Label;
+use rlimit::Resource;
 use tokio::{process::Command, time::timeout};
 
 use crate::{
@@ -15,13 +24,17 @@ use crate::{
     active::Active,
     applied::{self, put_in_place},
     lanes::Lanes,
+    memory,
     pins::Pins,
     schedule::Lane,
+    shape::Shape,
     views,
 };
 
 /// A plan of a million objects takes some ten seconds on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// What a program takes before it has a plan: stacks, tables, what its allocator keeps.
+const PROGRAM_BYTES: u64 = 32 << 20;
 const FOLDER: &str = "rehearsal";
 const FILE: &str = "rehearsed.json";
 
@@ -32,6 +45,28 @@ pub struct Rehearsal {
     pub program: OsString,
     /// Its first arguments.
     pub arguments: Vec<OsString>,
+    /// What it may take of the CPU, in seconds: however busy the machine is.
+    pub cpu_s: u64,
+}
+
+/// What a child that rehearses may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Of memory, in bytes: its heap and stacks.
+    pub memory_bytes: u64,
+    /// Of the CPU, in seconds.
+    pub cpu_s: u64,
+}
+
+/// Why a child did not get through.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// It could not limit itself.
+    #[error("the limits of this process cannot be set")]
+    Unlimited(#[source] io::Error),
+    /// What it was to try cannot be read.
+    #[error(transparent)]
+    Unkept(#[from] Unkept),
 }
 
 /// Why a manifest was not rehearsed, or failed in it.
@@ -43,83 +78,6 @@ pub enum Unrehearsed {
     /// It was not done in time.
     #[error("its rehearsal was not over after {} s", PATIENCE.as_secs())]
     Slow,
-}
-
-/// What of a manifest runs code that few do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Shape {
-    /// Of [`Feature`].
-    features: u16,
-    /// Digits, in base 2, of the number of objects.
-    magnitude: u32,
-}
-
-/// What a manifest may use.
-#[derive(Debug, Clone, Copy)]
-#[repr(u16)]
-enum Feature {
-    Delta = 1,
-    Removal = 1 << 1,
-    Seed = 1 << 2,
-    FirstBytes = 1 << 3,
-    Pin = 1 << 4,
-    PinEnd = 1 << 5,
-    LiveAt = 1 << 6,
-    Tier = 1 << 7,
-    FastTrack = 1 << 8,
-    Priority = 1 << 9,
-    NoDigest = 1 << 10,
-    Hints = 1 << 11,
-    MassEviction = 1 << 12,
-}
-
-impl Shape {
-    /// Of a manifest and the plan that it makes.
-    pub(crate) fn of(manifest: &Manifest, plan: &Objects) -> Self {
-        let head = &manifest.head;
-        let hints = &head.hints;
-        let wishes = [hints.bytes_per_s, hints.bytes_per_window, hints.deadline_s];
-        let has_hints = wishes.iter().any(Option::is_some) || hints.concurrency.is_some();
-        let mut shape = Self {
-            features: 0,
-            magnitude: usize::BITS - plan.len().leading_zeros(),
-        };
-        shape.note(Feature::Delta, head.kind != manifest::Kind::Full);
-        shape.note(Feature::Removal, !manifest.removed.is_empty());
-        shape.note(Feature::Hints, has_hints);
-        shape.note(Feature::MassEviction, head.allow_mass_eviction);
-        for object in manifest.objects.iter() {
-            shape.note(Feature::Seed, object.action == Action::Seed);
-            shape.note(Feature::FirstBytes, object.first_bytes.is_some());
-            shape.note(Feature::Pin, object.pin == Pin::WhilePlanned);
-            shape.note(Feature::PinEnd, matches!(object.pin, Pin::Until(_)));
-            shape.note(Feature::LiveAt, object.live_at_s.is_some());
-            shape.note(Feature::Tier, object.tier != Tier::Any);
-            shape.note(Feature::FastTrack, object.fast_track);
-            shape.note(Feature::Priority, object.priority > 0);
-            shape.note(Feature::NoDigest, object.digest.is_none());
-        }
-        shape
-    }
-
-    fn note(&mut self, feature: Feature, is_used: bool) {
-        if is_used {
-            self.features |= feature as u16;
-        }
-    }
-
-    /// Whether all of it was used here before.
-    pub(crate) fn is_known(self, known: Self) -> bool {
-        self.features & !known.features == 0 && self.magnitude <= known.magnitude
-    }
-
-    /// Both.
-    pub(crate) fn with(self, other: Self) -> Self {
-        Self {
-            features: self.features | other.features,
-            magnitude: self.magnitude.max(other.magnitude),
-        }
-    }
 }
 
 /// What was used here before. What cannot be read is nothing: then it is rehearsed once more.
@@ -147,32 +105,68 @@ pub(crate) fn stage(folder: &Path) -> std::path::PathBuf {
 }
 
 impl Rehearsal {
-    /// Whether a child gets through what lies on the stage. Cancel safe: dropped, it kills the child.
-    pub(crate) async fn run(&self, folder: &Path, audience: &Label) -> Result<bool, Unrehearsed> {
+    /// What a child may take, where plans may take so much of the memory.
+    pub(crate) fn bounds(&self, memory_bytes: u64) -> Bounds {
+        Bounds {
+            memory_bytes: memory::child_bytes(memory_bytes).saturating_add(PROGRAM_BYTES),
+            cpu_s: self.cpu_s,
+        }
+    }
+
+    /// How a child ends that tries what lies on the stage. Cancel safe: dropped, it kills the child.
+    pub(crate) async fn run(
+        &self,
+        folder: &Path,
+        audience: &Label,
+        bounds: Bounds,
+    ) -> Result<ExitStatus, Unrehearsed> {
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
             .arg(folder)
             .arg(audience.as_str())
+            .arg(bounds.memory_bytes.to_string())
+            .arg(bounds.cpu_s.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true);
         let mut child = command.spawn().map_err(Unrehearsed::Child)?;
         match timeout(PATIENCE, child.wait()).await {
-            Ok(ended) => Ok(ended.map_err(Unrehearsed::Child)?.success()),
+            Ok(ended) => ended.map_err(Unrehearsed::Child),
             Err(_elapsed) => Err(Unrehearsed::Slow),
         }
     }
 }
 
-/// The child's part: does with the manifest on the stage below `folder` all that a node would, but for
-/// what needs a cache. Blocking, and it panics where the node would have.
+/// The child's part: limits this process for good, then does with the manifest on the stage below
+/// `folder` all that a node would, but for what needs a cache. Blocking; it panics where the node would
+/// have, and aborts where it wants more than it may have.
 ///
 /// # Errors
-/// When what lies there cannot be read.
-pub fn rehearse(folder: &Path, audience: &Label) -> Result<(), Unkept> {
-    let old = Active::new(applied::load(folder, audience)?);
-    let active = Active::new(applied::load(&stage(folder), audience)?);
+/// When it cannot be limited, or what lies there cannot be read.
+pub fn rehearse(folder: &Path, audience: &Label, bounds: Bounds) -> Result<(), Failed> {
+    bounds.set().map_err(Failed::Unlimited)?;
+    Ok(try_out(folder, audience)?)
+}
+
+impl Bounds {
+    /// Limits this process. What systemd allows it may be less already.
+    fn set(self) -> io::Result<()> {
+        let limit = |resource: Resource, soft: u64, hard: u64| {
+            let (_, most) = resource.get()?;
+            resource.set(soft.min(most), hard.min(most))
+        };
+        // It ends on purpose where it ends badly: its memory on disk would help nobody.
+        limit(Resource::CORE, 0, 0)?;
+        limit(Resource::DATA, self.memory_bytes, self.memory_bytes)?;
+        // The first is SIGXCPU, which says why it ended, and the second SIGKILL.
+        limit(Resource::CPU, self.cpu_s, self.cpu_s.saturating_add(1))
+    }
+}
+
+fn try_out(folder: &Path, audience: &Label) -> Result<(), Unkept> {
+    let old = Active::new(applied::load(folder, audience)?, u64::MAX);
+    let active = Active::new(applied::load(&stage(folder), audience)?, u64::MAX);
     active.inherit(&old);
     let mut pins = Pins::default();
     pins.take_over(&old, &active, 0);
@@ -200,50 +194,12 @@ pub fn rehearse(folder: &Path, audience: &Label) -> Result<(), Unkept> {
 
 #[cfg(test)]
 mod tests {
-    use manifest::{Digest, Head, Hints, Kind, Names, Object};
+    use manifest::{Digest, Object, Objects, Pin};
 
     use super::*;
 
-    fn shape(objects: &[Object<'_>], kind: Kind) -> Shape {
-        let head = Head {
-            audience: Label::parse("edge-1").unwrap(),
-            generation: 3,
-            previous: Some(Digest::of(b"before")),
-            issued_s: 1,
-            expires_s: 2,
-            kind,
-            hints: Hints::default(),
-            allow_mass_eviction: false,
-        };
-        let objects = Objects::collect(objects.iter().copied()).unwrap();
-        let manifest = Manifest::new(head, objects, Names::default()).unwrap();
-        Shape::of(&manifest, &manifest.objects)
-    }
-
     fn plain() -> Object<'static> {
         Object::fill("vod", "/a", 10, Digest::of(b"a"))
-    }
-
-    /// Hardening row M22.
-    #[test]
-    fn what_was_never_used_here_is_rehearsed_and_what_was_is_not() {
-        let usual = shape(&[plain()], Kind::Full);
-        assert!(!usual.is_known(Shape::default()), "the first of all");
-        assert!(usual.is_known(usual));
-        let pinned = Object {
-            pin: Pin::Until(9),
-            ..plain()
-        };
-        let pinned = shape(&[pinned], Kind::Full);
-        assert!(!pinned.is_known(usual));
-        assert!(usual.is_known(pinned) && pinned.is_known(usual.with(pinned)));
-        assert!(!shape(&[plain()], Kind::Delta { base: 2 }).is_known(usual));
-        let other = Object {
-            path: "/b",
-            ..plain()
-        };
-        let larger = shape(&[plain(), other], Kind::Full);
-        assert!(!larger.is_known(usual), "twice as many");
     }
 
     #[test]
@@ -258,19 +214,16 @@ mod tests {
         };
         in_force.state.plan = Objects::collect([pinned]).unwrap();
         applied::save(&stage(folder.path()), &in_force).unwrap();
-        rehearse(folder.path(), &audience).unwrap();
+        try_out(folder.path(), &audience).unwrap();
         applied::save(folder.path(), &in_force).unwrap();
-        rehearse(folder.path(), &audience).unwrap();
+        try_out(folder.path(), &audience).unwrap();
     }
 
     #[test]
     fn what_was_rehearsed_is_known_after_a_restart_and_damage_is_nothing() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(known(folder.path()), Shape::default());
-        let (usual, delta) = (
-            shape(&[plain()], Kind::Full),
-            shape(&[plain()], Kind::Delta { base: 2 }),
-        );
+        let (usual, delta) = (Shape::sample(1), Shape::sample(2));
         remember(folder.path(), usual);
         remember(folder.path(), delta);
         assert!(usual.with(delta).is_known(known(folder.path())));

@@ -11,7 +11,7 @@ use manifest::Digest;
 use message::Timestamp;
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, Semaphore, mpsc, oneshot},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -19,12 +19,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Status,
     active::{Active, wanted},
+    answer::{Pushed, Rejected},
     applied::{self, Unkept},
     config::{Config, Parts},
     engine::Engine,
     entry::Entry,
     errands::{self, Errand, Undone},
-    keeper::{self, ORDERS_MAX, Order, Pushed, Rejected},
+    keeper::{self, ORDERS_MAX, Order},
+    memory,
     metrics::Metrics,
     pull::{self, Pull},
     schedule::Why,
@@ -86,8 +88,12 @@ impl Preposition {
             running: 0,
             told_at: (parts.clock)().wall,
         };
+        let seats = Arc::new(Semaphore::new(memory::PLANS_MAX));
+        let seat = Arc::clone(&seats).try_acquire_owned().ok();
+        let active = Active::new(in_force, config.capacity_bytes).seated(seat);
         let shared = Arc::new(Shared {
-            active: ArcSwap::from_pointee(Active::new(in_force)),
+            active: ArcSwap::from_pointee(active),
+            seats,
             changed: Notify::new(),
             is_draining: AtomicBool::new(false),
             is_repair_wanted: AtomicBool::new(false),

@@ -149,15 +149,16 @@ impl Facts<'_> {
             (Lane::Window, At::Open(Opening { start, .. })) => Some(start),
             (Lane::Window, At::Closed(_)) => return Err(Why::WindowClosed),
         };
-        let left = self.ledger.left(self.allowance, window, self.now);
-        let left = left.map_err(|of| Why::AllowanceSpent { of })?;
-        if self.reserved_bytes.saturating_add(bytes) <= left {
+        let needed = self.reserved_bytes.saturating_add(bytes);
+        let fits = |window| {
+            let left = self.ledger.left(self.allowance, window, self.now);
+            left.is_ok_and(|left| needed <= left)
+        };
+        if fits(window) {
             Ok(())
         } else {
-            let of = match window {
-                Some(_) => Spent::Window,
-                None => Spent::Day,
-            };
+            let is_window = window.is_some() && fits(None);
+            let of = if is_window { Spent::Window } else { Spent::Day };
             Err(Why::AllowanceSpent { of })
         }
     }

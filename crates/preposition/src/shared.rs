@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use manifest::Signed;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     active::Active, config::Config, config::Parts, failures::Failures, metrics::Metrics,
@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// The plan in force; replaced as a whole.
     pub(crate) active: ArcSwap<Active>,
+    /// Places for plans that are there at a time.
+    pub(crate) seats: Arc<Semaphore>,
     /// Rung when the plan, or a wish of an operator, has changed.
     pub(crate) changed: Notify,
     pub(crate) is_draining: AtomicBool,

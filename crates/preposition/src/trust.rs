@@ -9,7 +9,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use manifest::Refused;
 
-use crate::keeper::Rejected;
+use crate::answer::Rejected;
 
 /// How a manifest comes here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,7 +82,7 @@ impl Trust {
 pub(crate) fn is_bad(rejected: &Rejected) -> bool {
     match rejected {
         Rejected::Refused(refused) => is_bad_manifest(refused),
-        Rejected::Unfit => true,
+        Rejected::Unfit { .. } => true,
         Rejected::Unkept(_)
         | Rejected::Unrehearsed(_)
         | Rejected::OtherGeneration { .. }

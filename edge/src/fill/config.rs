@@ -1,17 +1,19 @@
 //! `[fill]`: whose manifests are taken, when they are filled, how fast, and from where.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use super::peers::Peers;
 use daemon::config::Section;
 use manifest::{KEYS_FILE_BYTES_MAX, Keys, Label, Limits};
 use message::ObjectName;
-use node::{Origin, Sections};
+use node::{Origin, Plans, Sections};
 
 use preposition::{Allowance, BYTES_PER_S_MIN, BadWindow, Escalation, WINDOWS_MAX, Window};
 
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
+/// The least has room for plans of some 10,000 objects.
+const MEMORY_BYTES: RangeInclusive<u64> = 16 * MIB..=TIB;
 
 /// `[fill]`.
 #[derive(Debug, Clone)]
@@ -44,6 +46,7 @@ pub(crate) struct Wish {
     attempts: u8,
     reconcile: Duration,
     limits: Limits,
+    memory_bytes: Option<u64>,
     pull: Option<Pull>,
     peers: Option<Peers>,
 }
@@ -74,6 +77,7 @@ impl Wish {
             .or(Duration::from_hours(1));
         let attempts = small(section, "attempts", 1..=100, 5);
         let percent = small(section, "eviction_percent_max", 0..=100, 30);
+        let memory_bytes = section.bytes("memory", MEMORY_BYTES).optional();
         Some(Self {
             audience,
             folder,
@@ -89,10 +93,16 @@ impl Wish {
                 eviction_percent_max: u8::try_from(percent).unwrap_or(30),
                 ..Limits::default()
             },
+            memory_bytes,
             pull: section.optional_section("pull", read_pull),
             peers: section.optional_section("peers", Peers::read),
             keys: keys?,
         })
+    }
+
+    /// What plans may take of the memory, if there are any.
+    pub(crate) fn plans(wish: Option<&Self>) -> Plans {
+        wish.map_or(Plans::None, |wish| Plans::Some(wish.memory_bytes))
     }
 
     /// With what the other sections say.
@@ -104,6 +114,9 @@ impl Wish {
             audience: self.audience.or(named)?,
             keys: self.keys,
             limits: self.limits,
+            memory_bytes: sections.memory.plans_bytes(),
+            // Until the disks are open.
+            capacity_bytes: u64::MAX,
             windows: self.windows,
             bytes_per_s: self.bytes_per_s,
             allowance: self.allowance,
@@ -204,7 +217,7 @@ fn read_pull(section: &mut Section) -> Option<Pull> {
 fn small(
     section: &mut Section,
     key: &'static str,
-    range: std::ops::RangeInclusive<u64>,
+    range: RangeInclusive<u64>,
     default: u16,
 ) -> usize {
     let number = section.number(key, range).or(default.into());

@@ -45,6 +45,10 @@ impl Plane {
         let Some(Fill { room, pull, peers }) = config.fill.clone() else {
             return Ok(None);
         };
+        let room = preposition::Config {
+            capacity_bytes: capacity_bytes(cache),
+            ..room
+        };
         let sites: Sites = Arc::new(ArcSwap::from_pointee(rules(config)));
         let queue_bytes = config.sections.store.write_queue_bytes;
         let gauge = load::Gauge::new(daemon.requests.clone(), cache.clone(), queue_bytes);
@@ -111,6 +115,17 @@ impl Plane {
         }
         self.running.end().await;
     }
+}
+
+/// What of a plan the store has room for: its disks, or its memory where there are none.
+fn capacity_bytes(cache: &Cache) -> u64 {
+    cache.memory_use()().map_or(0, |memory| {
+        let disks = memory.store.disks.iter();
+        match disks.map(|disk| disk.capacity_bytes).sum() {
+            0 => memory.store.ram_bytes_max,
+            disks => disks,
+        }
+    })
 }
 
 fn rules(config: &Config) -> HashMap<Arc<str>, Arc<SiteRules>> {

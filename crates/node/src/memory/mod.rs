@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! budget = process + disk buffers + index + heads + connections + ciphertext
-//!        + datagrams + write queues + in flight + popularity + RAM tier
+//!        + datagrams + write queues + in flight + popularity + steering + plans + RAM tier
 //! ```
 //!
 //! The RAM tier has what the others leave. Each part can be set where it belongs; what is not set
 //! follows from the budget. The kernel's own memory (socket buffers above all) is not in it.
 
-use std::{fmt, fmt::Write as _};
+mod show;
 
 use store::{INDEX_RECORD_BYTES, policy::Policy};
+
+use show::show;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -38,6 +40,10 @@ const INDEX_RECORDS_MIN: u64 = 1 << 17;
 const STEERING_BYTES_MAX: u64 = 256 * MIB;
 /// Manifests of 4 MiB, which is some 50,000 objects.
 const STEERING_BYTES_MIN: u64 = 16 * MIB;
+/// Two plans of a million objects, and both once more in the child that tries the second.
+const PLANS_BYTES_MAX: u64 = 2 * GIB;
+/// Plans of some 10,000 objects.
+const PLANS_BYTES_MIN: u64 = 16 * MIB;
 /// Less is no cache.
 const RAM_BYTES_MIN: u64 = 8 * MIB;
 /// Connections, where neither the budget nor a key allows less.
@@ -65,8 +71,19 @@ pub(crate) struct Wishes {
     /// The node is steered.
     pub(crate) steered: bool,
     pub(crate) steering: Option<u64>,
+    pub(crate) plans: Plans,
     /// What the process may have open.
     pub(crate) open_files: Option<u64>,
+}
+
+/// Whether a node fills by plan, and what plans may take of its memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Plans {
+    /// It does not.
+    #[default]
+    None,
+    /// It does: so many bytes, or what follows from the budget.
+    Some(Option<u64>),
 }
 
 /// One part of the budget.
@@ -99,6 +116,7 @@ pub struct Split {
     pub(crate) index_records: u64,
     pub(crate) popularity_bytes: u64,
     pub(crate) steering_bytes: u64,
+    pub(crate) plans_bytes: u64,
 }
 
 /// Splits a budget.
@@ -117,6 +135,7 @@ pub(crate) fn split(budget: u64, wishes: &Wishes) -> Result<Split, String> {
     let in_flight = (budget / 8).max(16 * MIB);
     let popularity = (budget / 32).clamp(2 * MIB, 32 * MIB);
     let steering = (budget / 16).clamp(STEERING_BYTES_MIN, STEERING_BYTES_MAX);
+    let plans = (budget / 16).clamp(PLANS_BYTES_MIN, PLANS_BYTES_MAX);
     let mut split = Split {
         budget_bytes: budget,
         parts: Vec::new(),
@@ -139,6 +158,10 @@ pub(crate) fn split(budget: u64, wishes: &Wishes) -> Result<Split, String> {
             wishes.steering.unwrap_or(steering)
         } else {
             0
+        },
+        plans_bytes: match wishes.plans {
+            Plans::None => 0,
+            Plans::Some(bytes) => bytes.unwrap_or(plans),
         },
         index_records: match slices(wishes) {
             0 => 0,
@@ -199,6 +222,11 @@ fn sum(parts: &[Part]) -> u64 {
 }
 
 impl Split {
+    /// What plans may take; nothing where there are none.
+    pub fn plans_bytes(&self) -> u64 {
+        self.plans_bytes
+    }
+
     fn parts_beside_ram(&self, wishes: &Wishes) -> Vec<Part> {
         let (disks, connection) = (wishes.disks.len() as u64, connection_bytes(wishes));
         let per_disk = |bytes| format!("{disks} disks of {}", show(bytes));
@@ -243,145 +271,10 @@ impl Split {
             part("in_flight", self.in_flight_bytes, "[memory] in_flight"),
             part("popularity", self.popularity_bytes, "[popularity] memory"),
             part("steering", self.steering_bytes, "[steering] memory"),
+            part("plans", self.plans_bytes, "[fill] memory"),
         ]
     }
-
-    fn check(self) -> Result<Self, String> {
-        let needed = sum(&self.parts);
-        if needed <= self.budget_bytes {
-            return Ok(self);
-        }
-        let mut message = format!(
-            "of {} is less than its parts, which are {} together: ",
-            show(self.budget_bytes),
-            show(needed)
-        );
-        for (at, part) in self.parts.iter().take(3).enumerate() {
-            let comma = if at == 0 { "" } else { ", " };
-            // Writing to a string cannot fail.
-            let _ = write!(
-                message,
-                "{comma}{} {} ({})",
-                part.name,
-                show(part.bytes_max),
-                part.how
-            );
-        }
-        Err(message)
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<14}{:>12}", "memory", show(self.budget_bytes))?;
-        for part in self.parts.iter().filter(|part| part.bytes_max > 0) {
-            let bytes = show(part.bytes_max);
-            writeln!(f, "  {:<12}{bytes:>12}  {}", part.name, part.how)?;
-        }
-        let left = self.budget_bytes.saturating_sub(sum(&self.parts));
-        write!(f, "  {:<12}{:>12}", "unused", show(left))
-    }
-}
-
-/// For eyes: three digits at most before the unit, one behind the point.
-fn show(bytes: u64) -> String {
-    let units = [(1 << 40, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")];
-    let unit = units.into_iter().find(|(size, _)| bytes >= *size);
-    let Some((size, name)) = unit else {
-        return format!("{bytes} B");
-    };
-    let tenths = u128::from(bytes) * 10 / u128::from(size);
-    if tenths.is_multiple_of(10) {
-        return format!("{} {name}", tenths / 10);
-    }
-    format!("{}.{} {name}", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wishes() -> Wishes {
-        Wishes {
-            slice: 512 * KIB,
-            own_records: true,
-            ..Wishes::default()
-        }
-    }
-
-    #[test]
-    fn every_budget_is_split_without_a_rest_that_is_owed() {
-        for budget in [256 * MIB, GIB, 8 * GIB, 100 * GIB, 10_000 * GIB] {
-            let split = split(budget, &wishes()).unwrap();
-            assert!(sum(&split.parts) <= budget, "{split}");
-            assert!(split.ram_bytes >= budget / 8, "{split}");
-        }
-    }
-
-    #[test]
-    fn what_is_set_is_kept_and_the_ram_tier_has_what_is_left() {
-        let set = Wishes {
-            connections: Some(1000),
-            heads: Some(50 * MIB),
-            ..wishes()
-        };
-        let split = split(2 * GIB, &set).unwrap();
-        assert_eq!((split.connections, split.heads_bytes), (1000, 50 * MIB));
-        assert!(2 * GIB - sum(&split.parts) < MIB, "{split}");
-    }
-
-    #[test]
-    fn steering_has_a_part_of_its_own_where_there_is_any() {
-        let part = |steered, steering| {
-            let wishes = Wishes {
-                steered,
-                steering,
-                ..wishes()
-            };
-            split(GIB, &wishes).unwrap().steering_bytes
-        };
-        assert_eq!(part(false, Some(GIB)), 0);
-        assert_eq!(part(true, None), GIB / 16);
-        assert_eq!(part(true, Some(20 * MIB)), 20 * MIB);
-    }
-
-    #[test]
-    fn an_index_that_does_not_fit_is_refused_by_name() {
-        let large = Wishes {
-            disks: vec![16 << 40],
-            ..wishes()
-        };
-        let message = split(GIB, &large).unwrap_err();
-        assert!(message.contains("of 1 GiB is less"), "{message}");
-        assert!(
-            message.contains(": index 3 GiB (33554432 slices"),
-            "{message}"
-        );
-        assert!(split(16 * GIB, &large).is_ok());
-    }
-
-    #[test]
-    fn parts_beyond_the_budget_are_refused_with_their_sum() {
-        let greedy = Wishes {
-            ram: Some(16 * GIB),
-            connections: Some(100_000),
-            ..wishes()
-        };
-        let message = split(16 * GIB, &greedy).unwrap_err();
-        assert!(message.contains(": ram 17 GiB"), "{message}");
-        assert!(
-            message.contains(", connections 6.1 GiB (100000 of 64 KiB)"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn records_of_rustls_cost_a_connection_its_buffer() {
-        let theirs = Wishes {
-            own_records: false,
-            ..wishes()
-        };
-        let split = split(GIB, &theirs).unwrap();
-        assert_eq!(split.connections, GIB / 4 / (320 * KIB));
-    }
-}
+mod tests;

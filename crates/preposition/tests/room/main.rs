@@ -6,6 +6,9 @@
 )]
 
 mod errands;
+mod memory;
+mod rehearsal;
+mod schedule;
 mod support;
 
 use std::time::Duration;
@@ -23,9 +26,7 @@ async fn what_is_planned_is_filled_in_the_window_and_not_before() {
     bench.until(|status| status.why == Why::WindowClosed).await;
     assert_eq!(origin.reads(), 0);
     bench.set_time(NIGHT);
-    let status = bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    let status = bench.complete().await;
     let progress = status.progress.unwrap();
     assert_eq!((progress.bytes_done, progress.bytes_left), (1_200_000, 0));
     assert_eq!((progress.complete, progress.is_degraded), (1000, false));
@@ -44,9 +45,7 @@ async fn when_the_window_closes_what_is_under_way_is_cut_and_gone_on_with_in_the
     origin.stall(false);
     let reads = origin.reads();
     bench.set_time(NIGHT);
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     assert!(origin.reads() > reads);
     bench.end().await;
 }
@@ -57,16 +56,12 @@ async fn after_a_restart_nothing_is_fetched_that_was_verified_and_no_manifest_is
     let sources = [(Reach::Shield, &origin)];
     let bench = Bench::start(NIGHT, &sources).await;
     bench.push(3, &origin).await.unwrap();
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     let reads = origin.reads();
     let bench = bench.restart(&sources).await;
     let replayed = bench.push(3, &origin).await.unwrap_err();
     assert_eq!((replayed.status(), replayed.label()), (409, "replayed"));
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     assert_eq!(origin.reads(), reads);
     bench.end().await;
 }
@@ -76,9 +71,7 @@ async fn what_is_lost_is_filled_again() {
     let origin = Origin::with(4, 100_000);
     let bench = Bench::start(NIGHT, &[(Reach::Shield, &origin)]).await;
     bench.push(1, &origin).await.unwrap();
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     let reads = origin.reads();
     bench
         .cache
@@ -87,9 +80,7 @@ async fn what_is_lost_is_filled_again() {
         .unwrap();
     bench.room.repair();
     bench.until(|_| origin.reads() > reads).await;
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     bench.end().await;
 }
 
@@ -107,9 +98,7 @@ async fn a_copier_asks_its_peer_first_and_the_shield_when_the_peer_has_had_its_t
         .await;
     assert_eq!(shield.reads(), 0, "the peer's time is not over");
     bench.set_time(NIGHT + Duration::from_mins(15));
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     assert_eq!(shield.reads(), 3);
     bench.end().await;
 }
@@ -159,9 +148,7 @@ async fn a_drained_room_fills_nothing_until_it_is_undrained() {
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(origin.reads(), 0);
     bench.room.undrain();
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     bench.end().await;
 }
 
@@ -223,9 +210,7 @@ async fn a_pin_is_over_when_its_time_is_and_not_when_somebody_looks() {
         ..Wishes::default()
     };
     bench.push_as(1, &origin, wishes).await.unwrap();
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     assert_eq!(bench.pinned_bytes(), 300_000);
     bench.set_time(end);
     bench.until(|_| bench.pinned_bytes() == 0).await;
@@ -241,9 +226,7 @@ async fn a_pin_goes_with_its_plan_even_if_the_next_plan_goes_at_once() {
         ..Wishes::default()
     };
     bench.push_as(1, &origin, pinned()).await.unwrap();
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     assert_eq!(bench.pinned_bytes(), 300_000);
     for generation in 2..6 {
         bench.push(generation, &origin).await.unwrap();
@@ -258,9 +241,7 @@ async fn what_is_removed_stays_until_what_comes_instead_has_landed_however_often
     let bench = Bench::start(NIGHT, &[(Reach::Shield, &new)]).await;
     let gone = new.content(2);
     bench.push(1, &new).await.unwrap();
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     assert!(bench.has(&object(2), &gone).await);
     // What is planned instead is the same name with other bytes, which the source has not yet.
     new.kill(true);
@@ -279,9 +260,7 @@ async fn what_is_removed_stays_until_what_comes_instead_has_landed_however_often
     new.kill(false);
     new.put(0, old.content(0));
     bench.room.repair();
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     let path = object(2);
     for _ in 0..3000 {
         if !bench.has(&path, &gone).await {
@@ -308,9 +287,7 @@ async fn a_dead_peer_costs_no_attempts_and_the_shield_is_asked_in_its_time() {
     }
     assert_eq!(shield.asked(), 0, "the peer's time is not over");
     bench.set_time(NIGHT + Duration::from_mins(11));
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     assert_eq!(shield.reads(), 1);
     bench.end().await;
 }
@@ -325,9 +302,7 @@ async fn what_is_urgent_waits_for_no_window_and_for_no_peer() {
         ..Wishes::default()
     };
     bench.push_as(1, &shield, wishes).await.unwrap();
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     assert_eq!((peer.reads(), shield.reads()), (1, 2));
     bench.end().await;
 }
@@ -339,9 +314,7 @@ async fn a_peer_with_wrong_bytes_is_passed_over_at_once_and_left_alone() {
     let sources = [(Reach::Peer, &peer), (Reach::Shield, &shield)];
     let bench = Bench::start(NIGHT, &sources).await;
     bench.push(1, &shield).await.unwrap();
-    bench
-        .until(|status| status.state == FillState::Complete)
-        .await;
+    bench.complete().await;
     assert!(peer.reads() <= 2, "those that were under way already");
     assert_eq!(shield.reads(), 6);
     bench.end().await;
@@ -386,27 +359,4 @@ async fn a_source_of_good_and_bad_manifests_in_turns_is_left_alone_and_the_last_
     bench.push(5, &origin).await.unwrap();
     bench.end().await;
     stranger.end().await;
-}
-
-/// Hardening row M22.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_manifest_on_which_a_child_dies_never_comes_into_force() {
-    let origin = Origin::with(2, 100_000);
-    let bench = Bench::rehearsing("false").await;
-    let refused = bench.push(1, &origin).await.unwrap_err();
-    assert_eq!((refused.status(), refused.label()), (422, "unfit"));
-    assert!(bench.room.progress().is_none());
-    bench.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_tried_is_not_taken_and_what_was_tried_comes_into_force() {
-    let origin = Origin::with(2, 100_000);
-    let bench = Bench::rehearsing("/nonexistent/program").await;
-    let refused = bench.push(1, &origin).await.unwrap_err();
-    assert_eq!((refused.status(), refused.label()), (500, "unrehearsed"));
-    bench.end().await;
-    let bench = Bench::rehearsing("true").await;
-    bench.push(1, &origin).await.unwrap();
-    bench.end().await;
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     future::Future,
     pin,
     sync::{
@@ -23,8 +24,8 @@ use message::{
 };
 use parking_lot::Mutex;
 use preposition::{
-    Allowance, Config, Escalation, Limits, Load, Parts, Preposition, Pushed, Reach, Rehearsal,
-    Rejected, Running, Source, Status, Window,
+    Allowance, Config, Escalation, FillState, Limits, Load, Parts, Preposition, Pushed, Reach,
+    Rehearsal, Rejected, Running, Source, Status, Window,
 };
 use semantics::freshness::TtlRules;
 use signing::Algorithm;
@@ -48,6 +49,8 @@ pub(crate) struct Origin {
     objects: Mutex<HashMap<Arc<str>, Bytes>>,
     reads: AtomicUsize,
     asked: AtomicUsize,
+    underway: AtomicUsize,
+    most: AtomicUsize,
     is_stalled: AtomicBool,
     is_dead: AtomicBool,
 }
@@ -64,6 +67,8 @@ impl Origin {
             objects: Mutex::new((0..count).map(content).collect()),
             reads: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
+            underway: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
             is_dead: AtomicBool::new(false),
             is_stalled: AtomicBool::new(false),
         })
@@ -101,6 +106,11 @@ impl Origin {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// Questions that waited for an answer at the same time, at most.
+    pub(crate) fn most_at_a_time(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+
     /// Answers with a body.
     pub(crate) fn reads(&self) -> usize {
         self.reads.load(Ordering::Relaxed)
@@ -133,9 +143,12 @@ impl Upstream for Origin {
         fetch: Fetch,
     ) -> pin::Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + '_>> {
         Box::pin(async move {
+            let underway = self.underway.fetch_add(1, Ordering::Relaxed) + 1;
+            self.most.fetch_max(underway, Ordering::Relaxed);
             while self.is_stalled.load(Ordering::Relaxed) {
                 sleep(Duration::from_millis(5)).await;
             }
+            self.underway.fetch_sub(1, Ordering::Relaxed);
             self.asked.fetch_add(1, Ordering::Relaxed);
             if self.is_dead.load(Ordering::Relaxed) {
                 return Err(Error::new(ConnectionRefused, "nobody listens"));
@@ -152,23 +165,51 @@ pub(crate) struct Bench {
     pub(crate) key: SigningKey,
     running: Running,
     store: Store,
+    config: Config,
     wall_ms: Arc<AtomicU64>,
+    load: Arc<Mutex<Load>>,
     folder: TempDir,
 }
 
 impl Bench {
     pub(crate) async fn start(now: Duration, sources: &[(Reach, &Arc<Origin>)]) -> Self {
-        let kid = Label::parse("planner").unwrap();
-        let key = SigningKey::generate(Algorithm::Ed25519, kid).unwrap();
-        Self::over(TempDir::new().unwrap(), key, now, sources, None).await
+        Self::with(now, sources, |_config| {}).await
     }
 
     /// The same with a program that rehearses what is new here.
     pub(crate) async fn rehearsing(program: &str) -> Self {
+        Self::rehearsing_in(program.into(), &[]).await
+    }
+
+    /// The same with one of the tests of this program for the child.
+    pub(crate) async fn rehearsing_by(child: &str) -> Self {
+        let program = std::env::current_exe().unwrap();
+        Self::rehearsing_in(program.into(), &["--ignored", "--exact", child]).await
+    }
+
+    async fn rehearsing_in(program: OsString, arguments: &[&str]) -> Self {
+        Self::with(NOON, &[], |config| {
+            config.rehearsal = Some(Rehearsal {
+                program,
+                arguments: arguments.iter().map(OsString::from).collect(),
+                cpu_s: 1,
+            });
+        })
+        .await
+    }
+
+    /// With something else in its config.
+    pub(crate) async fn with(
+        now: Duration,
+        sources: &[(Reach, &Arc<Origin>)],
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let kid = Label::parse("planner").unwrap();
         let key = SigningKey::generate(Algorithm::Ed25519, kid).unwrap();
-        let program = Some(program);
-        Self::over(TempDir::new().unwrap(), key, NOON, &[], program).await
+        let folder = TempDir::new().unwrap();
+        let mut config = config_of(&folder, &key);
+        change(&mut config);
+        Self::over(folder, key, config, now, sources).await
     }
 
     /// The same folder under a new process, as far as one process can tell.
@@ -178,15 +219,15 @@ impl Bench {
         self.cache.drained().await;
         self.store.close().await;
         drop((self.room, self.cache, self.store));
-        Self::over(self.folder, self.key, now, sources, None).await
+        Self::over(self.folder, self.key, self.config, now, sources).await
     }
 
     async fn over(
         folder: TempDir,
         key: SigningKey,
+        config: Config,
         now: Duration,
         sources: &[(Reach, &Arc<Origin>)],
-        rehearsal: Option<&str>,
     ) -> Self {
         let registry = prometheus::Registry::new();
         let disk = DiskConfig::new(folder.path().join("slices"), 128 << 20);
@@ -199,10 +240,12 @@ impl Bench {
         };
         let store = Store::open(store, &registry).await.unwrap();
         let elsewhere = Origin::with(0, 0) as Arc<dyn Upstream>;
-        let config = cache::Config::named("edge-1");
-        let cache = Cache::new(config, store.clone(), elsewhere, &registry).unwrap();
+        let cache = cache::Config::named("edge-1");
+        let cache = Cache::new(cache, store.clone(), elsewhere, &registry).unwrap();
         let wall_ms = Arc::new(AtomicU64::new(ms(now)));
         let clock = Arc::clone(&wall_ms);
+        let load = Arc::new(Mutex::new(Load::default()));
+        let seen = Arc::clone(&load);
         let rules = Arc::new(SiteRules::new(ttl()));
         let named = |(reach, origin): &(Reach, &Arc<Origin>)| Source {
             name: reach.name().into(),
@@ -214,31 +257,40 @@ impl Bench {
             cache: cache.clone(),
             sources: sources.iter().map(named).collect(),
             rules: Arc::new(move |site| (site == "vod").then(|| Arc::clone(&rules))),
-            load: Arc::new(Load::default),
+            load: Arc::new(move || *seen.lock()),
             clock: Arc::new(move || Timestamp {
                 wall: Duration::from_millis(clock.load(Ordering::Relaxed)),
                 mono: Instant::now(),
             }),
         };
-        let mut config = config_of(&folder, &key);
-        config.rehearsal = rehearsal.map(|program| Rehearsal {
-            program: program.into(),
-            arguments: Vec::new(),
-        });
-        let (room, running) = Preposition::start(config, parts, None, &registry).unwrap();
+        let started = Preposition::start(config.clone(), parts, None, &registry);
+        let (room, running) = started.unwrap();
         Self {
             room,
             cache,
             key,
             running,
             store,
+            config,
             wall_ms,
+            load,
             folder,
         }
     }
 
     pub(crate) fn set_time(&self, now: Duration) {
         self.wall_ms.store(ms(now), Ordering::Relaxed);
+    }
+
+    /// From now on viewers need so much.
+    pub(crate) fn set_load(&self, load: Load) {
+        *self.load.lock() = load;
+    }
+
+    /// Until all that was planned is here, or failed for good.
+    pub(crate) async fn complete(&self) -> Status {
+        self.until(|status| status.state == FillState::Complete)
+            .await
     }
 
     /// Pushes a manifest of all that `origin` has.
@@ -347,6 +399,8 @@ fn config_of(folder: &TempDir, key: &SigningKey) -> Config {
         audience: Label::parse("edge-1").unwrap(),
         keys: Keys::new(vec![planner], []).unwrap(),
         limits: manifest::Limits::default(),
+        memory_bytes: 64 << 20,
+        capacity_bytes: 128 << 20,
         windows: vec![Window::parse("02:00-06:00", "UTC", &[]).unwrap()],
         bytes_per_s: 100_000_000,
         allowance: Allowance {
