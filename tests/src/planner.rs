@@ -114,6 +114,26 @@ impl Planner {
         signed.to_bytes()
     }
 
+    /// What it makes of any payload: a file with its signature.
+    pub fn sign(&self, payload: &[u8]) -> Vec<u8> {
+        let mut signed = Signed::draft(payload);
+        signed.sign(&self.key).unwrap();
+        signed.to_bytes()
+    }
+
+    /// Has nodes trust its key for this role alone, and another planner's for plans, of which so many
+    /// have to sign.
+    pub fn share(&self, role: Role, threshold: usize) {
+        let other = key(Algorithm::Ed25519, "planner2");
+        let trusted = [(&self.key, role), (&other, Role::Plan)];
+        let trusted = trusted.map(|(key, role)| PlannerKey {
+            key: key.verify_key(),
+            roles: vec![role],
+        });
+        let keys = Keys::new(trusted.to_vec(), [(Role::Plan, threshold)]).unwrap();
+        fs::write(self.keys(), keys.to_json()).unwrap();
+    }
+
     /// An edge with a disk that pulls from here, and may fill at these hours.
     pub fn edge(&self, hours: &str) -> Plan {
         let mut plan = Plan::default().edge_disk(256);

@@ -19,6 +19,7 @@ mod hygiene;
 mod lies;
 mod live;
 mod malformed;
+mod manifests;
 mod mutual_tls;
 mod outage;
 mod popularity;
