@@ -50,6 +50,8 @@ impl std::error::Error for Broken {}
 struct State {
     objects: Mutex<HashMap<String, watch::Sender<Piece>>>,
     reads: watch::Sender<Vec<String>>,
+    /// Whose tags were confirmed.
+    confirmed: watch::Sender<Vec<String>>,
     versions: AtomicU64,
 }
 
@@ -124,6 +126,11 @@ impl LiveOrigin {
         self.change(path, |piece| piece.breaks += 1);
     }
 
+    /// Takes an object away.
+    pub fn remove(&self, path: &str) {
+        self.state.objects.lock().unwrap().remove(path);
+    }
+
     /// What there is of an object.
     pub fn bytes(&self, path: &str) -> Option<Vec<u8>> {
         let objects = self.state.objects.lock().unwrap();
@@ -156,7 +163,19 @@ impl LiveOrigin {
             let of_it = reads.iter().filter(|read| *read == path);
             of_it.count() >= count
         });
-        within(20, "requests at the origin", enough).await.unwrap();
+        within(60, "requests at the origin", enough).await.unwrap();
+    }
+
+    /// Waits until who asks for an object was told so often that what he has is still right.
+    pub async fn confirmed(&self, path: &str, count: usize) {
+        let mut confirmed = self.state.confirmed.subscribe();
+        let enough = confirmed.wait_for(|paths| {
+            let of_it = paths.iter().filter(|confirmed| *confirmed == path);
+            of_it.count() >= count
+        });
+        within(60, "answers 304 of the origin", enough)
+            .await
+            .unwrap();
     }
 
     fn put(&self, path: &str, bytes: &[u8], end: Option<End>) {
@@ -280,6 +299,7 @@ fn answer(request: &Request<Incoming>, state: &State) -> Response<Body> {
     }
     let is_over = matches!(now.end, Some(End::Whole | End::Written));
     if is_over && is_tag(header::IF_NONE_MATCH) == Some(true) {
+        state.confirmed.send_modify(|paths| paths.push(path));
         return builder.status(304).body(full(b"")).unwrap();
     }
     let total = now.bytes.len();

@@ -15,6 +15,7 @@ mod fields;
 mod fill;
 mod fill_night;
 mod fill_peers;
+mod fill_pull;
 mod hygiene;
 mod lies;
 mod live;
