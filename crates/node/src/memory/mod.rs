@@ -97,7 +97,7 @@ pub struct Part {
     pub how: String,
 }
 
-/// The budget and its parts. [`fmt::Display`] is a table.
+/// The budget and its parts. [`Display`](std::fmt::Display) is a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     /// All of it.
