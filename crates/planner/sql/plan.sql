@@ -1,4 +1,5 @@
--- The plan: each box takes what is pinned, then what launches and is expected often enough for that (the soonest first: `launch` counts the nights left), then by value until it is full. What it holds already is
+-- The plan: each box takes what is pinned, then what launches and is expected often enough for that (the soonest
+-- first: `launch` counts the nights left; what can wait for a later night is not here yet), then by value until it is full. What it holds already is
 -- worth `held_worth` more, so that two titles that are about equal do not take turns. The order says
 -- what would be evicted: nothing is filled that is worth less than what would make room for it.
 --
@@ -35,7 +36,9 @@ FROM (
         CASE WHEN p.fillable = 1 AND p.need > 0 AND (p.pinned = 1 OR p.expected >= k.fill_floor OR (p.launch > 0 AND p.expected >= k.launch_floor)) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS is_fill
       FROM placed p
       JOIN appliance a ON a.appliance = p.appliance
+      LEFT JOIN later l ON l.appliance = p.appliance AND l.object = p.object AND l.part = p.part
       CROSS JOIN knob k
+      WHERE l.appliance IS NULL
     ) m
   ) z
   CROSS JOIN knob k

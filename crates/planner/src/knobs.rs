@@ -21,7 +21,7 @@ pub struct Knobs {
     /// The same of what launches, which is filled first. 15.
     pub launch_floor: u64,
     /// In how many nights what launches may be filled, its own included: 1 to 7. 3: a night's budget of a
-    /// small box is less than a series.
+    /// small box is less than a series. It is filled as late as the budgets allow.
     pub launch_nights: u32,
     /// The fewest plays a day for which an object is let in at its first miss, in thousandths. 20.
     pub seed_floor: u64,
@@ -80,11 +80,12 @@ impl Knobs {
     }
 
     /// All of them as the row of the table `knob`.
-    pub(crate) fn columns(&self) -> [(&'static str, i64); 10] {
+    pub(crate) fn columns(&self) -> [(&'static str, i64); 11] {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         [
             ("fill_floor", number(self.floor)),
             ("launch_floor", number(self.launch_floor)),
+            ("launch_nights", i64::from(self.launch_nights)),
             ("seed_floor", number(self.seed_floor)),
             ("copy_plays", number(self.copy_plays)),
             ("shrink", i64::from(self.shrink_days) * self.weight(0)),

@@ -176,7 +176,7 @@ impl<'a> Played<'a> {
         let Cache::Appliance(appliance) = &self.cache else {
             return;
         };
-        let today = i64::try_from(self.tonight).unwrap_or(i64::MAX);
+        let today = i64::try_from(begin.as_secs() / DAY.as_secs()).unwrap_or(i64::MAX);
         self.pinned.retain(|(live_day, tag)| {
             let stays = live_day.is_some_and(|live_day| live_day >= today);
             if !stays {
@@ -189,7 +189,7 @@ impl<'a> Played<'a> {
         self.planned.fill(0);
         let catalogue = &self.record.catalogue;
         let holds = |object| appliance.holds(tag(object));
-        let plan = plan(catalogue, &night.expected, &rules, holds);
+        let plan = plan(catalogue, &night.expected, (today, &rules), holds);
         for one in &plan.listed {
             self.planned[one.object as usize] = one.thousandths;
             if holds(one.object) {

@@ -268,12 +268,11 @@ async fn what_comes_out_later_is_not_planned_yet() {
 }
 
 #[tokio::test]
-async fn a_launch_of_the_next_days_is_filled_behind_that_of_tonight() {
+async fn a_launch_waits_for_its_own_night_if_that_suffices() {
     let begin = DAY.parse::<Day>().unwrap().begin_s();
     let launch =
         |day: u64, forecast| json!({"live_at": begin + day * 24 * 3600, "forecast": forecast});
     let world = one_box(1_000, 250)
-        .object_with("/in-three", 100, launch(3, 400))
         .object_with("/in-two", 100, launch(2, 300))
         .object_with("/in-one", 100, launch(1, 200))
         .object_with("/today", 100, launch(0, 100))
@@ -281,11 +280,31 @@ async fn a_launch_of_the_next_days_is_filled_behind_that_of_tonight() {
         .watched(1, "a", "/hot", 900);
     assert_eq!(
         told(&world.plan().await),
+        ["0 /today fill 100/100 100000", "0 /hot fill 50/50 900000"]
+    );
+}
+
+#[tokio::test]
+async fn what_the_later_nights_lack_of_a_launch_is_filled_tonight() {
+    let begin = DAY.parse::<Day>().unwrap().begin_s();
+    let launch =
+        |day: u64, forecast| json!({"live_at": begin + day * 24 * 3600, "forecast": forecast});
+    // Of 260 bytes two nights fill 200, and of the first 120 one fills 100.
+    let world = one_box(1_000, 100)
+        .object_with("/in-two", 140, launch(2, 400))
+        .object_with("/a", 40, launch(1, 300))
+        .object_with("/b", 40, launch(1, 200))
+        .object_with("/c", 40, launch(1, 100))
+        .object_with("/today", 10, launch(0, 50))
+        .object("/hot", 10)
+        .watched(1, "a", "/hot", 900);
+    assert_eq!(
+        told(&world.plan().await),
         [
-            "0 /today fill 100/100 100000",
-            "0 /in-one fill 100/100 200000",
-            "0 /in-two seed 0/0 300000",
-            "0 /hot seed 0/0 900000"
+            "0 /today fill 10/10 50000",
+            "0 /a fill 40/40 300000",
+            "0 /b fill 40/40 200000",
+            "0 /hot fill 10/10 900000"
         ]
     );
 }

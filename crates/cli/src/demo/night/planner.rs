@@ -100,7 +100,12 @@ impl Night<'_> {
         let today = i64::try_from(self.day).unwrap_or(i64::MAX);
         let expected = estimate(&library.catalogue, &days, &launches, today, SEED_FLOOR);
         // What is there already is not known here: it is listed, and the edge moves what it lacks.
-        let plan = plan::plan(&library.catalogue, &expected, &self.rules(), |_| false);
+        let plan = plan::plan(
+            &library.catalogue,
+            &expected,
+            (today, &self.rules()),
+            |_| false,
+        );
         let fills: HashSet<_> = plan.fills.iter().map(|one| one.object).collect();
         let planned = plan.listed.iter().map(|one| {
             let digest = fills.contains(&one.object);
