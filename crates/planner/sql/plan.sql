@@ -33,9 +33,10 @@ FROM (
       SELECT
         p.appliance AS appliance, p.object AS object, p.site AS site, p.path AS path, p.part AS part, p.whole AS whole, p.size AS size, p.pinned AS pinned, CASE WHEN p.expected >= k.launch_floor THEN p.launch ELSE CAST(0 AS BIGINT) END AS launch, p.fillable AS fillable, p.expected AS expected, p.need AS need, a.capacity AS capacity, a.budget AS budget,
         CASE WHEN p.need = 0 THEN CAST(FLOOR(CAST(p.expected AS DOUBLE) * CAST(k.held_worth AS DOUBLE) / CAST(1000 AS DOUBLE)) AS BIGINT) ELSE p.expected END AS worth,
-        CASE WHEN p.fillable = 1 AND p.need > 0 AND (p.pinned = 1 OR p.expected >= k.fill_floor OR (p.launch > 0 AND p.expected >= k.launch_floor)) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS is_fill
+        CASE WHEN p.fillable = 1 AND p.need > 0 AND (p.pinned = 1 OR p.expected >= t.fill_floor OR (p.launch > 0 AND p.expected >= k.launch_floor)) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS is_fill
       FROM placed p
       JOIN appliance a ON a.appliance = p.appliance
+      JOIN threshold t ON t.appliance = p.appliance
       LEFT JOIN later l ON l.appliance = p.appliance AND l.object = p.object AND l.part = p.part
       CROSS JOIN knob k
       WHERE l.appliance IS NULL

@@ -16,7 +16,8 @@ pub struct Knobs {
     pub half_life_days: u32,
     /// For how many days of its own a cluster's region counts: 0 to 28. 2.
     pub shrink_days: u32,
-    /// The fewest plays a day that a night's fill is for, in thousandths. 200.
+    /// The fewest plays a day that a night's fill is for, in thousandths, on a box that could hold all that
+    /// is expected at all; more on a smaller one, in proportion. 70.
     pub floor: u64,
     /// The same of what launches, which is filled first. 15.
     pub launch_floor: u64,

@@ -29,7 +29,7 @@ macro_rules! step {
 
 /// All of them. Those of [`Scope::Clusters`] that follow each other run for some clusters before
 /// they run for the next.
-pub(crate) const STEPS: [Step; 22] = [
+pub(crate) const STEPS: [Step; 23] = [
     step!("cell", Fleet),
     step!("place", Fleet),
     step!("title", Fleet),
@@ -51,6 +51,7 @@ pub(crate) const STEPS: [Step; 22] = [
     step!("placed", Clusters),
     step!("pinned", Clusters),
     step!("later", Clusters),
+    step!("threshold", Clusters),
     step!("plan", Clusters),
 ];
 /// What is prepared, besides the reports.

@@ -75,7 +75,7 @@ pub fn cold_day(record: &Record, sizes: &Sizes, strategy: Strategy<'_>, day: usi
     if let (Strategy::Planned(nights, rules), Cache::Appliance(_)) = (strategy, &played.cache) {
         let all = Rules {
             fill_bytes: sizes.disk_bytes,
-            fill_floor: rules.seed_floor,
+            fill_floor: 0,
             ..rules
         };
         if let Some(night) = nights.0.get(day) {
