@@ -1,7 +1,5 @@
 //! Purges of an edge before a shield that knows nothing of them, of a shield, and over a kill.
 
-use std::net::TcpListener;
-
 use http::Method;
 use steering::{
     client::ClientError,
@@ -9,7 +7,7 @@ use steering::{
 };
 use tests::{
     client::{Client, Protocol, Reply},
-    node::Home,
+    node::{Home, free_address},
     oracle::Object,
     origin::Script,
     world::{Plan, World},
@@ -140,9 +138,7 @@ async fn what_was_purged_before_a_kill_is_not_served_after_it() {
         .map(|n| Object::new(&format!("/v/{n}.m4s"), 200_000))
         .collect();
     // A child does not tell where its steering API is.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = port.local_addr().unwrap();
-    drop(port);
+    let address = free_address();
     let plan = Plan::default().edge_disk(64).edge_apart().edge_steered();
     let plan = plan.edge_key("steering.listen", address.to_string());
     let mut world = plan.start(&[]).await;

@@ -1,13 +1,14 @@
 //! CDNI triggers on the whole way: playlists and regular expressions, at an edge before a shield, also
 //! when the edge is killed. Nothing that was triggered is lost, or served afterwards.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use http::Method;
 use serde_json::{Value as Json, json};
 use tests::{
     client::{Client, Protocol, Reply},
     eventually,
+    node::free_address,
     oracle::Object,
     origin::LiveOrigin,
     world::{Plan, World},
@@ -53,9 +54,7 @@ impl Film {
             origin.publish(path, text.as_bytes());
         }
         // A child does not tell where its steering API is.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let steering = port.local_addr().unwrap();
-        drop(port);
+        let steering = free_address();
         let world = Plan::default()
             .edge_disk(64)
             .edge_apart()
