@@ -83,7 +83,7 @@ impl Sample {
     }
 
     /// Every seventeenth title has no digests, every fiftieth is pinned with its lowest rung, and of each
-    /// hundred one launches, one came out two days before and one is never planned. Of each sixteen
+    /// hundred one launches, one does on the next day, one came out two days before and one is never planned. Of each sixteen
     /// titles the first eight are a series.
     fn write_catalog(&self, path: &Path, day: Day) -> Result<(), Error> {
         let texts = ["site", "path", "digest", "asset", "variant", "series"];
@@ -105,6 +105,7 @@ impl Sample {
             let series = series.is_multiple_of(2).then_some(series);
             let (live_at, forecast) = match title % 100 {
                 11 => (day.begin_s() + EVENING_S, 40),
+                14 => (day.begin_s() + DAY_S + EVENING_S, 40),
                 12 => (day.before(2).begin_s() + EVENING_S, 0),
                 _ => (0, 0),
             };
