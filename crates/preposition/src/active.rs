@@ -243,22 +243,12 @@ fn hash(id: &ObjectId) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use manifest::{Digest, Label, State};
+    use manifest::Digest;
 
     use super::*;
 
     fn active(objects: &[Object<'_>]) -> Active {
-        Active::new(
-            InForce {
-                state: State {
-                    plan: Objects::collect(objects.iter().copied()).unwrap(),
-                    ..State::new(Label::parse("edge-1").unwrap())
-                },
-                told: None,
-                released: Objects::default(),
-            },
-            u64::MAX,
-        )
+        Active::new(InForce::sample(objects.iter().copied()), u64::MAX)
     }
 
     fn fill(path: &'static str, size: u64, expected: u64) -> Object<'static> {

@@ -291,5 +291,24 @@ impl Reader {
 }
 
 #[cfg(test)]
+impl InForce {
+    /// A plan of these objects, made by no manifest.
+    pub(crate) fn sample<'a>(objects: impl IntoIterator<Item = manifest::Object<'a>>) -> Self {
+        let (audience, plan) = (
+            Label::parse("edge-1").unwrap(),
+            Objects::collect(objects).unwrap(),
+        );
+        Self {
+            state: State {
+                plan,
+                ..State::new(audience)
+            },
+            told: None,
+            released: Objects::default(),
+        }
+    }
+}
+
+#[cfg(test)]
 #[path = "applied_tests.rs"]
 mod tests;

@@ -213,8 +213,9 @@ fn withdraw(shared: &Shared, generation: u64) -> Result<(), Rejected> {
         released: old.released(),
     };
     applied::save(&shared.config.folder, &in_force)?;
-    // Without a place: it is empty, and the way out must not be barred.
-    put_in_force(shared, &old, in_force, None);
+    // What it had let go of takes memory, too; but the way out must not be barred.
+    let seat = Arc::clone(&shared.seats).try_acquire_owned().ok();
+    put_in_force(shared, &old, in_force, seat);
     tracing::info!(generation, "the manifest was withdrawn");
     Ok(())
 }

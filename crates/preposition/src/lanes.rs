@@ -23,10 +23,13 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    /// Queues all of a plan that waits, best first. What is put off stays so.
+    /// Queues all of a plan that waits, best first, each once: what was put off and waits is put off no
+    /// longer. What has failed stays put off.
     pub(crate) fn requeue(&mut self, active: &Active) {
         self.fast.clear();
         self.window.clear();
+        let waits = |place: u32| active.entry(place) == Entry::Waiting;
+        self.later.retain(|Reverse((_, place))| !waits(*place));
         for place in active.order() {
             if active.entry(*place) == Entry::Waiting {
                 self.queue(active, *place).push_back(*place);
@@ -107,5 +110,44 @@ impl Lanes {
         } else {
             &mut self.window
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use manifest::{Digest, Object};
+
+    use super::*;
+    use crate::applied::InForce;
+
+    const NOW: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn what_is_put_off_is_queued_once_however_often_the_plan_is_walked_over() {
+        let object = Object::fill("vod", "/a", 10, Digest::of(b"a"));
+        let active = Active::new(InForce::sample([object]), u64::MAX);
+        let mut lanes = Lanes::default();
+        lanes.requeue(&active);
+        for _ in 0..10 {
+            let place = lanes.take(Lane::Window).unwrap();
+            lanes.put_off(place, NOW, Duration::from_secs(3));
+            lanes.requeue(&active);
+            lanes.due(&active, Duration::MAX);
+            assert_eq!((lanes.window.len(), lanes.put_off_count()), (1, 0));
+        }
+    }
+
+    #[test]
+    fn what_failed_waits_for_its_time_whoever_walks_over_the_plan() {
+        let object = Object::fill("vod", "/a", 10, Digest::of(b"a"));
+        let active = Active::new(InForce::sample([object]), u64::MAX);
+        let mut lanes = Lanes::default();
+        active.set(0, Entry::Absent);
+        lanes.fail(0, NOW, 5);
+        lanes.requeue(&active);
+        lanes.due(&active, NOW);
+        assert_eq!(lanes.take(Lane::Window), None);
+        lanes.due(&active, NOW + pause_after(1));
+        assert_eq!(lanes.take(Lane::Window), Some(0));
     }
 }

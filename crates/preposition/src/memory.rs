@@ -48,7 +48,7 @@ impl InForce {
 
 #[cfg(test)]
 mod tests {
-    use manifest::{Label, Object, Objects, State};
+    use manifest::Object;
 
     use super::*;
 
@@ -57,14 +57,7 @@ mod tests {
         let plan = |count: u64| {
             let paths: Vec<String> = (0..count).map(|n| format!("/{n:09}")).collect();
             let objects = paths.iter().map(|path| Object::seed("vod", path, 1, 1));
-            InForce {
-                state: State {
-                    plan: Objects::collect(objects).unwrap(),
-                    ..State::new(Label::parse("edge-1").unwrap())
-                },
-                told: None,
-                released: Objects::default(),
-            }
+            InForce::sample(objects)
         };
         let (few, many) = (plan(100).memory_bytes(), plan(1100).memory_bytes());
         // 80 of facts, 8 of its row, 10 of its name.

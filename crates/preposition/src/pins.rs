@@ -66,7 +66,7 @@ impl Pins {
 
 #[cfg(test)]
 mod tests {
-    use manifest::{Digest, Label, State};
+    use manifest::Digest;
 
     use super::*;
     use crate::applied::InForce;
@@ -76,17 +76,7 @@ mod tests {
             pin: *pin,
             ..Object::fill("vod", path, 10, Digest::of(content.as_bytes()))
         });
-        Active::new(
-            InForce {
-                state: State {
-                    plan: Objects::collect(objects).unwrap(),
-                    ..State::new(Label::parse("edge-1").unwrap())
-                },
-                told: None,
-                released: Objects::default(),
-            },
-            u64::MAX,
-        )
+        Active::new(InForce::sample(objects), u64::MAX)
     }
 
     fn former(pins: &Pins) -> Vec<String> {
