@@ -125,18 +125,7 @@ impl Read {
         };
         let wanted = Wanted::new(&disk, self.key, &self.entry);
         let done = read(&disk, &wanted, timeout).await;
-        // What is wrong with the content says nothing about the disk's manners, nor does a queue
-        // that is long because many want something.
-        let good = match &done {
-            Ok(_) => Some(true),
-            Err(
-                Failure::Disk(disk::Error::TimedOut { stuck: false, .. })
-                | Failure::Mismatch
-                | Failure::Corrupt,
-            ) => None,
-            Err(Failure::Disk(_)) => Some(false),
-        };
-        let ejected = good.and_then(|good| disk.tell_read(good));
+        let ejected = is_good(&done).and_then(|good| disk.tell_read(good));
         let (directory, ejections) = (Arc::clone(&self.directory), self.ejections.clone());
         let done = done.map(|stored| Stored {
             bytes: room.hold(stored.bytes),
@@ -209,8 +198,22 @@ impl Drop for Read {
     }
 }
 
+/// What a read says about its disk. What is wrong with the content says nothing about the disk's manners,
+/// nor does a queue that is long because many want something.
+pub(crate) fn is_good(done: &Result<Stored, Failure>) -> Option<bool> {
+    match done {
+        Ok(_) => Some(true),
+        Err(
+            Failure::Disk(disk::Error::TimedOut { stuck: false, .. })
+            | Failure::Mismatch
+            | Failure::Corrupt,
+        ) => None,
+        Err(Failure::Disk(_)) => Some(false),
+    }
+}
+
 /// What a record takes while somebody holds it: see `disk::Pool` for how buffers are rounded up.
-fn memory_for(length: u32) -> u64 {
+pub(crate) fn memory_for(length: u32) -> u64 {
     let length = u64::from(length);
     if length <= COPIED_BYTES_MAX as u64 {
         return length;

@@ -34,6 +34,7 @@
 mod admission;
 mod asked;
 mod budget;
+mod check;
 mod config;
 mod directory;
 mod ejection;
@@ -60,6 +61,7 @@ mod stats;
 mod store;
 
 pub use budget::{Budget, Exhausted, Reservation};
+pub use check::Checked;
 pub use config::{
     Admit, Config, DISKS_MAX, DiskConfig, INDEX_RECORD_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
     SEGMENTS_MIN, WritesPerDay,

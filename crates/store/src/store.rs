@@ -6,8 +6,8 @@ use bytes::Bytes;
 use prometheus::Registry;
 
 use crate::{
-    Budget, Config, DiskState, Epoch, Error, Exhausted, Key, PinsFull, Record, Refused, Stats,
-    Tier,
+    Budget, Checked, Config, DiskState, Epoch, Error, Exhausted, Key, PinsFull, Record, Refused,
+    Stats, Tier,
     admission::Admission,
     directory::Directory,
     fetch::Fetcher,
@@ -114,6 +114,14 @@ impl Store {
     /// When the record is on disk and there was no memory for it within [`Config::memory_wait`].
     pub async fn fetch(&self, key: &Key) -> Result<Option<(Record, Tier)>, Exhausted> {
         self.0.fetcher.get(key).await
+    }
+
+    /// Whether the record is on disk as it was written, by a read that nobody else waits for; what is
+    /// not is forgotten. It says nothing of a copy in RAM, brings none there, and counts as no use.
+    ///
+    /// Cancel safe.
+    pub async fn check(&self, key: &Key) -> Checked {
+        self.0.fetcher.check(key).await
     }
 
     /// The memory that slices may take. Whoever makes one for [`Self::put`] reserves its room here

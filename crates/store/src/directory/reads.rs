@@ -27,6 +27,12 @@ impl Directory {
         Route::Lead(entry, tell)
     }
 
+    /// What lies on a disk of the record, whatever RAM has; nothing if it is on its way there.
+    pub(crate) fn lies(&self, key: &Key) -> Option<Entry> {
+        let tag = self.tag(key);
+        self.shard(tag).lock().index.find(tag)
+    }
+
     /// Ends a read of `entry`: unhooks it, and says what its waiters may have. The record goes
     /// into RAM if nothing newer happened to the key; what had to make room comes with it.
     pub(crate) fn end_read(

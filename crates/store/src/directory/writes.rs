@@ -66,14 +66,16 @@ impl Directory {
         true
     }
 
-    /// Forgets the record at `place`.
-    pub(crate) fn evict(&self, key: &Key, place: Place) {
+    /// Forgets the record at `place`, if it still lies there.
+    pub(crate) fn evict(&self, key: &Key, place: Place) -> bool {
         let tag = self.tag(key);
         let mut shard = self.shard(tag).lock();
-        if let Some(entry) = shard.index.find(tag).filter(|entry| entry.place() == place) {
+        let here = shard.index.find(tag).filter(|entry| entry.place() == place);
+        if let Some(entry) = &here {
             shard.index.remove(tag);
-            self.forget(&entry);
+            self.forget(entry);
         }
+        here.is_some()
     }
 
     /// Forgets all that lies on `disk` in `range`, by a walk over the whole index.

@@ -1,9 +1,9 @@
 //! Disks in trouble: misses and counters, never an answer, and back to work afterwards.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use disk::{Fault, Operation, Rule};
-use store::{DiskState, Tier};
+use store::{Checked, DiskState, Tier};
 
 use crate::oracle::{Opened, Place, body, key, until};
 
@@ -132,6 +132,63 @@ async fn a_byte_that_flips_on_its_way_is_a_miss() {
     assert_eq!(
         held, 59,
         "the one record that the byte belongs to is missed"
+    );
+}
+
+#[tokio::test]
+async fn who_goes_over_all_that_is_held_finds_the_one_record_that_is_not_what_was_written() {
+    let place = Place::new(4 << 20);
+    let opened = place.open().await;
+    opened.put_all(0..60).await;
+    let at = 8192 + 4096 + 20_000;
+    let flip = || Rule::always(Operation::Read, Fault::Flip { at, mask: 2 });
+    let counted = async || {
+        let mut counts = HashMap::new();
+        for number in 0..60 {
+            let checked = opened.store.check(&key(number)).await;
+            *counts.entry(format!("{checked:?}")).or_insert(0) += 1;
+        }
+        counts
+    };
+    assert_eq!(counted().await, HashMap::from([("Sound".to_owned(), 60)]));
+    place.faults.add(flip());
+    let (sound, lost) = (("Sound".to_owned(), 59), ("Lost".to_owned(), 1));
+    assert_eq!(
+        counted().await,
+        HashMap::from([sound.clone(), lost]),
+        "the record that the byte belongs to"
+    );
+    let absent = ("Absent".to_owned(), 1);
+    assert_eq!(
+        counted().await,
+        HashMap::from([sound, absent]),
+        "it is gone"
+    );
+    assert_eq!(
+        opened.counter("disk_reads_total", None),
+        0,
+        "nobody's reads"
+    );
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_says_nothing_of_what_lies_on_it() {
+    let place = Place::new(4 << 20);
+    let opened = place.open().await;
+    opened.put_all(0..10).await;
+    let failing = Fault::Errno(libc::EIO);
+    place
+        .faults
+        .add(Rule::times(Operation::Read, Fault::Hang, 1));
+    tokio::time::pause();
+    assert_eq!(opened.store.check(&key(1)).await, Checked::Unread);
+    tokio::time::resume();
+    place.faults.add(Rule::times(Operation::Read, failing, 1));
+    assert_eq!(opened.store.check(&key(1)).await, Checked::Lost);
+    assert_eq!(
+        opened.store.tier(&key(1)),
+        None,
+        "a bad sector is not read again"
     );
 }
 
