@@ -12,6 +12,7 @@ mod answer;
 mod ask;
 mod audience;
 mod barrier;
+mod check;
 mod config;
 mod confirm;
 mod deliver;

@@ -1,11 +1,12 @@
 //! Filling by plan: what counts was compared with its digest, and what was not is seen by nobody.
 
-use std::sync::Arc;
+use std::{os::unix::fs::FileExt as _, sync::Arc};
 
 use bytes::Bytes;
 use cache::{Ending, Expected, Held, Holding, ObjectId, Plan, Reach, SiteRules, Unfilled, Wanted};
 use message::Upstream;
 use ring::digest::{SHA256, digest};
+use store::Checked;
 
 use crate::support::{Bench, Fault, Origin, PIECE, name};
 
@@ -329,4 +330,63 @@ async fn what_is_filled_by_plan_lives_as_long_as_the_rules_for_its_path_say() {
     let (name, wanted) = (name("/segment.m4s"), wanted(&bytes));
     bench.cache.unpin(&name, &wanted, &bench.rules).await;
     assert!(ttl_s(&bench).await > 47 * 3600);
+}
+
+/// Flips a byte of what lies on the disk, where these bytes lie.
+fn flip_on_disk(bench: &Bench, found: &[u8]) {
+    let path = bench.folder.path().join("slices");
+    // What comes first lies first.
+    let mut disk = vec![0; 16 * MIB];
+    let mut file = std::fs::File::options();
+    let file = file.read(true).write(true).open(&path).unwrap();
+    file.read_exact_at(&mut disk, 0).unwrap();
+    let at = disk.windows(found.len()).position(|there| there == found);
+    let at = at.unwrap() + found.len() / 2;
+    file.write_all_at(&[!disk[at]], at as u64).unwrap();
+    file.sync_all().unwrap();
+}
+
+#[tokio::test]
+async fn a_slice_that_rots_on_disk_is_found_by_who_looks_and_the_object_is_lacking_then() {
+    let bench = Bench::new().await;
+    let bytes = bench.origin.put("/film.mp4", 1, 5 * MIB);
+    let wanted = wanted(&bytes);
+    bench.prefill("/film.mp4", &wanted).await.unwrap();
+    bench.store.flush().await;
+    let name = name("/film.mp4");
+    let check = |index| bench.cache.check(&name, &wanted, &bench.rules, index);
+    flip_on_disk(&bench, &bytes[2 * MIB + 100..2 * MIB + 164]);
+    assert_eq!(bench.holding("/film.mp4", &wanted).await, Holding::Whole);
+    for (index, checked) in [
+        (0, Checked::Sound),
+        (1, Checked::Sound),
+        (2, Checked::Lost),
+        (3, Checked::Sound),
+        (4, Checked::Sound),
+        (5, Checked::Absent),
+    ] {
+        assert_eq!(check(index).await, checked, "slice {index}");
+    }
+    assert_eq!(bench.holding("/film.mp4", &wanted).await, Holding::Lacking);
+    let again = bench.prefill("/film.mp4", &wanted).await.unwrap();
+    assert_eq!(again.fetched_bytes, MIB as u64, "the one slice");
+    bench.store.flush().await;
+    assert_eq!(check(2).await, Checked::Sound);
+}
+
+#[tokio::test]
+async fn a_head_that_rots_on_disk_is_found_with_the_first_slice_and_had_anew() {
+    let bench = Bench::new().await;
+    let bytes = bench.origin.put("/segment.m4s", 1, MIB);
+    let wanted = wanted(&bytes);
+    bench.prefill("/segment.m4s", &wanted).await.unwrap();
+    bench.store.flush().await;
+    flip_on_disk(&bench, b"/segment.m4s");
+    let name = name("/segment.m4s");
+    let check = || bench.cache.check(&name, &wanted, &bench.rules, 0);
+    assert_eq!(check().await, Checked::Lost);
+    bench.prefill("/segment.m4s", &wanted).await.unwrap();
+    bench.store.flush().await;
+    assert_eq!(check().await, Checked::Sound);
+    assert_eq!(bench.get("/segment.m4s").await.body.unwrap(), bytes);
 }
