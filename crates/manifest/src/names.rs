@@ -71,6 +71,12 @@ impl Names {
         found.ok()
     }
 
+    /// Where the first name stands that is not before this one; their number if all are. O(log n).
+    pub fn at_or_after(&self, site: &str, path: &str) -> usize {
+        let is_before = |row: &Row| self.name(*row) < (site, path);
+        self.rows.partition_point(is_before)
+    }
+
     /// Bytes of memory behind it.
     pub fn memory_bytes(&self) -> u64 {
         let rows = self.rows.capacity() * size_of::<Row>();
@@ -206,6 +212,12 @@ mod tests {
         assert_eq!(names.iter().collect::<Vec<_>>(), sorted);
         assert_eq!(names.find("a", "/z"), Some(2));
         assert_eq!(names.find("b", "/z"), None);
+        let after = |site, path| names.at_or_after(site, path);
+        assert_eq!(
+            (after("", ""), after("a", "/a/b"), after("a", "/a/c")),
+            (0, 1, 2)
+        );
+        assert_eq!((after("b", "/x"), after("b", "/y")), (3, 4));
         let twice = Names::collect([("a", "/z"), ("b", "/z"), ("a", "/z")]);
         assert!(matches!(twice, Err(Wrong::Twice { .. })), "{twice:?}");
         let neighbours = Names::collect([("a", "/z"), ("a", "/z")]);

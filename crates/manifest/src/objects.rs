@@ -71,6 +71,11 @@ impl Objects {
         self.names.find(site, path)
     }
 
+    /// Where the first object stands that is not before this name; their number if all are. O(log n).
+    pub fn at_or_after(&self, site: &str, path: &str) -> usize {
+        self.names.at_or_after(site, path)
+    }
+
     /// Their names.
     pub fn names(&self) -> &Names {
         &self.names
