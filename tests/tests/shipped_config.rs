@@ -145,7 +145,7 @@ fn shown_fill() -> Vec<String> {
 
 #[test]
 fn the_fill_plane_that_the_edges_file_shows_is_right_and_its_defaults_are_the_codes() {
-    const DEFAULTS: [&str; 12] = [
+    const DEFAULTS: [&str; 13] = [
         "rate",
         "window_bytes",
         "writes_per_day",
@@ -154,6 +154,7 @@ fn the_fill_plane_that_the_edges_file_shows_is_right_and_its_defaults_are_the_co
         "disk_p99_max",
         "attempts",
         "reconcile",
+        "scrub",
         "master",
         "shield_after",
         "storage_after",

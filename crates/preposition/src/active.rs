@@ -124,6 +124,12 @@ impl Active {
             .unwrap_or(Entry::Waiting)
     }
 
+    /// The first object from a place on that is here.
+    pub(crate) fn next_held(&self, from: u32) -> Option<u32> {
+        let is_held = |place: &u32| self.entry(*place) == Entry::Held;
+        (from..u32::try_from(self.len()).unwrap_or(u32::MAX)).find(is_held)
+    }
+
     /// Notes what has become of an object.
     pub(crate) fn set(&self, place: u32, entry: Entry) {
         let (Some(slot), Some(object)) = (

@@ -45,6 +45,8 @@ pub struct Config {
     pub attempts: u8,
     /// How often what should be here is looked for.
     pub reconcile: Duration,
+    /// How long it takes to read and check all that is here, when viewers leave it all; nothing for never.
+    pub scrub: Option<Duration>,
     /// How what a manifest uses for the first time here is tried; nothing where there is no program
     /// for that.
     pub rehearsal: Option<Rehearsal>,

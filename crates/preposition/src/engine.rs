@@ -40,8 +40,8 @@ const TICK: Duration = Duration::from_millis(250);
 /// What is under way goes on at so much of the rate, even when nothing new may begin: a read that
 /// is left hanging holds a place at its source.
 const LEAST_SHARE: u64 = 16;
-/// From one walk over the plan to the next that a purge calls for.
-const AFTER_PURGE: Duration = Duration::from_secs(5);
+/// From one walk over the plan to the next that a loss calls for.
+const AFTER_LOSS: Duration = Duration::from_secs(5);
 
 pub(crate) struct Engine {
     shared: Arc<Shared>,
@@ -201,16 +201,16 @@ impl Engine {
         if is_due {
             repair::forget_failures(&self.active);
         }
-        if is_due || self.active.is_to_be_released() || self.is_purge_due() {
+        if is_due || self.active.is_to_be_released() || self.is_loss_due() {
             self.repair(now);
         }
     }
 
-    /// Whether a purge has taken what the plan wants, since the last walk began and not too shortly ago: a
-    /// purge may be one of many.
-    fn is_purge_due(&self) -> bool {
-        let may_walk = !self.upkeep.is_repairing() && self.seen.repaired.elapsed() >= AFTER_PURGE;
-        may_walk && self.shared.is_purged.swap(false, Ordering::Relaxed)
+    /// Whether a purge or damage has taken what the plan wants, since the last walk began and not too shortly
+    /// ago: it may be one of many.
+    fn is_loss_due(&self) -> bool {
+        let may_walk = !self.upkeep.is_repairing() && self.seen.repaired.elapsed() >= AFTER_LOSS;
+        may_walk && self.shared.is_some_lost.swap(false, Ordering::Relaxed)
     }
 
     fn spend(&mut self, now: &Timestamp, at: At) {

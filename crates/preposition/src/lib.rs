@@ -9,16 +9,19 @@
 //!                              attempts: peer, shield, storage ──▶ cache::prefill ──▶ disk
 //!                                               ▲
 //!                              repair: what should be here and is not
+//!                                               ▲
+//!                              scrub: what is here is read and checked
 //! ```
 //!
 //! What decides is pure: [`Window`]s and [`At`], [`Bucket`], [`Ledger`], [`Share`], [`ranked`] and
-//! [`Health`], [`Facts::step`]. What does obeys, in three tasks: the keeper, the engine, and pulls.
+//! [`Health`], [`Facts::step`], [`Scrub::due`]. What does obeys, in four tasks: the keeper, the engine, the
+//! scrub, and pulls.
 //!
 //! What it promises:
 //! - nothing comes in outside a window but the fast track, and nothing faster than the rate;
 //! - nothing counts as here that was not compared with its digest, and no viewer meets it before;
 //! - what is in force is the old manifest or the new one, whole, whenever the machine stops;
-//! - what is here is not fetched again, and what is lost is.
+//! - what is here is not fetched again, and what is lost is, also where nobody asked for it.
 
 mod active;
 mod answer;
@@ -45,6 +48,8 @@ mod rehearsal;
 mod repair;
 mod room;
 mod schedule;
+mod scrub;
+mod scrubber;
 mod seen;
 mod shape;
 mod shared;
@@ -72,6 +77,7 @@ pub use rate::{BYTES_PER_S_MIN, Bucket};
 pub use rehearsal::{Bounds, Failed, Rehearsal, Unrehearsed, rehearse};
 pub use room::{Error, Preposition, Running};
 pub use schedule::{Facts, Lane, Step, Why, pause_after};
+pub use scrub::{Due, Scrub};
 pub use source::{Escalation, Health, Reach, ranked};
 pub use views::{Counted, FillState, Hours, Item, PAGE_MAX, Page, Progress, Status};
 pub use window::{At, BadWindow, Days, Opening, WINDOWS_MAX, Window};

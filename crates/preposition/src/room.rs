@@ -30,6 +30,7 @@ use crate::{
     metrics::Metrics,
     pull::{self, Pull},
     schedule::Why,
+    scrubber::Scrubber,
     shared::{Pulse, Shared},
     signed,
     trust::Way,
@@ -97,7 +98,7 @@ impl Preposition {
             changed: Notify::new(),
             is_draining: AtomicBool::new(false),
             is_repair_wanted: AtomicBool::new(false),
-            is_purged: AtomicBool::new(false),
+            is_some_lost: AtomicBool::new(false),
             pulse: Mutex::new(pulse),
             failures: Mutex::default(),
             metrics,
@@ -107,6 +108,10 @@ impl Preposition {
         let (orders, received) = mpsc::channel(ORDERS_MAX);
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         tasks.spawn(keeper::keep(Arc::clone(&shared), received, stop.clone()));
+        if let Some(pass) = shared.config.scrub {
+            let scrubber = Scrubber::new(Arc::clone(&shared), pass, registry)?;
+            tasks.spawn(scrubber.run(stop.clone()));
+        }
         let (errands, asked) = mpsc::channel(errands::WAITING_MAX);
         let engine = Engine::new(Arc::clone(&shared), orders.clone(), asked);
         tasks.spawn(engine.run(stop.clone()));
@@ -242,7 +247,7 @@ impl Preposition {
     /// Something was purged: what is planned of it is looked for within seconds, however many purges there
     /// are, and filled again.
     pub fn purged(&self) {
-        self.shared.is_purged.store(true, Ordering::Relaxed);
+        self.shared.is_some_lost.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn now(&self) -> Timestamp {

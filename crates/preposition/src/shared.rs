@@ -30,7 +30,8 @@ pub(crate) struct Shared {
     pub(crate) changed: Notify,
     pub(crate) is_draining: AtomicBool,
     pub(crate) is_repair_wanted: AtomicBool,
-    pub(crate) is_purged: AtomicBool,
+    /// Something that the plan wants was purged, or was found damaged.
+    pub(crate) is_some_lost: AtomicBool,
     pub(crate) pulse: Mutex<Pulse>,
     pub(crate) failures: Mutex<Failures>,
 }

@@ -15,6 +15,9 @@ const TIB: u64 = 1 << 40;
 /// The least has room for plans of some 10,000 objects.
 const MEMORY_BYTES: RangeInclusive<u64> = 16 * MIB..=TIB;
 
+/// A pass each week: a sector that has gone bad is not long the only copy in a cluster.
+const SCRUB: Duration = Duration::from_hours(24 * 7);
+
 /// `[fill]`.
 #[derive(Debug, Clone)]
 pub(crate) struct Fill {
@@ -45,6 +48,7 @@ pub(crate) struct Wish {
     escalation: Escalation,
     attempts: u8,
     reconcile: Duration,
+    scrub: Option<Duration>,
     limits: Limits,
     memory_bytes: Option<u64>,
     pull: Option<Pull>,
@@ -75,6 +79,8 @@ impl Wish {
         let reconcile = section
             .duration("reconcile", reconcile)
             .or(Duration::from_hours(1));
+        let scrub = Duration::ZERO..=Duration::from_hours(24 * 365);
+        let scrub = section.duration("scrub", scrub).or(SCRUB);
         let attempts = small(section, "attempts", 1..=100, 5);
         let percent = small(section, "eviction_percent_max", 0..=100, 30);
         let memory_bytes = section.bytes("memory", MEMORY_BYTES).optional();
@@ -89,6 +95,7 @@ impl Wish {
             escalation,
             attempts: u8::try_from(attempts).unwrap_or(u8::MAX),
             reconcile,
+            scrub: (scrub > Duration::ZERO).then_some(scrub),
             limits: Limits {
                 eviction_percent_max: u8::try_from(percent).unwrap_or(30),
                 ..Limits::default()
@@ -125,6 +132,7 @@ impl Wish {
             escalation: self.escalation,
             attempts: self.attempts,
             reconcile: self.reconcile,
+            scrub: self.scrub,
             rehearsal: None,
         };
         let (pull, peers) = (self.pull, self.peers);

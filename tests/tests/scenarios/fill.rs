@@ -1,5 +1,7 @@
 //! Prepositioning on the whole way: a signed manifest is pulled, filled from the shield, and served.
 
+use std::{fs::File, os::unix::fs::FileExt as _};
+
 use http::Method;
 use manifest::Digest;
 use serde_json::{Value as Json, json};
@@ -22,8 +24,13 @@ pub(crate) fn objects(count: u64) -> Vec<Object> {
 }
 
 pub(crate) async fn state(world: &World, state: &str, count: u32) {
-    let sample = format!("millpond_fill_objects{{state=\"{state}\"}}");
-    eventually(30, &format!("{count} objects to be {state}"), async || {
+    reaches(world, &format!("objects{{state=\"{state}\"}}"), count).await;
+}
+
+/// Waits until a metric of the fill plane has come to so much.
+async fn reaches(world: &World, sample: &str, count: u32) {
+    let sample = format!("millpond_fill_{sample}");
+    eventually(30, &format!("{sample} to be {count}"), async || {
         (world.edge().metric(&sample).await >= f64::from(count)).then_some(())
     })
     .await;
@@ -64,6 +71,39 @@ async fn what_a_manifest_wants_is_here_before_its_first_viewer_and_after_a_resta
         reads,
         "nothing was fetched again"
     );
+}
+
+/// Flips a byte of the edge's disk, in the middle of where an object lies.
+async fn flip_on_disk(world: &World, object: &Object) {
+    let found = object.slice(object.bytes / 2..object.bytes / 2 + 64);
+    let mut file = File::options();
+    let file = file.read(true).write(true).open(world.edge_home.disk());
+    let file = file.unwrap();
+    let at = eventually(30, "the disk to be written", async || {
+        // What comes first lies first.
+        let mut disk = vec![0; 16 << 20];
+        file.read_exact_at(&mut disk, 0).unwrap();
+        disk.windows(found.len()).position(|there| *there == *found)
+    });
+    let (at, byte) = (at.await as u64, found[0]);
+    file.write_all_at(&[!byte], at).unwrap();
+    file.sync_all().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slice_that_rots_on_disk_is_filled_again_before_anybody_asks_for_it() {
+    let (objects, planner) = (objects(3), Planner::new());
+    let wanted: Vec<_> = objects.iter().map(planned).collect();
+    planner.publish(1, &wanted);
+    let plan = planner.edge("00:00-00:00").edge_key("fill.scrub", "1s");
+    let world = plan.start(&objects).await;
+    state(&world, "held", 3).await;
+    flip_on_disk(&world, &objects[1]).await;
+    reaches(&world, "scrubbed_slices_total{outcome=\"corrupt\"}", 1).await;
+    reaches(&world, "filled_total{source=\"shield\"}", 4).await;
+    is_served_from_here(&world, &objects).await;
+    let repaired = world.edge().metric("millpond_fill_repaired_total").await;
+    assert!((repaired - 1.0).abs() < f64::EPSILON, "{repaired}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

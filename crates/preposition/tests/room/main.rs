@@ -85,6 +85,30 @@ async fn what_is_lost_is_filled_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_rots_on_disk_is_filled_again_though_nobody_asks_for_it() {
+    let origin = Origin::with(4, 200_000);
+    let sources = [(Reach::Shield, &origin)];
+    let bench = Bench::with(NIGHT, &sources, |config| {
+        config.scrub = Some(Duration::from_secs(1));
+    });
+    let bench = bench.await;
+    bench.push(1, &origin).await.unwrap();
+    bench.complete().await;
+    let reads = origin.reads();
+    for n in [1, 3] {
+        bench
+            .flip_on_disk(&origin.content(n)[100_000..100_064])
+            .await;
+    }
+    bench.until(|_| origin.reads() == reads + 2).await;
+    bench.complete().await;
+    for n in 0..4 {
+        assert!(bench.has(&object(n), &origin.content(n)).await);
+    }
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copier_asks_its_peer_first_and_the_shield_when_the_peer_has_had_its_time() {
     let (peer, shield) = (Origin::with(2, 100_000), Origin::with(5, 100_000));
     let sources = [(Reach::Shield, &shield), (Reach::Peer, &peer)];

@@ -3,7 +3,9 @@
 use std::{
     collections::HashMap,
     ffi::OsString,
+    fs::File,
     future::Future,
+    os::unix::fs::FileExt as _,
     pin,
     sync::{
         Arc,
@@ -328,6 +330,21 @@ impl Bench {
         self.cache.holding(name, &wanted, &rules).await != cache::Holding::Lacking
     }
 
+    /// Flips a byte of what lies on the disk, where these bytes lie.
+    pub(crate) async fn flip_on_disk(&self, found: &[u8]) {
+        self.store.flush().await;
+        let mut file = File::options();
+        let file = file.read(true).write(true);
+        let file = file.open(self.folder.path().join("slices")).unwrap();
+        // What comes first lies first.
+        let mut disk = vec![0; 4 << 20];
+        file.read_exact_at(&mut disk, 0).unwrap();
+        let at = disk.windows(found.len()).position(|there| there == found);
+        let at = at.unwrap() + found.len() / 2;
+        file.write_all_at(&[!disk[at]], at as u64).unwrap();
+        file.sync_all().unwrap();
+    }
+
     /// Until the status is so.
     pub(crate) async fn until(&self, is_so: impl Fn(&Status) -> bool) -> Status {
         for _ in 0..2000 {
@@ -420,6 +437,7 @@ fn config_of(folder: &TempDir, key: &SigningKey) -> Config {
         },
         attempts: 3,
         reconcile: Duration::from_hours(1),
+        scrub: None,
         rehearsal: None,
     }
 }
