@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use message::{Body, BodyStream, Error, Timestamp};
-use store::{Key, Reservation};
+use store::{Key, Record, Reservation};
 
 use crate::{
     Inner, Viewer,
@@ -25,7 +25,7 @@ const TRIES_FOR_MEMORY: u32 = 5;
 
 /// Where a slice is.
 enum Slice {
-    Held(Bytes, Source),
+    Held(Record, Source),
     /// On its way in; `led` when this reader's wish began the fill.
     Coming {
         follower: Follower,
@@ -162,9 +162,13 @@ impl Delivery {
         let extent = self.extent();
         let end = extent.end.min(self.wanted.end);
         match slice {
-            Slice::Held(bytes, source) => {
+            Slice::Held(record, source) => {
                 let from = index(self.wanted.start - extent.start);
-                let part = bytes.slice(from..index(end - extent.start));
+                let part = record.bytes.slice(from..index(end - extent.start));
+                if record.by_plan && !self.viewer.is_node() {
+                    let served = &self.inner.metrics.prefilled_served_bytes;
+                    served.inc_by(part.len() as u64);
+                }
                 Ok(self.hand_over(part, source))
             }
             Slice::Coming { follower, .. } => self.follow(follower, end).await,
@@ -236,8 +240,8 @@ impl Inner {
         let extent = head.geometry.extent(slice);
         let expected = extent.end - extent.start;
         // In this order: a fill puts its slice into the store before it leaves the flights.
-        if let Some(bytes) = self.in_ram(&key, expected) {
-            return Ok(Slice::Held(bytes, Source::Ram));
+        if let Some(record) = self.in_ram(&key, expected) {
+            return Ok(Slice::Held(record, Source::Ram));
         }
         if let Some(filling) = self.slices.follow(&key) {
             return Ok(Slice::following(filling, offset));
@@ -245,7 +249,7 @@ impl Inner {
         let stored = self.store.fetch(&key).await;
         if let Some((record, tier)) = stored.map_err(|_exhausted| Failure::NoMemory)? {
             if record.bytes.len() as u64 == expected {
-                return Ok(Slice::Held(record.bytes, tier.into()));
+                return Ok(Slice::Held(record, tier.into()));
             }
             self.store.remove(&key);
         }
@@ -266,13 +270,17 @@ impl Inner {
                     led: true,
                 })
             }
-            None => Ok(Slice::Held(held.unwrap_or_default(), Source::Ram)),
+            // It is needless because it was found.
+            None => match held {
+                Some(record) => Ok(Slice::Held(record, Source::Ram)),
+                None => Err(Failure::NoMemory),
+            },
         }
     }
 
-    fn in_ram(&self, key: &Key, expected: u64) -> Option<Bytes> {
+    fn in_ram(&self, key: &Key, expected: u64) -> Option<Record> {
         let record = self.store.get_ram(key)?;
-        (record.bytes.len() as u64 == expected).then_some(record.bytes)
+        (record.bytes.len() as u64 == expected).then_some(record)
     }
 
     /// Begins the fill of a slice that is neither held nor coming, and that nobody waits for yet.

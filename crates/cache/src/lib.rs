@@ -261,6 +261,12 @@ impl Cache {
         }
     }
 
+    /// Body bytes that viewers had so far of slices that a plan had put on disk: by what came in by
+    /// plan, over days, how well plans were made.
+    pub fn prefilled_served_bytes(&self) -> u64 {
+        self.inner.metrics.prefilled_served_bytes.get()
+    }
+
     /// Bytes that wait to be written to the disk that is furthest behind: what finds its queue full is
     /// not stored. Takes every lock of the index once: not for the hot path.
     pub fn write_queue_bytes(&self) -> u64 {

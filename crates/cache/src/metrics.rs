@@ -59,6 +59,8 @@ pub(crate) struct Metrics {
     pub(crate) fills: IntCounter,
     pub(crate) predating: IntCounter,
     pub(crate) fill_bytes: IntCounter,
+    /// By plan, before anybody asked.
+    pub(crate) prefilled_served_bytes: IntCounter,
     pub(crate) fill_failures: IntCounter,
     pub(crate) fill_resumes: IntCounter,
     pub(crate) fills_running: IntGauge,
@@ -101,6 +103,10 @@ impl Metrics {
             fill_bytes: counter(
                 "millpond_cache_fill_bytes_total",
                 "Bytes read from upstream.",
+            )?,
+            prefilled_served_bytes: counter(
+                "millpond_fill_served_bytes_total",
+                "Body bytes that viewers had of slices that a plan had put on disk.",
             )?,
             fill_failures: counter("millpond_cache_fill_failures_total", "Fills that failed.")?,
             fill_resumes: counter("millpond_cache_fill_resumes_total", "Fills that resumed.")?,

@@ -102,6 +102,8 @@ pub(crate) fn progress(status: &Status, now_s: u64) -> Progress {
             closes_unix_s: end_s,
         }),
         bytes_per_s: status.measured_bytes_per_s,
+        bytes_filled: status.filled_bytes,
+        bytes_served: status.served_bytes,
         ..Progress::default()
     };
     let Some(now) = &status.progress else {

@@ -37,6 +37,10 @@ pub struct Status {
     pub share: u32,
     /// What this window has brought in.
     pub window_bytes: u64,
+    /// What has come in since the node was started.
+    pub filled_bytes: u64,
+    /// What viewers had since then of what a plan put on disk, whenever that was.
+    pub served_bytes: u64,
     /// Objects under way.
     pub running: usize,
     /// Of the plan in force, if there is one.
@@ -199,6 +203,8 @@ impl Shared {
             measured_bytes_per_s: pulse.measured_bytes_per_s,
             share: pulse.share.thousandths,
             window_bytes: pulse.window_bytes,
+            filled_bytes: self.metrics.bytes.get(),
+            served_bytes: self.parts.cache.prefilled_served_bytes(),
             running: pulse.running,
             progress: Progress::of(&active, &pulse),
             failures: self.failures.lock().of(&active),

@@ -127,9 +127,9 @@ impl Read {
         let done = read(&disk, &wanted, timeout).await;
         let ejected = is_good(&done).and_then(|good| disk.tell_read(good));
         let (directory, ejections) = (Arc::clone(&self.directory), self.ejections.clone());
-        let done = done.map(|stored| Stored {
-            bytes: room.hold(stored.bytes),
-            ..stored
+        let done = done.map(|mut stored| {
+            stored.record.bytes = room.hold(stored.record.bytes);
+            stored
         });
         self.judge(&disk, done);
         if let Some(why) = ejected {
@@ -141,11 +141,7 @@ impl Read {
     fn judge(self, disk: &Disk, done: Result<Stored, Failure>) {
         match done {
             Ok(stored) if self.entry.is_of(stored.sequence) => {
-                let record = Record {
-                    bytes: stored.bytes,
-                    stamp: stored.stamp,
-                };
-                self.end(DiskRead::Hit, Outcome::Read(record));
+                self.end(DiskRead::Hit, Outcome::Read(stored.record));
             }
             Ok(_) | Err(Failure::Mismatch) => self.end(DiskRead::Mismatch, Outcome::Lost),
             Err(Failure::Corrupt) => self.end(DiskRead::Corrupt, Outcome::Lost),

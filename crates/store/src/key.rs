@@ -88,6 +88,10 @@ pub struct Record {
     pub bytes: Bytes,
     /// The stamp that it was put with.
     pub stamp: Epoch,
+    /// Whether a plan put it on disk ([`crate::Store::put_planned`]): it was there before anybody
+    /// asked. It stays so in RAM, when it is written once more and after a restart, until it is put
+    /// anew.
+    pub by_plan: bool,
 }
 
 /// Where a record was found.

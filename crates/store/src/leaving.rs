@@ -79,6 +79,7 @@ mod tests {
         Record {
             bytes: Bytes::from(vec![7; 600]),
             stamp: Epoch::ZERO,
+            by_plan: false,
         }
     }
 

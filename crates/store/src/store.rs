@@ -143,7 +143,12 @@ impl Store {
     ///
     /// The bytes are kept as they are: a small slice of a large buffer keeps all of the buffer.
     pub fn put(&self, key: Key, stamp: Epoch, bytes: Bytes) {
-        self.0.admission.put(key, Record { bytes, stamp });
+        let record = Record {
+            bytes,
+            stamp,
+            by_plan: false,
+        };
+        self.0.admission.put(key, record);
     }
 
     /// A plan expects so many thousandths of a request a day for the record. That is credit: the
@@ -184,7 +189,11 @@ impl Store {
     /// # Errors
     /// When it is not going to be written, and why; the disks hold what they held then.
     pub fn put_planned(&self, key: Key, stamp: Epoch, bytes: Bytes) -> Result<(), Refused> {
-        let record = Record { bytes, stamp };
+        let record = Record {
+            bytes,
+            stamp,
+            by_plan: true,
+        };
         self.0.admission.put_planned(key, record)
     }
 

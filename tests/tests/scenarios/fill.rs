@@ -107,6 +107,34 @@ async fn a_slice_that_rots_on_disk_is_filled_again_before_anybody_asks_for_it() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_viewers_have_of_what_was_filled_are_told_and_no_others() {
+    let (objects, planner) = (objects(3), Planner::new());
+    let wanted: Vec<_> = objects[..2].iter().map(planned).collect();
+    planner.publish(1, &wanted);
+    let world = planner.edge("00:00-00:00").edge_steered();
+    let mut world = world.start(&objects).await;
+    state(&world, "held", 2).await;
+    let filled = objects[0].bytes + objects[1].bytes;
+    for object in objects.iter().chain(&objects) {
+        let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
+        reply.is_whole(object);
+    }
+    let told = async |world: &World| {
+        let progress = world.steering("steering.test").progress().await.unwrap();
+        let (filled, served) = (progress.bytes_filled, progress.bytes_served);
+        let edge = world.edge();
+        assert_eq!(edge.count("millpond_fill_bytes_total").await, filled);
+        assert_eq!(edge.count("millpond_fill_served_bytes_total").await, served);
+        (filled, served)
+    };
+    assert_eq!(told(&world).await, (filled, 2 * filled));
+
+    world.restart_edge().await;
+    is_served_from_here(&world, &objects[1..2]).await;
+    assert_eq!(told(&world).await, (0, objects[1].bytes));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_digest_fails_its_object_alone_and_viewers_are_served() {
     let (objects, planner) = (objects(4), Planner::new());
     let mut wanted: Vec<_> = objects.iter().map(planned).collect();

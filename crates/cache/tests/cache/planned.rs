@@ -76,6 +76,29 @@ async fn what_was_filled_by_plan_is_served_without_upstream_also_after_a_restart
 }
 
 #[tokio::test]
+async fn bytes_that_viewers_have_of_what_was_filled_by_plan_are_counted_and_no_others() {
+    let bench = Bench::new().await;
+    let planned = bench.origin.put("/film.mp4", 1, 5 * MIB);
+    bench.origin.put("/other.mp4", 1, 5 * MIB);
+    bench.prefill("/film.mp4", &wanted(&planned)).await.unwrap();
+    for _ in 0..2 {
+        bench.get("/film.mp4").await.body.unwrap();
+        bench.get("/other.mp4").await.body.unwrap();
+    }
+    let ranged = [("range", "bytes=1048570-1048579")];
+    bench.get_with("/film.mp4", &ranged).await.body.unwrap();
+    let served = 10 * MIB as u64 + 10;
+    assert_eq!(bench.cache.prefilled_served_bytes(), served);
+
+    // What its viewers bring in again is theirs.
+    bench.cache.purge_site("tv", Reach::Forget).await.unwrap();
+    for _ in 0..2 {
+        bench.get("/film.mp4").await.body.unwrap();
+    }
+    assert_eq!(bench.cache.prefilled_served_bytes(), served);
+}
+
+#[tokio::test]
 async fn what_was_filled_by_plan_lies_on_disk() {
     let bench = Bench::new().await;
     let bytes = bench.origin.put("/segment.m4s", 1, MIB);

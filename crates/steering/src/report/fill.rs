@@ -29,6 +29,12 @@ pub struct Progress {
     pub bytes_held: u64,
     /// Bytes that came in a second, lately.
     pub bytes_per_s: u64,
+    /// Bytes that have come in since the node was started.
+    #[serde(default)]
+    pub bytes_filled: u64,
+    /// Bytes that viewers had since then of slices that a fill had put here, whenever that was.
+    #[serde(default)]
+    pub bytes_served: u64,
     /// Until all is held, if that can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_s: Option<u64>,

@@ -153,6 +153,8 @@ impl Engine for Player {
             bytes: 100,
             bytes_held: 50,
             bytes_per_s: 5,
+            bytes_filled: 60,
+            bytes_served: 400,
             eta_s: Some(10),
             failures: vec![FillFailure {
                 site: "vod".to_owned(),

@@ -363,6 +363,7 @@ mod tests {
         let record = Record {
             bytes: b"new".as_slice().into(),
             stamp: crate::Epoch::ZERO,
+            by_plan: false,
         };
         directory.put(key(2), record, |_| Some(0), |_, _| {});
         let lines = [1, 2, 3].map(|part| {

@@ -4,7 +4,8 @@
 //!  0 magic "MPRC"     4
 //!  4 version          1
 //!  5 kind             1   1 = payload, 2 = tombstone
-//!  6 zero             2
+//!  6 by plan          1   1 = a plan put it here; a program that did not know of it wrote 0
+//!  7 zero             1
 //!  8 key: id         16
 //! 24 key: part        4
 //! 28 payload length   4
@@ -53,6 +54,7 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) kind: Kind,
+    pub(crate) by_plan: bool,
     pub(crate) key: Key,
     pub(crate) length: u32,
     pub(crate) stamp: Epoch,
@@ -68,7 +70,7 @@ impl Header {
             &mut bytes,
             &[
                 &MAGIC,
-                &[VERSION, self.kind.as_u8(), 0, 0],
+                &[VERSION, self.kind.as_u8(), self.by_plan.into(), 0],
                 &self.key.id,
                 &self.key.part.to_le_bytes(),
                 &self.length.to_le_bytes(),
@@ -92,12 +94,13 @@ impl Header {
         {
             return None;
         }
-        let [_, _, _, _, version, kind, _, _] = take(&mut fields)?;
+        let [_, _, _, _, version, kind, by_plan, _] = take(&mut fields)?;
         if version != VERSION {
             return None;
         }
         Some(Self {
             kind: Kind::from_u8(kind)?,
+            by_plan: by_plan == 1,
             key: Key {
                 id: take(&mut fields)?,
                 part: u32::from_le_bytes(take(&mut fields)?),
@@ -124,11 +127,12 @@ mod tests {
 
     prop_compose! {
         fn any_header()(
-            payload: bool, id: [u8; 16], part: u32, length: u32, stamp: u64, sequence: u64,
-            generation: u64, payload_crc: u32,
+            payload: bool, by_plan: bool, id: [u8; 16], part: u32, length: u32, stamp: u64,
+            sequence: u64, generation: u64, payload_crc: u32,
         ) -> Header {
             Header {
                 kind: if payload { Kind::Payload } else { Kind::Tombstone },
+                by_plan,
                 key: Key { id, part },
                 length,
                 stamp: Epoch::new(stamp),

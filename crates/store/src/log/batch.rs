@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
-    Epoch, Key,
+    Epoch, Key, Record,
     format::{
         BLOCK, Secret,
         checksum::crc32c,
@@ -20,8 +20,8 @@ pub(crate) struct Job {
     pub(crate) kind: Kind,
     pub(crate) key: Key,
     pub(crate) sequence: u64,
-    pub(crate) stamp: Epoch,
-    pub(crate) bytes: Bytes,
+    /// Nothing, of a tombstone.
+    pub(crate) record: Record,
     /// Where it lies already, if it is kept from a segment that is emptied.
     pub(crate) from: Option<Place>,
     /// Whether it is a removal, which must not be lost.
@@ -30,13 +30,15 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn tombstone(key: Key, sequence: u64, is_removal: bool) -> Self {
-        let (stamp, bytes) = (Epoch::ZERO, Bytes::new());
         Self {
             kind: Kind::Tombstone,
             key,
             sequence,
-            stamp,
-            bytes,
+            record: Record {
+                bytes: Bytes::new(),
+                stamp: Epoch::ZERO,
+                by_plan: false,
+            },
             from: None,
             is_removal,
         }
@@ -44,7 +46,7 @@ impl Job {
 
     pub(crate) fn length(&self) -> u32 {
         // Longer payloads were refused when they were put.
-        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.record.bytes.len()).unwrap_or(u32::MAX)
     }
 }
 
@@ -110,24 +112,28 @@ pub(crate) fn encode(
     for job in jobs {
         let header = Header {
             kind: job.kind,
+            by_plan: job.record.by_plan,
             key: job.key,
             length: job.length(),
-            stamp: job.stamp,
+            stamp: job.record.stamp,
             sequence: job.sequence,
             generation,
-            payload_crc: crc32c(&job.bytes),
+            payload_crc: crc32c(&job.record.bytes),
         };
         entries.push(Entry {
             kind: job.kind,
             key: job.key,
             length: job.length(),
-            stamp: job.stamp,
+            stamp: job.record.stamp,
             sequence: job.sequence,
             start,
         });
         let used = span(job.length());
         let gap = used - HEADER_BYTES as u64 - u64::from(job.length());
-        place = put_all(place, &[&header.encode(secret), &job.bytes, zeros(gap)]);
+        place = put_all(
+            place,
+            &[&header.encode(secret), &job.record.bytes, zeros(gap)],
+        );
         start += used;
     }
     // The buffer was used before.
@@ -154,8 +160,11 @@ mod tests {
             kind: Kind::Payload,
             key: Key::slice([1; 16], 2),
             sequence: 3,
-            stamp: Epoch::new(4),
-            bytes: Bytes::from(vec![5; length]),
+            record: Record {
+                bytes: Bytes::from(vec![5; length]),
+                stamp: Epoch::new(4),
+                by_plan: false,
+            },
             from: None,
             is_removal: false,
         }
@@ -209,8 +218,8 @@ mod tests {
             let at = usize::try_from(entry.start - 8192).unwrap();
             let header = Header::decode(&blocks[at..], &secret).unwrap();
             assert_eq!((header.key, header.generation), (job.key, 77));
-            let payload = &blocks[at + HEADER_BYTES..][..job.bytes.len()];
-            assert_eq!(payload, job.bytes);
+            let payload = &blocks[at + HEADER_BYTES..][..job.record.bytes.len()];
+            assert_eq!(payload, job.record.bytes);
             assert_eq!(header.payload_crc, crc32c(payload));
         }
         assert!(blocks[640 + HEADER_BYTES..].iter().all(|byte| *byte == 0));

@@ -7,7 +7,7 @@ use disk::Buffer;
 
 use super::Disk;
 use crate::{
-    Epoch, Key,
+    Key, Record,
     format::{
         BLOCK,
         checksum::crc32c,
@@ -22,8 +22,7 @@ pub(crate) const COPIED_BYTES_MAX: usize = 16 * 1024;
 
 /// A record as it lies on the disk, checked.
 pub(crate) struct Stored {
-    pub(crate) bytes: Bytes,
-    pub(crate) stamp: Epoch,
+    pub(crate) record: Record,
     pub(crate) sequence: u64,
 }
 
@@ -112,8 +111,11 @@ fn check(disk: &Disk, wanted: &Wanted, buffer: Buffer) -> Result<Stored, Failure
         buffer.freeze().slice(payload)
     };
     Ok(Stored {
-        bytes,
-        stamp: header.stamp,
+        record: Record {
+            bytes,
+            stamp: header.stamp,
+            by_plan: header.by_plan,
+        },
         sequence: header.sequence,
     })
 }
@@ -122,7 +124,7 @@ fn check(disk: &Disk, wanted: &Wanted, buffer: Buffer) -> Result<Stored, Failure
 mod tests {
     use super::*;
     use crate::{
-        Config, DiskConfig,
+        Config, DiskConfig, Epoch,
         format::segment,
         log::{
             batch::{Job, batch_bytes, encode},
@@ -135,8 +137,11 @@ mod tests {
             kind: Kind::Payload,
             key: Key::slice([1; 16], part),
             sequence: u64::from(part),
-            stamp: Epoch::new(5),
-            bytes: vec![9; length].into(),
+            record: Record {
+                bytes: vec![9; length].into(),
+                stamp: Epoch::new(5),
+                by_plan: true,
+            },
             from: None,
             is_removal: false,
         }
@@ -194,11 +199,8 @@ mod tests {
                 .await
                 .ok()
                 .unwrap();
-            assert_eq!(stored.bytes, vec![9; length]);
-            assert_eq!(
-                (stored.sequence, stored.stamp),
-                (entry.sequence, Epoch::new(5))
-            );
+            assert_eq!(stored.record, job(0, length).record);
+            assert_eq!(stored.sequence, entry.sequence);
         }
     }
 

@@ -92,7 +92,7 @@ impl Writer {
         if let Err(error) = self.append(&jobs).await {
             self.trouble(&error, "hot records could not be kept");
         }
-        let bytes = jobs.iter().map(|job| job.bytes.len() as u64).sum();
+        let bytes = jobs.iter().map(|job| job.record.bytes.len() as u64).sum();
         self.judge.kept_bytes(bytes);
         self.metrics.reinserted_records.inc_by(jobs.len() as u64);
     }
@@ -108,8 +108,7 @@ impl Writer {
                 kind: Kind::Payload,
                 key,
                 sequence: stored.sequence,
-                stamp: stored.stamp,
-                bytes: stored.bytes,
+                record: stored.record,
                 from: Some(from),
                 is_removal: false,
             }),

@@ -146,8 +146,7 @@ impl Writer {
                     kind: Kind::Payload,
                     key,
                     sequence,
-                    stamp: record.stamp,
-                    bytes: record.bytes,
+                    record,
                     from: None,
                     is_removal: false,
                 })

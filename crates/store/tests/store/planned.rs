@@ -71,6 +71,47 @@ async fn what_is_planned_replaces_what_is_older_in_both_tiers() {
 }
 
 #[tokio::test]
+async fn what_a_plan_put_here_is_known_as_such_until_it_is_put_anew_also_after_a_restart() {
+    let bench = Bench::new(1 << 20);
+    let opened = bench.open().await;
+    assert_eq!(plan(&opened, 1), Ok(()));
+    opened.store.close().await;
+    drop(opened);
+    let opened = bench.open().await;
+    for tier in [Tier::Disk, Tier::Ram] {
+        let (record, from) = opened.store.get(&slice(1)).await.unwrap();
+        assert_eq!((record.by_plan, from), (true, tier));
+    }
+    assert_eq!(ask(&opened, 2, 1).await, None);
+    opened
+        .store
+        .put(slice(1), STAMP, content(&slice(1), 0, SLICE));
+    opened.store.close().await;
+    drop(opened);
+    let opened = bench.open().await;
+    for number in [1, 2] {
+        let (record, from) = opened.store.get(&slice(number)).await.unwrap();
+        assert_eq!((record.by_plan, from), (false, Tier::Disk), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_plan_put_here_is_known_as_such_when_it_was_written_once_more() {
+    let bench = Bench::new(0);
+    let opened = bench.open().await;
+    warm(&bench, &opened).await;
+    let bytes = u32::try_from(SLICE).unwrap();
+    assert_eq!(opened.store.pin(&slice(1), bytes), Ok(()));
+    assert_eq!(plan(&opened, 1), Ok(()));
+    opened.store.flush().await;
+    let before = opened.counter("reinserted_records_total", None);
+    turn_over(&bench, &opened, 1_000..1_400).await;
+    assert!(opened.counter("reinserted_records_total", None) > before);
+    let (record, from) = opened.store.get(&slice(1)).await.unwrap();
+    assert_eq!((record.by_plan, from), (true, Tier::Disk));
+}
+
+#[tokio::test]
 async fn what_is_expected_gets_onto_a_warm_disk_at_its_first_miss() {
     let bench = Bench::new(1 << 20);
     let opened = bench.open().await;
