@@ -86,7 +86,7 @@ impl Client {
     /// Opens a connection of one's own.
     pub async fn connect(&self, protocol: Protocol) -> Result<Connection, String> {
         let opening = Connection::open(self.tls(protocol), protocol, self.address, &self.host);
-        within(20, "a connection", Box::pin(opening)).await
+        within(60, "a connection", Box::pin(opening)).await
     }
 
     /// Opens `count` connections, some at a time.

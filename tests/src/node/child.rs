@@ -142,7 +142,7 @@ impl Child {
             process: Mutex::new(process),
             _group: group,
         };
-        eventually(30, "a child node to be ready", || child.is_ready(home)).await;
+        eventually(60, "a child node to be ready", || child.is_ready(home)).await;
         child
     }
 
@@ -176,7 +176,7 @@ impl Child {
     /// Waits for its end.
     pub async fn wait(&self) -> ExitStatus {
         let mut process = self.process.lock().await;
-        within(30, "a child node to end", process.wait())
+        within(60, "a child node to end", process.wait())
             .await
             .unwrap()
     }

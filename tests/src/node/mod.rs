@@ -109,7 +109,7 @@ impl Home {
 
     /// Starts the node in this process.
     pub async fn start(&self, settings: &Settings) -> Node {
-        let started = within(30, "a node to start", Box::pin(self.try_start(settings))).await;
+        let started = within(60, "a node to start", Box::pin(self.try_start(settings))).await;
         started.unwrap_or_else(|error| panic!("{:?} did not start: {error}", self.role))
     }
 
@@ -208,7 +208,7 @@ impl Node {
 
     /// GET on the admin listener: status and text.
     pub async fn ask(&self, path: &str) -> (u16, String) {
-        within(10, "the admin listener", Box::pin(ask(self.admin, path)))
+        within(60, "the admin listener", Box::pin(ask(self.admin, path)))
             .await
             .unwrap()
     }

@@ -31,7 +31,7 @@ impl Gate {
     pub async fn arrivals(&self, count: usize) {
         let mut states = self.0.subscribe();
         let come = states.wait_for(|state| state.arrived >= count);
-        within(20, "somebody at the origin's gate", come)
+        within(60, "somebody at the origin's gate", come)
             .await
             .unwrap();
     }

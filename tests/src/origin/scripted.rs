@@ -113,7 +113,7 @@ impl ScriptedOrigin {
     pub async fn read_count(&self, count: usize) {
         let mut counts = self.state.count.subscribe();
         let seen = counts.wait_for(|&seen| seen >= count);
-        within(20, "requests at the origin", seen).await.unwrap();
+        within(60, "requests at the origin", seen).await.unwrap();
     }
 
     /// For each slice of `slice_bytes`, how many reads sent any byte of it.

@@ -45,7 +45,7 @@ async fn age_grows_while_an_object_is_held() {
     let world = World::start(std::slice::from_ref(&object)).await;
     let cold = world.client.get(PROTOCOLS[0], &object.name, &[]).await;
     assert!(cold.header("age").is_none_or(|age| age == "0"), "{cold:?}");
-    eventually(30, "an age", async || {
+    eventually(60, "an age", async || {
         let warm = world.client.get(PROTOCOLS[1], &object.name, &[]).await;
         warm.is_whole(&object);
         (warm.field("age").parse::<u64>().unwrap() >= 1).then_some(())

@@ -30,7 +30,7 @@ pub(crate) async fn state(world: &World, state: &str, count: u32) {
 /// Waits until a metric of the fill plane has come to so much.
 async fn reaches(world: &World, sample: &str, count: u32) {
     let sample = format!("millpond_fill_{sample}");
-    eventually(30, &format!("{sample} to be {count}"), async || {
+    eventually(60, &format!("{sample} to be {count}"), async || {
         (world.edge().metric(&sample).await >= f64::from(count)).then_some(())
     })
     .await;
@@ -79,7 +79,7 @@ async fn flip_on_disk(world: &World, object: &Object) {
     let mut file = File::options();
     let file = file.read(true).write(true).open(world.edge_home.disk());
     let file = file.unwrap();
-    let at = eventually(30, "the disk to be written", async || {
+    let at = eventually(60, "the disk to be written", async || {
         // What comes first lies first.
         let mut disk = vec![0; 16 << 20];
         file.read_exact_at(&mut disk, 0).unwrap();
@@ -249,7 +249,7 @@ async fn a_trigger_waits_for_the_window_unless_its_sender_says_that_it_is_urgent
     };
     trigger(&objects[0], 0).await;
     trigger(&objects[1], 1).await;
-    eventually(30, "the urgent one to be complete", async || {
+    eventually(60, "the urgent one to be complete", async || {
         let path = "/cdni/v2/states/complete";
         let seen = steering.raw(Method::GET, path, "", "".into()).await;
         let seen: Json = serde_json::from_slice(&seen.unwrap().1).unwrap();

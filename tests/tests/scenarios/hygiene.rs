@@ -49,7 +49,7 @@ async fn no_token_shows_in_logs_metrics_or_upstream() {
                 .await;
         }
     }
-    eventually(30, "the access log", async || {
+    eventually(60, "the access log", async || {
         (world.edge_home.logs().matches("/films/1/a.m4s").count() >= 18).then_some(())
     })
     .await;
@@ -158,7 +158,7 @@ async fn cmcd_is_logged_and_is_no_part_of_the_key() {
             .is_whole(&object);
     }
     assert_eq!(world.origin.reads().len(), 1);
-    eventually(30, "CMCD in the access log", async || {
+    eventually(60, "CMCD in the access log", async || {
         let log = world.edge_home.logs();
         let known = ["107777", "117777", "127777", "108888", "118888", "128888"];
         known.iter().all(|value| log.contains(value)).then_some(())
@@ -217,7 +217,7 @@ async fn each_request_has_one_line_in_the_access_log() {
             .await
             .is(404);
     }
-    let lines = eventually(30, "six lines", async || {
+    let lines = eventually(60, "six lines", async || {
         let log = std::fs::read_to_string(world.edge_home.access_log()).unwrap_or_default();
         (log.lines().count() >= 6).then_some(log)
     })

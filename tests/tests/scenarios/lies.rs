@@ -54,7 +54,7 @@ async fn try_lie(lie: Lie, bytes: u64, expected: Expected) {
     }
     // Once the origin tells the truth, so do we.
     world.origin.put(&object, Script::default());
-    tests::eventually(30, "the truth", async || {
+    tests::eventually(60, "the truth", async || {
         let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
         judge(&reply, &object, lie).then_some(())
     })
@@ -139,7 +139,7 @@ async fn errors_of_the_origin_are_told_and_not_kept() {
             "{status}: {reply:?}"
         );
         world.origin.put(&object, Script::default());
-        tests::eventually(30, "the origin to be believed again", async || {
+        tests::eventually(60, "the origin to be believed again", async || {
             let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
             (reply.status == 200).then(|| reply.is_whole(&object).status)
         })

@@ -243,7 +243,7 @@ async fn a_playlist_lives_for_less_than_a_second() {
     assert!(text(&first).contains("s3.m4s"));
     publish_playlist(&origin, 1..5);
     // The two tiers' times add up: 200 ms, and not the minute of a site's default.
-    eventually(30, "the new playlist", async || {
+    eventually(60, "the new playlist", async || {
         let reply = world.client.get(PROTOCOLS[1], PLAYLIST, &[]).await;
         text(&reply).contains("s4.m4s").then_some(())
     })
@@ -297,7 +297,7 @@ async fn under_overload_who_watches_from_the_past_is_shed_before_the_live_edge()
         viewer.finish().await.end.unwrap();
     }
     // A place is free again a moment after its body has ended.
-    eventually(30, "room for the past", async || {
+    eventually(60, "room for the past", async || {
         let past = get(2, PROTOCOLS[1]).await;
         (past.status == 200).then(|| past.is_whole(&segment(2)).status)
     })

@@ -90,7 +90,7 @@ async fn an_edge_with_a_wrong_certificate_tells_its_viewers_why() {
     world.restart_edge().await;
     // In TLS 1.3 a client learns after its handshake that it was refused; the alert may be lost
     // when the connection is reset behind it, so one telling reply out of some is asked for.
-    eventually(30, "the refusal to be named", async || {
+    eventually(60, "the refusal to be named", async || {
         let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
         assert!(matches!(reply.status.as_u16(), 502 | 503), "{reply:?}");
         reply

@@ -52,7 +52,7 @@ async fn hits_go_on_and_misses_say_why_while_the_shield_is_down() {
     }
     restart_shield(&mut world, address).await;
     for object in &missing {
-        eventually(30, "the shield to be asked again", async || {
+        eventually(60, "the shield to be asked again", async || {
             let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
             (reply.status == 200).then(|| reply.is_whole(object).status)
         })
@@ -112,7 +112,7 @@ async fn a_stale_object_is_served_while_the_shield_is_down() {
         .await
         .is_whole(&object);
     world.stop_shield().await;
-    eventually(30, "the object to be stale", async || {
+    eventually(60, "the object to be stale", async || {
         let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
         let status = reply.is_whole(&object).cache_status();
         status.contains("ttl=-").then_some(())
@@ -133,7 +133,7 @@ async fn what_must_be_revalidated_is_not_served_stale() {
         .await
         .is_whole(&object);
     world.stop_shield().await;
-    eventually(30, "the object to be stale", async || {
+    eventually(60, "the object to be stale", async || {
         let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
         if reply.status == 200 {
             reply.is_whole(&object);
@@ -166,7 +166,7 @@ async fn a_stale_object_is_served_while_the_origin_fails() {
             ..Script::default()
         },
     );
-    eventually(30, "a question to the failing origin", async || {
+    eventually(60, "a question to the failing origin", async || {
         world
             .client
             .get(Protocol::Http2, &object.name, &[])

@@ -41,7 +41,7 @@ async fn names(edge: &Node, expected: &[(&Object, u64)]) {
             })
         })
         .collect();
-    eventually(30, "the edge to name what is popular", async || {
+    eventually(60, "the edge to name what is popular", async || {
         (top(edge).await["objects"] == Value::from(expected.clone())).then_some(())
     })
     .await;

@@ -34,7 +34,7 @@ fn bytes(objects: &[Object]) -> u64 {
 
 /// Waits until the edge has put all that it was given on its disk.
 async fn is_on_disk(world: &World, bytes: u64) {
-    eventually(30, "the disk to be written", async || {
+    eventually(60, "the disk to be written", async || {
         let (_, metrics) = world.edge().ask("/metrics").await;
         let written = metrics
             .lines()
@@ -327,7 +327,7 @@ async fn sigterm_lets_what_is_in_flight_finish_and_exits_0() {
     }
     gate.arrivals(1).await;
     world.edge().child().signal("TERM").await;
-    eventually(30, "the edge to refuse what is new", async || {
+    eventually(60, "the edge to refuse what is new", async || {
         let refused = world.client.connect(Protocol::Http1).await.is_err();
         refused.then_some(())
     })

@@ -278,7 +278,7 @@ async fn keys_roll_over_without_a_restart() {
         .keys
         .write(vec![world.keys.ed25519.verify_key(), next.verify_key()]);
     world.edge().child().signal("HUP").await;
-    eventually(30, "the new key", async || {
+    eventually(60, "the new key", async || {
         (ask(&new).await.status == 200).then_some(())
     })
     .await;
@@ -286,7 +286,7 @@ async fn keys_roll_over_without_a_restart() {
 
     world.keys.write(vec![next.verify_key()]);
     world.edge().child().signal("HUP").await;
-    eventually(30, "the old key's end", async || {
+    eventually(60, "the old key's end", async || {
         (ask(&old).await.status == 403).then_some(())
     })
     .await;

@@ -27,7 +27,7 @@ async fn trigger(world: &World, trigger: Json) -> Json {
     let sent = client.raw(Method::POST, "/cdni/triggers", COMMAND, body.into());
     let (status, body) = sent.await.unwrap();
     assert_eq!(status, 201, "{body:?}");
-    eventually(30, "the trigger to end", async || {
+    eventually(60, "the trigger to end", async || {
         let all = see(&client, "/cdni/triggers").await;
         for url in all["triggers"].as_array().unwrap() {
             let url = url.as_str().unwrap();
@@ -166,7 +166,7 @@ async fn a_drained_edge_serves_those_who_are_there_and_nobody_else_until_it_is_u
         .await
         .is_whole(&object);
     world.client.hang_up();
-    eventually(30, "the node to be drained", async || {
+    eventually(60, "the node to be drained", async || {
         let heartbeat = client.heartbeat().await.unwrap();
         (heartbeat.state == NodeState::Drained).then_some(())
     })

@@ -255,7 +255,7 @@ async fn a_token_that_is_taken_back_is_refused_from_the_next_sighup_on() {
     ask(&one).await.is_whole(&playlist());
     signers.write("revoked.json", r#"{"version": 1, "sessions": ["s-1"]}"#);
     world.edge().child().signal("HUP").await;
-    eventually(30, "the revocation", async || {
+    eventually(60, "the revocation", async || {
         (ask(&one).await.status == 403).then_some(())
     })
     .await;
@@ -294,7 +294,7 @@ async fn a_jwt_that_is_good_once_stays_spent_when_the_config_is_read_again() {
     signers.write("revoked.json", r#"{"version": 1, "sessions": ["s-2"]}"#);
     world.edge().child().signal("HUP").await;
     let asked = AtomicUsize::new(0);
-    eventually(30, "the config to be read again", async || {
+    eventually(60, "the config to be read again", async || {
         let jti = format!("r-{}", asked.fetch_add(1, Ordering::Relaxed));
         let revoked = ask(Protocol::Http2, &jti, "s-2").await;
         (revoked.status == 403).then_some(())

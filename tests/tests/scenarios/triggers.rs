@@ -140,7 +140,7 @@ impl Film {
     }
 
     async fn completes(&self, path: &str) -> Json {
-        eventually(30, "a trigger to be complete", async || {
+        eventually(60, "a trigger to be complete", async || {
             let (_, shown) = self.ask(Method::GET, path, &Json::Null).await;
             let state = shown["state"].as_str().unwrap().to_owned();
             assert_ne!(state, "failed", "{shown}");

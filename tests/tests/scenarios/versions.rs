@@ -43,7 +43,7 @@ async fn an_origin_that_dies_for_good_never_leaves_a_clean_end() {
                 is_no_clean_end(&reply, &object);
                 // What came is kept, the rest is read when the origin is well.
                 world.origin.put(&object, Script::default());
-                eventually(30, "the origin to be believed again", async || {
+                eventually(60, "the origin to be believed again", async || {
                     let reply = world.client.get(protocol, &object.name, &[]).await;
                     (reply.status == 200).then(|| reply.is_whole(&object).status)
                 })
@@ -147,7 +147,7 @@ async fn an_object_that_changes_between_slices_is_never_mixed() {
 /// Waits for the new version. Until it is there the old one is served as far as it is held, for it
 /// is still fresh; nothing is ever of both.
 async fn is_replaced(world: &World, protocol: Protocol, old: &Object, new: &Object) {
-    eventually(30, "the new version", async || {
+    eventually(60, "the new version", async || {
         let reply = world.client.get(protocol, &new.name, &[]).await;
         match (reply.status.as_u16(), reply.header("etag")) {
             (200, Some(tag)) if tag == new.etag() && reply.end.is_ok() => {
@@ -205,7 +205,7 @@ async fn a_changed_object_is_seen_when_its_time_is_over() {
         .await
         .is_whole(&old);
     world.origin.put(&new, Script::under("max-age=1"));
-    eventually(30, "the new version", async || {
+    eventually(60, "the new version", async || {
         let reply = world.client.get(Protocol::Http2, &old.name, &[]).await;
         let is_new = reply.field("etag") == new.etag();
         if is_new {
@@ -231,7 +231,7 @@ async fn an_unchanged_object_is_revalidated_without_its_bytes() {
         .get(Protocol::Http2, &object.name, &[])
         .await
         .is_whole(&object);
-    eventually(30, "a revalidation", async || {
+    eventually(60, "a revalidation", async || {
         world
             .client
             .get(Protocol::Http2, &object.name, &[])

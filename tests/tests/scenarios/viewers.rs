@@ -12,7 +12,7 @@ use tests::{
 
 /// The lines of the edge's access log that tell of CMCD, once there are so many.
 async fn told(world: &World, count: usize) -> Vec<Json> {
-    eventually(30, "CMCD in the access log", async || {
+    eventually(60, "CMCD in the access log", async || {
         let log = world.edge_home.logs();
         let lines = log.lines().filter_map(|line| {
             let line: Json = serde_json::from_str(line).ok()?;
@@ -126,7 +126,7 @@ async fn the_next_object_is_there_before_a_reader_asks_for_it() {
         reply.is_whole(&objects[n - 1]);
     }
     world.origin.read_count(4).await;
-    eventually(30, "the fetch to end", async || {
+    eventually(60, "the fetch to end", async || {
         let sample = "millpond_ahead_total{outcome=\"fetched\"}";
         (world.edge().metric(sample).await >= 1.0).then_some(())
     })

@@ -27,7 +27,7 @@ impl Http1 {
         let name = ServerName::try_from(client.host().to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(client.tls(Protocol::Http1)));
         let shaking = connector.connect(name, stream);
-        let stream = within(10, "a handshake", shaking).await.unwrap();
+        let stream = within(60, "a handshake", shaking).await.unwrap();
         Self { stream }
     }
 
@@ -37,7 +37,7 @@ impl Http1 {
             let _written = self.stream.write_all(bytes).await;
             let _flushed = self.stream.flush().await;
         };
-        within(10, "the node to read", writing).await;
+        within(60, "the node to read", writing).await;
     }
 
     /// Ends the sending side.

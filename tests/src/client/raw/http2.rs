@@ -36,7 +36,7 @@ impl Http2 {
         let name = ServerName::try_from(client.host().to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(client.tls(Protocol::Http2)));
         let shaking = connector.connect(name, stream);
-        let stream = within(10, "a handshake", shaking).await.unwrap();
+        let stream = within(60, "a handshake", shaking).await.unwrap();
         let mut connection = Self { stream };
         connection.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         connection.frame(SETTINGS, 0, 0, &[]).await;
@@ -74,7 +74,7 @@ impl Http2 {
 
     /// What becomes of `stream`.
     pub async fn outcome(&mut self, stream: u32) -> Outcome {
-        within(10, "an outcome", self.read_outcome(stream)).await
+        within(60, "an outcome", self.read_outcome(stream)).await
     }
 
     async fn read_outcome(&mut self, wanted: u32) -> Outcome {

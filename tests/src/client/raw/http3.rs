@@ -34,7 +34,7 @@ impl Http3 {
     pub async fn connect(client: &Client) -> Self {
         let tls = client.tls(Protocol::Http3);
         let dialing = connection::dial(tls, client.address(), client.host());
-        let (quic, endpoint) = within(10, "a QUIC handshake", dialing).await.unwrap();
+        let (quic, endpoint) = within(60, "a QUIC handshake", dialing).await.unwrap();
         let mut control = quic.open_uni().await.unwrap();
         let mut opening = Vec::new();
         varint(&mut opening, CONTROL);
@@ -71,7 +71,7 @@ impl Http3 {
     pub async fn bytes(&self, bytes: &[u8]) -> Outcome {
         let mut stream = self.open(bytes).await;
         let _ended = stream.send.finish();
-        within(10, "an outcome", stream.outcome()).await
+        within(60, "an outcome", stream.outcome()).await
     }
 
     async fn open(&self, bytes: &[u8]) -> Stream {
