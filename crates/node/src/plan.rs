@@ -22,7 +22,17 @@ pub(crate) fn refused(rejected: &Rejected) -> Refused {
         Rejected::Quarantined { .. } => Reason::ManifestQuarantined,
         Rejected::Unfit { .. } => Reason::ManifestUnsupported,
     };
-    Refused::new(reason, rejected.to_string())
+    let refused = Refused::new(reason, rejected.to_string());
+    match rejected {
+        Rejected::Quarantined { until_s } => refused.not_before(*until_s),
+        Rejected::Refused(_)
+        | Rejected::Unkept(_)
+        | Rejected::Unrehearsed(_)
+        | Rejected::OtherGeneration { .. }
+        | Rejected::Busy
+        | Rejected::Ending
+        | Rejected::Unfit { .. } => refused,
+    }
 }
 
 fn reason(refused: &preposition::Refused) -> Reason {

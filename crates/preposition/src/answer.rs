@@ -54,13 +54,13 @@ pub enum Rejected {
     #[error("the manifest uses what none before it did here, and could not be tried")]
     Unrehearsed(#[from] Unrehearsed),
     /// Too many bad ones came the same way.
-    #[error("too many bad manifests came this way: none is taken before {until_s}")]
+    #[error("too many bad manifests came this way: none is taken before {}", utc(*until_s))]
     Quarantined {
         /// In seconds since the Unix epoch.
         until_s: u64,
     },
     /// Another generation is in force than is to be withdrawn.
-    #[error("generation {asked} is not in force, {current} is")]
+    #[error("generation {asked} is not in force, {} is", number(*current))]
     OtherGeneration {
         /// To be withdrawn.
         asked: u64,
@@ -100,5 +100,34 @@ impl Rejected {
             Self::Busy => "busy",
             Self::Ending => "ending",
         }
+    }
+}
+
+/// A generation, or that there is none.
+fn number(generation: u64) -> String {
+    match generation {
+        0 => "none".to_owned(),
+        generation => generation.to_string(),
+    }
+}
+
+/// A time for people.
+fn utc(unix_s: u64) -> String {
+    let at = i64::try_from(unix_s).ok();
+    let at = at.and_then(|at| jiff::Timestamp::from_second(at).ok());
+    at.map_or_else(|| unix_s.to_string(), |at| at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn until_when_nothing_is_taken_is_told_as_people_tell_time() {
+        let rejected = Rejected::Quarantined {
+            until_s: 1_795_324_250,
+        };
+        let told = rejected.to_string();
+        assert!(told.ends_with("before 2026-11-22T05:10:50Z"), "{told}");
     }
 }

@@ -153,6 +153,8 @@ pub struct Refused {
     pub reason: Reason,
     /// What exactly is wrong, for people; it is sent to the client.
     pub detail: String,
+    /// When it is worth another try, if that is known: the client is told in `Retry-After`.
+    pub not_before_unix_s: Option<u64>,
 }
 
 impl Refused {
@@ -161,6 +163,16 @@ impl Refused {
         Self {
             reason,
             detail: detail.into(),
+            not_before_unix_s: None,
+        }
+    }
+
+    /// The same, with the time from which on it is worth another try.
+    #[must_use]
+    pub fn not_before(self, unix_s: u64) -> Self {
+        Self {
+            not_before_unix_s: Some(unix_s),
+            ..self
         }
     }
 

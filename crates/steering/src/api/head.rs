@@ -48,7 +48,10 @@ pub(super) fn is_from_a_page(headers: &HeaderMap) -> bool {
 }
 
 pub(super) fn allow(methods: &[&Method]) -> Option<HeaderValue> {
-    let methods: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();
+    // Whatever is got has a head.
+    let head = methods.contains(&&Method::GET).then_some("HEAD");
+    let methods = methods.iter().map(|method| method.as_str());
+    let methods: Vec<&str> = methods.chain(head).collect();
     HeaderValue::try_from(methods.join(", ")).ok()
 }
 

@@ -40,6 +40,7 @@ use crate::{
     body,
     cdni::Book,
     memory::{Bodies, Room},
+    page,
     pulse::Pulse,
     rates::Rates,
     report::Heartbeat,
@@ -125,17 +126,27 @@ impl Api {
 
     /// Answers one request. Cancel safe: a change that was begun is made all the same.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Reply {
+        let is_head = request.method() == Method::HEAD;
+        let reply = self.reply(request, peer).await;
+        if is_head {
+            reply::head_of(reply)
+        } else {
+            reply
+        }
+    }
+
+    async fn reply(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Reply {
         let at = message::now();
         let (head, body) = request.into_parts();
         match self.admit(&head, &peer, &at) {
             Ok(admitted) => {
                 let made = self.make(admitted, head, body, at).await;
-                made.unwrap_or_else(|refused| refuse(&refused))
+                made.unwrap_or_else(|refused| refuse(&refused, &at))
             }
             Err(NotHeard { refused, field }) => {
                 body::let_go(body, &head.headers);
                 tracing::info!(who = &*peer.name, from = %peer.from, path = head.uri.path(), %refused, "steering refused");
-                let mut reply = refuse(&refused);
+                let mut reply = refuse(&refused, &at);
                 reply.headers_mut().extend(field);
                 reply
             }
@@ -145,7 +156,8 @@ impl Api {
     /// Everything that is decided before a body is read.
     fn admit(&self, head: &Parts, peer: &Peer, at: &Timestamp) -> Result<Admitted<'_>, NotHeard> {
         let plain = |reason, detail: &str| NotHeard::plain(Refused::new(reason, detail));
-        if is_from_a_page(&head.headers) {
+        let is_visit = head.uri.path() == page::PATH && page::is_visit(&head.headers);
+        if is_from_a_page(&head.headers) && !is_visit {
             return Err(plain(Reason::Browser, "not for pages in browsers"));
         }
         let Some(role) = self.config.roles.of(&peer.name) else {
@@ -304,11 +316,21 @@ impl Api {
     }
 }
 
-fn refuse(refused: &Refused) -> Reply {
+/// For those who may try again, and are not told when.
+const RETRY_AFTER_S: u64 = 5;
+
+fn refuse(refused: &Refused, at: &Timestamp) -> Reply {
     let mut reply = refusal(refused);
-    if matches!(refused.reason, Reason::Busy | Reason::AuditUnwritable) {
+    let passes = matches!(
+        refused.reason,
+        Reason::Busy | Reason::AuditUnwritable | Reason::RateLimited
+    );
+    let left_s = refused
+        .not_before_unix_s
+        .map(|then| then.saturating_sub(at.unix_s()).max(1));
+    if let Some(left_s) = left_s.or_else(|| passes.then_some(RETRY_AFTER_S)) {
         let fields = reply.headers_mut();
-        fields.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        fields.insert(header::RETRY_AFTER, HeaderValue::from(left_s));
     }
     reply
 }

@@ -49,6 +49,18 @@ pub(crate) fn empty(status: StatusCode) -> Reply {
     reply
 }
 
+/// What HEAD has of an answer: hyper leaves out the body over HTTP/1.1 alone, and a client that has one
+/// over HTTP/2 breaks off (RFC 9110 section 9.3.2).
+pub(crate) fn head_of(mut reply: Reply) -> Reply {
+    let length = reply.body().len();
+    if length > 0 {
+        let length = HeaderValue::from(length);
+        reply.headers_mut().insert(header::CONTENT_LENGTH, length);
+        *reply.body_mut() = Bytes::new();
+    }
+    reply
+}
+
 /// An error.
 pub(crate) fn refusal(refused: &Refused) -> Reply {
     let status = refused.reason.status();

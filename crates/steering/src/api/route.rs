@@ -154,7 +154,7 @@ impl Call {
 
     /// The body, as JSON of one type.
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Refused> {
-        serde_json::from_slice(&self.body).map_err(|error| Refused::malformed(error.to_string()))
+        crate::json::read(&self.body)
     }
 }
 

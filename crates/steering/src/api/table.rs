@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     access::Right,
-    cdni,
+    cdni, page,
     rates::Class,
     report::{
         Drain, Heartbeat, Inventory, ManifestSummary, Manifests, Popularity, Progress, PurgeOrder,
@@ -187,7 +187,18 @@ fn nodes() -> Vec<Route> {
         },
         |api, call| Box::pin(ready(openapi::show(api, &call))),
     );
-    vec![heartbeat, drain, undrain, document]
+    let page = see(
+        page::PATH,
+        "showPage",
+        "The same for people, in a browser that has a certificate: a page that is renewed every few \
+         seconds.",
+        Gives {
+            status: StatusCode::OK,
+            body: Some((page::HTML, SchemaOf::Bytes)),
+        },
+        |api, call| Box::pin(ready(page::show(api, &call))),
+    );
+    vec![heartbeat, page, drain, undrain, document]
 }
 
 fn contents() -> Vec<Route> {

@@ -107,7 +107,7 @@ pub(super) async fn change(api: &Arc<Api>, call: Call) -> Result<Reply, Refused>
 fn not_posted_to() -> Reply {
     let refused = Refused::new(Reason::Method, "a first edition's trigger");
     let mut reply = reply::refusal(&refused);
-    let methods = HeaderValue::from_static("GET, DELETE");
+    let methods = HeaderValue::from_static("GET, DELETE, HEAD");
     reply.headers_mut().insert(header::ALLOW, methods);
     reply
 }
@@ -127,7 +127,9 @@ pub(super) fn show(api: &Arc<Api>, call: &Call) -> Result<Reply, Refused> {
 
 pub(super) fn list(api: &Arc<Api>, call: &Call) -> Result<Reply, Refused> {
     let view = call.parameter.as_deref();
-    if view.is_some_and(|view| v1::is_in(view, State::Pending).is_none()) {
+    if let Some(view) = view
+        && v1::is_in(view, State::Pending).is_none()
+    {
         return Err(Refused::new(Reason::NotFound, format!("no view {view:?}")));
     }
     let triggers = own(api, call, |trigger| {

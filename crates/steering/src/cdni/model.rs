@@ -223,13 +223,14 @@ impl Fault {
         }
     }
 
-    /// Adds to a list of faults; those of the same kind and description are told together.
+    /// Adds to a list of faults; those of the same kind and description are told together. What fails
+    /// more than once does so in one go: no more is compared, or 10,000 subjects would be with each other.
     pub(super) fn add(list: &mut Vec<Self>, kind: FaultKind, subject: Subject, description: &str) {
         let same = list
             .iter_mut()
             .find(|fault| fault.kind == kind && fault.description == description);
         match same {
-            Some(fault) if !fault.subjects.contains(&subject) => fault.subjects.push(subject),
+            Some(fault) if fault.subjects.last() != Some(&subject) => fault.subjects.push(subject),
             Some(_) => {}
             None => list.push(Self::new(kind, Some(subject), description)),
         }

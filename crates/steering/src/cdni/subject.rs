@@ -66,7 +66,12 @@ fn own(
         return Ok(Found::Nothing(FaultKind::Permission, why));
     };
     check(role, &site)?;
-    let name = engine.object(&site, uri.path(), uri.query())?;
+    let name = engine.object(&site, uri.path(), uri.query());
+    let name = name.map_err(|refused| Refused {
+        // One of thousands.
+        detail: format!("{url:?}: {}", refused.detail),
+        ..refused
+    })?;
     Ok(Found::Targets(vec![target(name)]))
 }
 

@@ -61,6 +61,11 @@ impl Client {
     /// # Errors
     /// When the address or a file cannot be used.
     pub fn new(url: &str, tls: &tls::ClientConfig, now: Duration) -> Result<Self, ClientError> {
+        // What is called stands behind it.
+        if url.contains(['?', '#']) {
+            let url = url.to_owned();
+            return Err(ClientError::Url { url });
+        }
         Ok(Self {
             http: Http::new(url, tls, now)?,
         })

@@ -7,6 +7,7 @@ mod content;
 mod fill;
 mod manifests;
 mod node;
+mod words;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub use fill::{
 };
 pub use manifests::{ManifestKind, ManifestState, ManifestSummary, Manifests, Pushed};
 pub use node::{Disk, Drain, Heartbeat, Load, NodeState, Versions};
+pub use words::{amount, duration};
 
 /// An error, after RFC 9457.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

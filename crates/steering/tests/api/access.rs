@@ -140,14 +140,21 @@ async fn a_path_or_method_that_is_none_is_told_so() {
         .delete(STEERING, "/v1/heartbeat")
         .await
         .refused(405, "method");
-    assert_eq!(got.field("allow"), "GET");
-    world
-        .send(
-            STEERING,
-            request(Method::HEAD, "/v1/heartbeat", "", Bytes::new()),
-        )
-        .await
-        .is(200);
+    assert_eq!(got.field("allow"), "GET, HEAD");
+}
+
+#[tokio::test]
+async fn a_head_is_what_a_get_would_say_without_its_body() {
+    let world = World::new().await;
+    let whole = world.get(STEERING, "/v1/openapi.json").await.is(200);
+    let ask = || request(Method::HEAD, "/v1/openapi.json", "", Bytes::new());
+    for got in [
+        world.send(STEERING, ask()).await.is(200),
+        world.send_http2(STEERING, ask()).await.is(200),
+    ] {
+        assert_eq!(got.field("content-length"), whole.body.len().to_string());
+        assert!(got.body.is_empty(), "{got:?}");
+    }
 }
 
 #[tokio::test]

@@ -321,6 +321,67 @@ async fn a_spec_that_is_not_known_is_told_as_it_was_given() {
     );
 }
 
+#[tokio::test]
+async fn a_trigger_of_too_many_names_refused_however_they_are_spread() {
+    let world = World::new().await;
+    let urls = |count| spec("urls", &json!(vec!["https://cdn.example/a"; count]));
+    let pattern = spec(
+        "uri-pattern-match",
+        &json!({ "pattern": "https://cdn.example/*" }),
+    );
+    let ccids = spec("ccids", &json!({ "ccids": ["film-7"] }));
+    let with = |specs: Json| json!({ "action": "purge", "specs": specs });
+    create(&world, with(json!([urls(9_998), pattern, ccids]))).await;
+    for (specs, is_bad) in [
+        (json!([urls(5_000), urls(5_001)]), "two lists"),
+        (json!([urls(10_000), pattern]), "a list and a pattern"),
+        (json!([urls(10_000), ccids]), "a list and what is not known"),
+        (json!([urls(0)]), "a list of none"),
+    ] {
+        let got = post(&world, "/cdni/triggers", with(specs)).await;
+        assert_eq!(got.status, 400, "{is_bad}: {got:?}");
+    }
+    let optional = json!({ "cit-extension-type": "x", "cit-extension-value": 1, "mandatory-to-enforce": false });
+    let extended = |count| json!({ "action": "purge", "specs": [urls(1)], "extensions": vec![&optional; count] });
+    create(&world, extended(16)).await;
+    post(&world, "/cdni/triggers", extended(17))
+        .await
+        .refused(400, "malformed");
+}
+
+#[tokio::test]
+async fn what_is_malformed_is_told_with_what_it_is() {
+    let world = World::new().await;
+    let url = "https://cdn.example/a%2fb";
+    for (body, told) in [
+        (
+            json!({ "specs": [spec("urls", &json!([url]))] }),
+            "`action`",
+        ),
+        (
+            json!({ "action": "purge", "specs": [spec("urls", &json!([url]))] }),
+            url,
+        ),
+    ] {
+        let got = post(&world, "/cdni/triggers", body).await;
+        let got = got.refused(400, "malformed");
+        assert!(got.json()["detail"].to_string().contains(told), "{got:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_spec_that_says_a_thing_twice_refused() {
+    let world = World::new().await;
+    let body = r#"{"action":"purge","specs":[{"trigger-subject":"content",
+        "cit-spec-type":"uri-pattern-match",
+        "cit-spec-value":{"pattern":"https://cdn.example/a","pattern":"https://cdn.example/*"}}]}"#;
+    world
+        .post(OWNER, "/cdni/triggers", TRIGGER, body)
+        .await
+        .refused(400, "malformed");
+    assert!(world.engine.asked().is_empty());
+}
+
 fn regex(text: &str) -> Json {
     spec(
         "uri-regex-match",

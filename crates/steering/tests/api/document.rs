@@ -109,6 +109,7 @@ async fn every_route_and_shape_in_the_document_is_what_is_served() {
 
 async fn see_the_node(world: &World, checked: &mut Checked<'_>) {
     for path in [
+        "/",
         "/v1/openapi.json",
         "/v1/heartbeat",
         "/v1/progress",

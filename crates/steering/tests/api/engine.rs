@@ -77,9 +77,13 @@ impl Engine for Player {
         }]
     }
 
-    fn push(&self, manifest: Bytes, _at: Timestamp) -> Doing<'_, Pushed> {
+    fn push(&self, manifest: Bytes, at: Timestamp) -> Doing<'_, Pushed> {
         Box::pin(async move {
             let text = String::from_utf8_lossy(&manifest);
+            if text == "one bad too many" {
+                let refused = Refused::new(Reason::ManifestQuarantined, "too many bad ones");
+                return Err(refused.not_before(at.unix_s() + 900));
+            }
             let Some(number) = text.strip_prefix("generation ") else {
                 return refused(Reason::ManifestUntrusted, "no signature");
             };

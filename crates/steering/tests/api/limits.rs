@@ -119,6 +119,16 @@ async fn a_flood_of_pushes_is_told_to_wait() {
 }
 
 #[tokio::test]
+async fn who_has_sent_too_many_bad_manifests_is_told_when_to_come_again() {
+    let world = World::new().await;
+    let got = world
+        .post(STEERING, "/v1/manifests", OCTETS, "one bad too many")
+        .await
+        .refused(429, "manifest_quarantined");
+    assert_eq!(got.field("retry-after"), "900");
+}
+
+#[tokio::test]
 async fn a_body_of_the_wrong_kind_or_where_none_belongs_refused() {
     let world = World::new().await;
     world

@@ -13,5 +13,6 @@ mod document;
 mod engine;
 mod heartbeat;
 mod limits;
+mod page;
 mod playlists;
 mod support;

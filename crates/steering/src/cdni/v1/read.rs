@@ -11,7 +11,7 @@ use super::{
     },
     Command, PatternMatch, Specification,
 };
-use crate::Refused;
+use crate::{Refused, json};
 
 /// What a command asks for.
 pub(crate) enum Asked {
@@ -23,7 +23,7 @@ pub(crate) enum Asked {
 /// Reads a command.
 pub(crate) fn read(body: &[u8], context: &Context<'_>) -> Result<Asked, Refused> {
     let bad = |error: serde_json::Error| Refused::malformed(error.to_string());
-    let command: Command = serde_json::from_slice(body).map_err(bad)?;
+    let command: Command = json::read(body)?;
     context.check_path(&command.cdn_path)?;
     match (command.trigger, command.cancel) {
         (Some(specification), None) => {

@@ -12,11 +12,12 @@ use super::{
     },
     Resource, policy,
 };
-use crate::{Reason, Refused};
+use crate::{Reason, Refused, json};
 
 /// Labels of a trigger, and characters of either half of one.
 const LABELS_MAX: usize = 16;
 const LABEL_CHARS_MAX: usize = 63;
+const EXTENSIONS_MAX: usize = 16;
 
 #[derive(Deserialize)]
 struct Spec {
@@ -60,19 +61,17 @@ struct Object {
 
 /// Reads a new trigger.
 pub(crate) fn read(body: &[u8], context: &Context<'_>) -> Result<Draft, Refused> {
-    let bad = |error: serde_json::Error| Refused::malformed(error.to_string());
-    let resource: Resource = serde_json::from_slice(body).map_err(bad)?;
+    let resource: Resource = json::read(body)?;
+    if resource.action.is_empty() {
+        return Err(Refused::malformed("missing field `action`"));
+    }
     context.check_path(&resource.cdn_path)?;
     if let Some(label) = resource.labels.iter().find(|label| !is_label(label)) {
         return Err(Refused::malformed(format!(
             "{label:?} is no label: name=value"
         )));
     }
-    if resource.specs.is_empty() || resource.labels.len() > LABELS_MAX {
-        return Err(Refused::malformed(
-            "a trigger has specs, and up to 16 labels",
-        ));
-    }
+    resource.check_counts()?;
     let is_hurried = match resource.state.as_deref() {
         None | Some("pending") => false,
         Some("active") => true,
@@ -90,8 +89,9 @@ pub(crate) fn read(body: &[u8], context: &Context<'_>) -> Result<Draft, Refused>
             .faults
             .push(Fault::new(FaultKind::Unsupported, None, description));
     } else {
+        let mut left = SUBJECTS_MAX;
         for told in &resource.specs {
-            read_spec(&mut draft, told, context)?;
+            read_spec(&mut draft, told, &mut left, context)?;
         }
         policy::read(&mut draft, &resource.extensions, context);
         if is_hurried {
@@ -108,6 +108,17 @@ pub(crate) fn read(body: &[u8], context: &Context<'_>) -> Result<Draft, Refused>
     }
     draft.told = told(resource.action, resource.specs, resource.extensions);
     Ok(draft)
+}
+
+impl Resource {
+    fn check_counts(&self) -> Result<(), Refused> {
+        let (labels, extensions) = (self.labels.len(), self.extensions.len());
+        if self.specs.is_empty() || labels > LABELS_MAX || extensions > EXTENSIONS_MAX {
+            let what = "a trigger has specs, and up to 16 labels and 16 extensions";
+            return Err(Refused::malformed(what));
+        }
+        Ok(())
+    }
 }
 
 /// A trigger as it was sent, to be shown again.
@@ -131,16 +142,21 @@ fn is_label(label: &str) -> bool {
     halves.is_some_and(|(name, value)| is_half(name) && is_half(value))
 }
 
-fn read_spec(draft: &mut Draft, told: &Json, context: &Context<'_>) -> Result<(), Refused> {
+fn read_spec(
+    draft: &mut Draft,
+    told: &Json,
+    left: &mut usize,
+    context: &Context<'_>,
+) -> Result<(), Refused> {
     let spec = Spec::deserialize(told).map_err(|error| Refused::malformed(error.to_string()))?;
     let mut unknown = |kind, why| draft.fault(kind, Subject::Spec(told.clone()), why);
     if !spec.subject.eq_ignore_ascii_case("content") {
         unknown(FaultKind::Subject, "content is all that is here");
-        return Ok(());
+        return take(left, 1);
     }
     if !spec.is_published() {
         unknown(FaultKind::Spec, "only published URLs are known here");
-        return Ok(());
+        return take(left, 1);
     }
     let kind = spec.kind.to_ascii_lowercase();
     let bad = |error: serde_json::Error| Refused::malformed(format!("{kind}: {error}"));
@@ -151,17 +167,19 @@ fn read_spec(draft: &mut Draft, told: &Json, context: &Context<'_>) -> Result<()
                 Json::Array(_) => serde_json::from_value(spec.value).map_err(bad)?,
                 other => serde_json::from_value::<Urls>(other).map_err(bad)?.urls,
             };
-            check_count(urls.len())?;
+            take(left, urls.len())?;
             for url in urls {
                 let found = subject::url(context.engine, context.role, &url, None)?;
                 draft.add(Subject::ContentUrl(url), found);
             }
         }
         "uri-pattern-match" => {
+            take(left, 1)?;
             let found = v1::pattern(&spec.value, context)?;
             draft.add(Subject::ContentPattern(spec.value), found);
         }
         "uri-regex-match" => {
+            take(left, 1)?;
             let read = RegexMatch::deserialize(&spec.value).map_err(bad)?;
             let (case_sensitive, with_query) = (read.case_sensitive, read.match_query_string);
             let (engine, role) = (context.engine, context.role);
@@ -177,9 +195,13 @@ fn read_spec(draft: &mut Draft, told: &Json, context: &Context<'_>) -> Result<()
                         .objects
                 }
             };
+            take(left, objects.len())?;
             read_objects(draft, objects, context)?;
         }
-        _ => unknown(FaultKind::Spec, "this kind of spec is not known here"),
+        _ => {
+            take(left, 1)?;
+            unknown(FaultKind::Spec, "this kind of spec is not known here");
+        }
     }
     Ok(())
 }
@@ -200,7 +222,6 @@ fn read_objects(
     objects: Vec<Object>,
     context: &Context<'_>,
 ) -> Result<(), Refused> {
-    check_count(objects.len())?;
     for object in objects {
         let Object { href, kind, size } = object;
         let (engine, role) = (context.engine, context.role);
@@ -219,13 +240,15 @@ fn read_objects(
     Ok(())
 }
 
-fn check_count(count: usize) -> Result<(), Refused> {
-    if (1..=SUBJECTS_MAX).contains(&count) {
-        return Ok(());
-    }
-    Err(Refused::malformed(format!(
-        "a spec names 1 to {SUBJECTS_MAX} objects"
-    )))
+/// Takes what a spec names from what a trigger may.
+fn take(left: &mut usize, count: usize) -> Result<(), Refused> {
+    let rest = left.checked_sub(count).filter(|_| count > 0);
+    *left = rest.ok_or_else(|| {
+        Refused::malformed(format!(
+            "a trigger names {SUBJECTS_MAX} objects and patterns at most, and each spec one at least"
+        ))
+    })?;
+    Ok(())
 }
 
 /// What a modification asks for.
@@ -236,8 +259,7 @@ pub(crate) enum Change {
 
 /// Reads a modification of `draft`: its state alone; all else is absent, or as it was.
 pub(crate) fn read_change(body: &[u8], draft: &Draft) -> Result<Change, Refused> {
-    let resource: Resource =
-        serde_json::from_slice(body).map_err(|error| Refused::malformed(error.to_string()))?;
+    let resource: Resource = json::read(body)?;
     let is_same = |name: &str, new: &[Json]| {
         let old = draft.told.get(name).and_then(Json::as_array);
         new.is_empty() || old.is_some_and(|old| old == new)
