@@ -8,6 +8,9 @@ use std::{
 
 use daemon::config::{EX_CONFIG, Report};
 
+/// What clap ends with.
+const EX_USAGE: u8 = 2;
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -28,6 +31,12 @@ pub(crate) enum Error {
     /// An argument that cannot be.
     #[error("{0}")]
     Argument(String),
+    /// Arguments that make no command.
+    #[error("{0}")]
+    Usage(String),
+    /// What was to be told could not be written: whoever reads it has a part.
+    #[error("standard output")]
+    Output(#[source] &'static io::Error),
     /// The demo saw what it must not see, or not what it must.
     #[error("{0}")]
     Demo(String),
@@ -115,14 +124,17 @@ impl Error {
         }
     }
 
-    /// What the process ends with: 78 for a config, as `sysexits.h` has it, else 1.
+    /// What the process ends with: 78 for a config, as `sysexits.h` has it, 2 for bad arguments, as the
+    /// parser of arguments has it, else 1.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config { .. } => ExitCode::from(EX_CONFIG),
+            Self::Usage(_) => ExitCode::from(EX_USAGE),
             Self::File { .. }
             | Self::Exists(_)
             | Self::Signing(_)
             | Self::Argument(_)
+            | Self::Output(_)
             | Self::Demo(_)
             | Self::Runtime(_)
             | Self::Certificate(_)

@@ -95,7 +95,7 @@ fn main() -> ExitCode {
         Action::Simulate(arguments) => simulate::run(&arguments),
         Action::Replay(arguments) => replay::run(&arguments),
     };
-    match outcome {
+    match outcome.and_then(|()| output::complete()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(&error);

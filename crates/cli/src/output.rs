@@ -1,23 +1,43 @@
 //! What goes to the terminal. The one place of this package that prints.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::OnceLock,
+};
 
 use crate::Error;
 
-/// Prints a line to standard output. A reader that has gone away is no error of ours.
+/// Why something was not printed, if that was so.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// Whether all went out that was said. A reader that has gone away is no error of ours.
+pub(crate) fn complete() -> Result<(), Error> {
+    LOST.get().map_or(Ok(()), |lost| Err(Error::Output(lost)))
+}
+
+/// Keeps the first error of printing. Whoever prints goes on: what is done for it is not undone.
+fn printed(result: io::Result<()>) {
+    if let Err(error) = result
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _first = LOST.get_or_init(|| error);
+    }
+}
+
+/// Prints a line to standard output.
 pub(crate) fn say(text: impl AsRef<str>) {
     let mut out = io::stdout().lock();
-    let _gone = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush());
+    printed(writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush()));
 }
 
 /// Prints a line over the last one, where there is a terminal; else a line of its own.
 pub(crate) fn refresh(text: &str) {
     let mut out = io::stdout().lock();
-    let _gone = if out.is_terminal() {
+    printed(if out.is_terminal() {
         write!(out, "\r\x1b[2K{text}").and_then(|()| out.flush())
     } else {
         writeln!(out, "{text}").and_then(|()| out.flush())
-    };
+    });
 }
 
 /// Shows on standard error how far something is, in one line that the next call writes over; an
@@ -69,7 +89,7 @@ impl Board {
             let changed: Vec<String> = changed.map(|(line, _)| format!("{line}\n")).collect();
             changed.concat()
         };
-        let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
         self.lines = lines;
     }
 }
@@ -85,24 +105,6 @@ pub(crate) fn bar(part: u64, all: u64) -> String {
         }
     };
     format!("[{:<WIDTH$}]", "#".repeat(full))
-}
-
-/// Bytes for people.
-pub(crate) fn amount(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [
-        (1 << 40, "TiB"),
-        (1 << 30, "GiB"),
-        (1 << 20, "MiB"),
-        (1 << 10, "KiB"),
-    ];
-    let unit = UNITS.iter().find(|(unit, _)| bytes >= *unit);
-    unit.map_or_else(
-        || format!("{bytes} B"),
-        |(unit, name)| {
-            let tenths = u128::from(bytes) * 10 / u128::from(*unit);
-            format!("{}.{} {name}", tenths / 10, tenths % 10)
-        },
-    )
 }
 
 /// What somebody else has written, without what a terminal would obey.

@@ -187,8 +187,57 @@ fn a_bad_source_is_told_with_its_line() {
         "manifest new --audience e1 --listing a.list --site films -o m",
     );
     assert!(told.contains("a.list: line 2"), "{told}");
-    assert!(bad(folder, "manifest new --audience e1 -o m").contains("--catalog"));
     assert!(bad(folder, "manifest diff absent m").contains("absent"));
+}
+
+#[test]
+fn arguments_that_make_no_command_end_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, problem) in [
+        ("manifest new --audience e1 -o m", "--catalog"),
+        ("manifest new --audience a/b --catalog a -o m", "label"),
+        (
+            "manifest new --audience e1 --generation 0 --catalog a -o m",
+            "--generation",
+        ),
+        ("manifest verify m --keys k --audience a/b", "label"),
+        ("manifest withdraw", "<GENERATION>"),
+        ("manifest push m", "--ca is missing"),
+        ("fill status", "--ca is missing"),
+        (
+            "fill status --ca a --certificate b --key c",
+            "no node is named",
+        ),
+        (
+            "popularity top --node http://h --ca a --certificate b --key c",
+            "no https address",
+        ),
+        ("purge --site vod", "--everything"),
+    ] {
+        let run = millpond(folder.path(), arguments);
+        let told = told(&run);
+        assert_eq!(run.status.code(), Some(2), "{arguments}: {told}");
+        assert!(told.contains(problem), "{arguments}: {told}");
+    }
+}
+
+#[test]
+fn what_cannot_be_told_is_no_success() {
+    let desk = tempfile::tempdir().unwrap();
+    let folder = desk.path();
+    fs::write(folder.join("a.list"), "https://h/a 1\n").unwrap();
+    let new = "manifest new --audience e1 --listing a.list --site films -o";
+    good(folder, &format!("{new} m"));
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_millpond"))
+        .args(["manifest", "diff", "m", "m"])
+        .current_dir(folder)
+        .stdout(full)
+        .output()
+        .unwrap();
+    let told = told(&run);
+    assert_eq!(run.status.code(), Some(1), "{told}");
+    assert!(told.contains("standard output: No space left"), "{told}");
 }
 
 #[test]

@@ -219,7 +219,9 @@ async fn a_manifest_that_is_refused_is_told_with_its_code_and_a_hint() {
         told.contains("refused (role)") && told.contains("hint: "),
         "{told}"
     );
-    let (_, told) = desk.bad("fill status --node https://localhost:1").await;
+    let run = run(desk.folder.path(), "fill status --node https://localhost:1").await;
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(2), "{told}");
     assert!(told.contains("--ca is missing"), "{told}");
 }
 

@@ -31,7 +31,7 @@ shield = true
 }
 
 /// What a node's steering API has, whoever may call it.
-pub(crate) fn steering() -> String {
+fn steering() -> String {
     let steering = pki::STEERING;
     format!(
         r#"[steering]
@@ -40,6 +40,23 @@ certificate = "edge.pem"
 key = "edge.key"
 client_ca = "ca.pem"
 steering = ["{steering}"]"#
+    )
+}
+
+/// The sections of an edge that reports what it was asked for, is steered, and is filled in these hours
+/// of UTC: `bounds` are the other keys of its `[fill]`.
+pub(crate) fn filled(bounds: &str, hours: &str) -> String {
+    let steering = steering();
+    format!(
+        r#"[popularity.reports]
+kind = "directory"
+path = "reports"
+{steering}
+[fill]
+keys = "planners.json"
+{bounds}
+[[fill.window]]
+hours = "{hours}""#
     )
 }
 
@@ -87,21 +104,9 @@ pub(crate) fn write_edge(
     arguments: &Arguments,
     shield: SocketAddr,
 ) -> Result<PathBuf, Error> {
-    let steering = steering();
-    let more = format!(
-        r#"[popularity]
-# Whoever tries it out is alone.
-sessions_min = 1
-[popularity.reports]
-kind = "directory"
-path = "reports"
-{steering}
-[fill]
-keys = "planners.json"
-rate = "8MiB"
-[[fill.window]]
-hours = "00:00-00:00""#
-    );
+    let filled = filled(r#"rate = "8MiB""#, "00:00-00:00");
+    // Whoever tries it out is alone.
+    let more = format!("[popularity]\nsessions_min = 1\n{filled}");
     let edge = Edge {
         name: EDGE,
         files: "edge",

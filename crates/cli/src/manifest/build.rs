@@ -7,21 +7,19 @@ use manifest::{
     Encoding, Head, Hints, Kind, Label, Limits, Manifest, Names, Objects, Signed, changes,
     read_objects,
 };
+use steering::report::amount;
 
 use super::{files, sources};
-use crate::{
-    Error,
-    output::{amount, say},
-};
+use crate::{Error, output::say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The name of the appliance or cluster that it is for, as its config has it.
-    #[arg(long)]
-    audience: String,
+    #[arg(long, value_parser = super::audience)]
+    audience: Label,
     /// A number above that of the manifest before. Default: one above that of `--previous`, else
     /// the seconds since 1970.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..1 << 53))]
     generation: Option<u64>,
     /// The manifest before it: nodes take this one only after that one.
     #[arg(long, value_name = "FILE")]
@@ -69,7 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         .as_deref()
         .map(Previous::read)
         .transpose()?;
-    let head = arguments.head(previous.as_ref())?;
+    let head = arguments.head(previous.as_ref());
     let (objects, removed) = match previous.filter(|_| arguments.delta) {
         Some(previous) => previous.changes_to(&objects),
         None => Ok((objects, Names::default())),
@@ -105,7 +103,7 @@ impl Arguments {
             (None, None, Some(path)) => (path, sources::directory(path, site)?),
             (None, None, None) => {
                 let hint = "name the objects with --catalog, --listing or --directory";
-                return Err(Error::Argument(hint.to_owned()));
+                return Err(Error::Usage(hint.to_owned()));
             }
         };
         let read = read_objects(&lines, &Limits::default());
@@ -114,7 +112,7 @@ impl Arguments {
         Ok(objects)
     }
 
-    fn head(&self, previous: Option<&Previous>) -> Result<Head, Error> {
+    fn head(&self, previous: Option<&Previous>) -> Head {
         let issued_s = message::now().unix_s();
         let after = previous.map(|previous| previous.manifest.head.generation);
         let generation = self.generation.or_else(|| after.map(|before| before + 1));
@@ -122,8 +120,8 @@ impl Arguments {
             Some(base) if self.delta => Kind::Delta { base },
             Some(_) | None => Kind::Full,
         };
-        Ok(Head {
-            audience: Label::parse(&self.audience)?,
+        Head {
+            audience: self.audience.clone(),
             generation: generation.unwrap_or(issued_s),
             previous: previous.map(|previous| previous.digest),
             issued_s,
@@ -131,7 +129,7 @@ impl Arguments {
             kind,
             hints: Hints::default(),
             allow_mass_eviction: self.allow_mass_eviction,
-        })
+        }
     }
 }
 

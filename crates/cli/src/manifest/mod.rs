@@ -7,6 +7,7 @@ mod show;
 mod sources;
 
 use clap::Subcommand;
+use manifest::Label;
 
 use crate::{Error, nodes::manifests};
 
@@ -42,4 +43,9 @@ pub(crate) fn run(action: &Action) -> Result<(), Error> {
         Action::Status(arguments) => manifests::status(arguments),
         Action::Withdraw(arguments) => manifests::withdraw(arguments),
     }
+}
+
+/// A name as nodes have it.
+fn audience(text: &str) -> Result<Label, String> {
+    Label::parse(text).map_err(|error| error.to_string())
 }

@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 
 use manifest::{Accepted, Diff, Kind, Label, Limits, Objects, Signed, State, accept};
+use steering::report::amount;
 
 use super::files;
-use crate::{
-    Error,
-    output::{amount, say},
-};
+use crate::{Error, output::say};
 
 /// How many names of each sort are shown.
 const NAMES_SHOWN: usize = 10;
@@ -21,8 +19,8 @@ pub(crate) struct VerifyArguments {
     #[arg(long, value_name = "FILE")]
     keys: PathBuf,
     /// The node's name. Default: that it is the one that the manifest is for.
-    #[arg(long)]
-    audience: Option<String>,
+    #[arg(long, value_parser = super::audience)]
+    audience: Option<Label>,
     /// The full manifest that is active on the node. Default: that there is none.
     #[arg(long, value_name = "FILE")]
     current: Option<PathBuf>,
@@ -77,7 +75,7 @@ impl VerifyArguments {
     fn state(&self) -> Result<State, Error> {
         let current = self.current.as_deref().map(files::manifest).transpose()?;
         let audience = match (&self.audience, &current) {
-            (Some(audience), _) => Label::parse(audience)?,
+            (Some(audience), _) => audience.clone(),
             (None, Some((current, _))) => current.head.audience.clone(),
             (None, None) => files::manifest(&self.manifest)?.0.head.audience,
         };

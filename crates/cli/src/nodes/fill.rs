@@ -5,13 +5,13 @@ use std::time::Duration;
 use clap::Subcommand;
 use steering::{
     client::ClientError,
-    report::{FillFailure, Phase, Progress, WaitsFor},
+    report::{FillFailure, Phase, Progress, amount},
 };
 
 use super::{Answers, Fleet, Node, ask};
 use crate::{
     Error, nodes,
-    output::{Board, amount, bar, plain, say},
+    output::{Board, bar, plain, say},
 };
 
 /// How often a node is asked while somebody watches.
@@ -144,79 +144,25 @@ fn line(node: &str, progress: &Progress, now_s: u64) -> String {
         return format!("{node}: no manifest");
     };
     let (held, all) = (progress.bytes_held.min(progress.bytes), progress.bytes);
-    let thousandths = match all {
-        // What is let in at its first miss has no bytes to wait for.
-        0 => 1_000,
-        all => u128::from(held) * 1_000 / u128::from(all),
-    };
     let failed = match progress.objects_failed {
         0 => String::new(),
         failed => format!(", {failed} failed"),
     };
     format!(
-        "{node}: generation {generation} {} {}.{} %, {} of {}, {} of {} objects, {}{failed}",
+        "{node}: generation {generation} {} {}, {} of {}, {} of {} objects, {}{failed}",
         bar(held, all),
-        thousandths / 10,
-        thousandths % 10,
+        progress.percent(),
         amount(held),
         amount(all),
         progress.objects_held,
         progress.objects,
-        phase(progress, now_s),
+        progress.doing(now_s),
     )
-}
-
-fn phase(progress: &Progress, now_s: u64) -> String {
-    let opens_in_s = progress
-        .window
-        .and_then(|window| window.opens_unix_s.checked_sub(now_s));
-    let phase = match progress.phase {
-        Phase::Idle => "idle".to_owned(),
-        Phase::Waiting => waits(progress.waits_for, opens_in_s),
-        Phase::Filling => format!("filling, {}/s", amount(progress.bytes_per_s)),
-        Phase::Yielding => "gives way to viewers".to_owned(),
-        Phase::Complete => "complete".to_owned(),
-    };
-    match progress.eta_s {
-        Some(eta_s) if progress.phase != Phase::Complete => {
-            format!("{phase}, {} left", duration(eta_s))
-        }
-        Some(_) | None => phase,
-    }
-}
-
-fn waits(waits_for: Option<WaitsFor>, opens_in_s: Option<u64>) -> String {
-    let what = match (waits_for, opens_in_s) {
-        (Some(WaitsFor::Window), Some(opens_in_s)) => {
-            return format!(
-                "waits for its window, which opens in {}",
-                duration(opens_in_s)
-            );
-        }
-        (Some(WaitsFor::Window), None) => "for a window, and none is configured",
-        (Some(WaitsFor::Allowance), _) => "for the next window or day: this one's bytes are spent",
-        (Some(WaitsFor::Viewers), _) => "for viewers",
-        (Some(WaitsFor::Sources), _) => "for its sources",
-        (Some(WaitsFor::Retry), _) => "to try again what failed",
-        (Some(WaitsFor::Operator), _) => "until it is undrained",
-        (None, _) => return "waits".to_owned(),
-    };
-    format!("waits {what}")
-}
-
-/// A time for people.
-pub(super) fn duration(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
-        172_800.. => format!("{} days", seconds / 86_400),
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use steering::report::Window;
+    use steering::report::{WaitsFor, Window};
 
     use super::*;
 

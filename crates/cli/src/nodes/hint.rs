@@ -7,6 +7,13 @@ pub(super) fn hint(error: &ClientError) -> Option<&'static str> {
         ClientError::Url { .. } | ClientError::Tls(_) => None,
         ClientError::Broken { what, .. } => Some(of_broken(what)),
         ClientError::Odd(_) => Some("is this a steering API, and of this version?"),
+        // What is not found is a generation or a site.
+        ClientError::Refused(problem)
+            if problem.code == Reason::NotFound.code()
+                && problem.detail.starts_with("generation") =>
+        {
+            Some("`millpond manifest status` tells which one is in force")
+        }
         ClientError::Refused(problem) => {
             let reasons = Reason::ALL.into_iter();
             let mut reasons = reasons.filter(|reason| reason.code() == problem.code);

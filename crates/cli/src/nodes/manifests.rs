@@ -3,14 +3,16 @@
 use std::{collections::HashMap, path::PathBuf};
 
 use bytes::Bytes;
-use steering::report::{ManifestKind, ManifestState, ManifestSummary, Manifests, Pushed};
+use steering::report::{
+    ManifestKind, ManifestState, ManifestSummary, Manifests, Pushed, amount, duration,
+};
 
 use super::{EXAMPLES_FILE, Fleet};
 use crate::{
     Error,
     manifest::files,
     nodes,
-    output::{amount, plain, say},
+    output::{plain, say},
 };
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +56,7 @@ pub(crate) fn push(arguments: &PushArguments) -> Result<(), Error> {
     } else {
         let [manifest] = &arguments.manifests[..] else {
             let hint = "with --node, one manifest at a time: without it, each goes to its audience";
-            return Err(Error::Argument(hint.to_owned()));
+            return Err(Error::Usage(hint.to_owned()));
         };
         let file = Bytes::from(files::read(manifest)?);
         let all = fleet
@@ -140,7 +142,7 @@ fn line(manifest: &ManifestSummary, now_s: u64) -> String {
         ManifestState::Withdrawn => "withdrawn",
     };
     let life = match manifest.expires_unix_s.checked_sub(now_s) {
-        Some(left_s) => format!("expires in {}", nodes::fill::duration(left_s)),
+        Some(left_s) => format!("expires in {}", duration(left_s)),
         None => "expired".to_owned(),
     };
     format!(

@@ -94,7 +94,7 @@ impl Arguments {
         let file = file.unwrap_or_default();
         let needed = |flag: &Option<PathBuf>, listed: Option<PathBuf>, what: &str| {
             let missing = || {
-                Error::Argument(format!(
+                Error::Usage(format!(
                     "{what} is missing: give it, or as a key of the file that --nodes names"
                 ))
             };
@@ -147,12 +147,12 @@ impl Arguments {
         let mut names = HashSet::new();
         if let Some(twice) = listed.iter().find(|node| !names.insert(&node.name)) {
             let problem = format!("--nodes: two nodes are named {:?}", twice.name);
-            return Err(Error::Argument(problem));
+            return Err(Error::Usage(problem));
         }
         if self.node.is_empty() {
             if listed.is_empty() {
                 let hint = "no node is named: give --node, or --nodes with a file that names some";
-                return Err(Error::Argument(hint.to_owned()));
+                return Err(Error::Usage(hint.to_owned()));
             }
             return Ok(listed);
         }
@@ -179,7 +179,7 @@ fn find(wanted: &str, listed: &[Listed]) -> Result<Listed, Error> {
             [] => "it is no https address, and --nodes names nobody",
             [..] => "it is neither an https address nor a name in --nodes",
         };
-        Error::Argument(format!("--node {wanted:?}: {hint}"))
+        Error::Usage(format!("--node {wanted:?}: {hint}"))
     })
 }
 

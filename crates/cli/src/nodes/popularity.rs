@@ -1,11 +1,11 @@
 //! `millpond popularity top`: what nodes are asked for most.
 
 use clap::Subcommand;
-use steering::report::Popularity;
+use steering::report::{Popularity, amount};
 
 use crate::{
     Error, nodes,
-    output::{amount, plain, say},
+    output::{plain, say},
 };
 
 #[derive(Debug, Subcommand)]

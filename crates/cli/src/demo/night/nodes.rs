@@ -187,23 +187,13 @@ sessions_min = 1"#;
 
 /// The sections of the edge that is filled.
 fn filled(size: &Size) -> String {
-    let (steering, Range { start, end }) = (settings::steering(), WINDOW);
+    let Range { start, end } = WINDOW;
     let Size {
         window_bytes,
         bytes_per_s,
         ..
     } = size;
-    format!(
-        r#"{POPULARITY}
-[popularity.reports]
-kind = "directory"
-path = "reports"
-{steering}
-[fill]
-keys = "planners.json"
-rate = "{bytes_per_s}B"
-window_bytes = "{window_bytes}B"
-[[fill.window]]
-hours = "{start:02}:00-{end:02}:00""#
-    )
+    let bounds = format!("rate = \"{bytes_per_s}B\"\nwindow_bytes = \"{window_bytes}B\"");
+    let filled = settings::filled(&bounds, &format!("{start:02}:00-{end:02}:00"));
+    format!("{POPULARITY}\n{filled}")
 }
