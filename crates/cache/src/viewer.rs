@@ -11,7 +11,7 @@ pub struct Viewer(u64);
 
 impl Viewer {
     /// The node itself. What it reads for its own sake is nobody's demand.
-    pub(crate) const NODE: Self = Self(0);
+    pub const NODE: Self = Self(0);
 
     pub(crate) const fn is_node(self) -> bool {
         self.0 == Self::NODE.0

@@ -48,6 +48,42 @@ async fn see(client: &steering::client::Client, path: &str) -> Json {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_trigger_has_read_is_nobodys_demand() {
+    let objects = [
+        Object::new("/v/wanted.m4s", 300_000),
+        Object::new("/v/triggered.m4s", 300_000),
+    ];
+    // Without disks it is read as a viewer would.
+    let world = Plan::default()
+        .edge_steered()
+        .edge_key("popularity.sessions_min", 1)
+        .start(&objects)
+        .await;
+    let urls = objects
+        .each_ref()
+        .map(|object| format!("https://media.test{}", object.name));
+    let done = trigger(
+        &world,
+        json!({ "type": "preposition", "content.urls": urls }),
+    );
+    assert_eq!(done.await["status"], "complete");
+    let [wanted, _] = &objects;
+    let got = world.client.get(Protocol::Http2, &wanted.name, &[]).await;
+    got.is_whole(wanted);
+    let client = world.steering("steering.test");
+    let top = eventually(30, "the viewer to be counted", async || {
+        let top = client.popularity(10, None).await.unwrap();
+        (!top.objects.is_empty()).then_some(top)
+    })
+    .await;
+    let counted = top.objects.iter();
+    let counted: Vec<_> = counted
+        .map(|one| (&*one.path, one.plays_thousandths))
+        .collect();
+    assert_eq!(counted, [("/v/wanted.m4s", 1_000)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_prepositioned_by_its_url_is_a_hit() {
     let objects = [
         Object::new("/v/a.m4s", 700_001),
