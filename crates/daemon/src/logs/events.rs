@@ -15,23 +15,28 @@ use crate::config::{Format, Level, Log};
 ///
 /// Everybody else is heard from `warn` on: at lower levels the protocol crates write header fields
 /// and request targets, and with them tokens.
-const OURS: [&str; 17] = [
+const OURS: [&str; 22] = [
     "cache",
     "daemon",
     "disk",
     "downstream",
     "edge",
+    "forecast",
+    "manifest",
     "message",
     "millpond",
     "node",
     "planner",
+    "playlist",
     "popularity",
     "preposition",
     "semantics",
     "shield",
     "signing",
+    "steering",
     "store",
     "tls",
+    "traces",
     "upstream",
 ];
 
@@ -104,6 +109,18 @@ mod tests {
         assert!(filter.would_enable("cache::fill", &Severity::TRACE));
         assert!(!filter.would_enable("h2::codec", &Severity::INFO));
         assert!(filter.would_enable("h2::codec", &Severity::WARN));
+    }
+
+    #[test]
+    fn no_room_is_silent() {
+        let rooms = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let filter = filter(Level::Info);
+        for room in std::fs::read_dir(rooms).unwrap() {
+            let room = room.unwrap().file_name().into_string().unwrap();
+            // The one package that is not named as its folder.
+            let room = if room == "cli" { "millpond" } else { &room };
+            assert!(filter.would_enable(room, &Severity::INFO), "{room}");
+        }
     }
 
     #[test]
