@@ -8,6 +8,8 @@ use manifest::{KEYS_FILE_BYTES_MAX, Keys, Label, Limits};
 use message::ObjectName;
 use node::{Origin, Plans, Sections};
 
+use signing::SigningKey;
+
 use preposition::{Allowance, BYTES_PER_S_MIN, BadWindow, Escalation, WINDOWS_MAX, Window};
 
 const MIB: u64 = 1 << 20;
@@ -159,7 +161,15 @@ impl Fill {
 fn read_keys(section: &mut Section) -> Option<Keys> {
     let file = section.path("keys").required()?;
     let bytes = daemon::config::read_file(&file, KEYS_FILE_BYTES_MAX as u64);
-    let keys = bytes.and_then(|bytes| Keys::parse(&bytes).map_err(|error| error.to_string()));
+    let keys = bytes.and_then(|bytes| {
+        let keys = Keys::parse(&bytes);
+        keys.map_err(|error| match SigningKey::parse(&bytes) {
+            Ok(_) => "is a planner's secret: what belongs here is the file of public keys that \
+                      `millpond manifest key --keys` has written"
+                .to_owned(),
+            Err(_) => error.to_string(),
+        })
+    });
     match keys {
         Ok(keys) => Some(keys),
         Err(what) => {
