@@ -146,6 +146,18 @@ fn a_manifest_that_drops_much_is_refused_until_it_says_so() {
 }
 
 #[test]
+fn what_builds_on_another_is_verified_after_that_one() {
+    let (_temporary, folder) = signed();
+    fs::write(folder.join("www/3.m4s"), "three").unwrap();
+    let new = "manifest new --audience e1 --previous m1 --delta --directory www --site films -o m2";
+    good(&folder, new);
+    good(&folder, "manifest sign m2 --key p1.json");
+    let verify = "manifest verify m2 --keys keys.json";
+    assert!(bad(&folder, verify).contains("--current names what is there before it"));
+    assert!(good(&folder, &format!("{verify} --current m1")).contains("add       1"));
+}
+
+#[test]
 fn a_bad_source_is_told_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -50,13 +50,14 @@ impl Pulse {
     ) -> Heartbeat {
         let vitals = engine.vitals();
         let egress = self.read(&vitals, now.mono);
+        let state = state(&vitals);
         let mut fill = engine.progress();
         fill.failures.clear();
         Heartbeat {
             node: config.node.to_string(),
             at_unix_s: now.unix_s(),
             uptime_s: now.mono.saturating_duration_since(self.started).as_secs(),
-            state: state(&vitals),
+            state,
             load: Load {
                 connections: vitals.connections,
                 egress_bytes_per_s: egress,
@@ -65,7 +66,7 @@ impl Pulse {
                     .capacity_bytes_per_s
                     .map(|capacity| capacity.saturating_sub(egress)),
             },
-            reason: vitals.reason,
+            reason: reason_of(state, vitals),
             disks: engine.disks(),
             fill,
             inventory: engine.holdings(),
@@ -74,6 +75,16 @@ impl Pulse {
                 api: API_VERSION.to_owned(),
             },
             certificate_expires_unix_s,
+        }
+    }
+}
+
+/// Why it is in that state: what the process says, unless it is its plan.
+fn reason_of(state: NodeState, vitals: Vitals) -> String {
+    match state {
+        NodeState::Filling => "nothing of what its manifest wants is here yet".to_owned(),
+        NodeState::Provisioning | NodeState::Serving | NodeState::Draining | NodeState::Drained => {
+            vitals.reason
         }
     }
 }
@@ -149,6 +160,20 @@ mod tests {
             ..vitals(Life::Serving, false, 3)
         };
         assert_eq!(state(&filling), NodeState::Filling);
+    }
+
+    #[test]
+    fn the_reason_is_that_of_the_state() {
+        let said = |state| {
+            let reason = "steering lets nobody new in".to_owned();
+            let vitals = Vitals {
+                reason,
+                ..Vitals::default()
+            };
+            reason_of(state, vitals)
+        };
+        assert!(said(NodeState::Filling).contains("manifest"));
+        assert!(said(NodeState::Draining).contains("nobody new"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -95,9 +95,16 @@ impl VerifyArguments {
 }
 
 fn told(arguments: &VerifyArguments, refused: &manifest::Refused) -> String {
+    use manifest::Refused as Is;
     let path = arguments.manifest.display();
+    let builds_on_another = matches!(refused, Is::OtherBase { .. } | Is::OtherPrevious { .. });
+    let hint = if builds_on_another && arguments.current.is_none() {
+        "; --current names what is there before it"
+    } else {
+        ""
+    };
     format!(
-        "{path}: a node would refuse it with {}: {refused}",
+        "{path}: a node would refuse it with {}: {refused}{hint}",
         refused.status()
     )
 }

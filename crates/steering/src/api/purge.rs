@@ -34,6 +34,14 @@ fn read(order: PurgeOrder) -> Result<Purge, Refused> {
     let bad = |error: cache::BadPattern| Refused::malformed(error.to_string());
     let site = order.everything.then_some(PurgeWhat::Site);
     let path = order.path.map(|path| PurgeWhat::Object(path.into()));
+    // What no path begins with would be done, and nothing forgotten.
+    let is_reachless = |text: &Option<String>, begins: &[char]| {
+        text.as_ref().is_some_and(|text| !text.starts_with(begins))
+    };
+    if is_reachless(&order.prefix, &['/']) || is_reachless(&order.pattern, &['/', '*', '?']) {
+        let detail = "a prefix begins with a slash, and a pattern with one, '*' or '?'";
+        return Err(Refused::malformed(detail));
+    }
     let prefix = order.prefix.map(|prefix| Pattern::prefix(&prefix));
     let pattern = order.pattern.map(|text| Pattern::parse(&text, true, true));
     let pattern = prefix.into_iter().chain(pattern);
@@ -87,6 +95,10 @@ mod tests {
             r#"{"site":"tv","path":"/a","prefix":"/a/"}"#,
             r#"{"site":"tv","path":"/a","everything":true}"#,
             r#"{"site":"tv","pattern":"/$a"}"#,
+            r#"{"site":"tv","pattern":"a/*"}"#,
+            r#"{"site":"tv","pattern":""}"#,
+            r#"{"site":"tv","prefix":"a/"}"#,
+            r#"{"site":"tv","prefix":""}"#,
             r#"{"site":"tv","prefix":"/a","pattern":"/a"}"#,
             r#"{"site":"tv","tag":"a b"}"#,
             r#"{"site":"tv","tag":"a","everything":true}"#,
