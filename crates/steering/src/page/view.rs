@@ -103,6 +103,8 @@ fn fill(fill: &Progress, now_s: u64) -> Markup {
                 (row("Comes in", &per_second(fill.bytes_per_s)))
                 (row("Time left", &fill.eta_s.map_or_else(|| "cannot be told".to_owned(), duration)))
                 (row("Window", &window))
+                (row("Filled since its start", &amount(fill.bytes_filled)))
+                (row("Viewers had of what is filled", &amount(fill.bytes_served)))
             }
         } @else {
             p { "No manifest is in force." }
@@ -240,6 +242,7 @@ mod tests {
             bytes_held: 1 << 29,
             bytes_per_s: 1 << 20,
             eta_s: Some(512),
+            bytes_served: 7 << 30,
             ..Progress::default()
         };
         Shown {
@@ -301,6 +304,7 @@ mod tests {
             "Generation 7: 50.0 %, filling, 1.0 MiB/s, 8 min left.",
             "<td>open until 1970-01-01 02:00 UTC</td>",
             "<td>2.0 MiB/s</td>",
+            "<td>7.0 GiB</td>",
             "<td class=\"number\">512.0 GiB</td>",
             "<td class=\"bad\">1970-01-02 00:00 UTC</td>",
         ] {
