@@ -5,6 +5,7 @@
 -- plays, head: thousandths of plays of the whole object and of its first 4 MiB, times the day's
 -- weight (1/16384). An hour's are cut at 10 million, so that no report can make a sum overflow.
 -- newest, newest_head: the same of the newest day alone.
+-- size: at most 4 TiB, so that what a manifest may list of what only reports know adds up to a number.
 SELECT
   x.cluster AS cluster, x.site AS site, x.path AS path, MAX(x.size) AS size,
   SUM(x.plays * x.weight) AS plays,
@@ -13,7 +14,7 @@ SELECT
   SUM(CASE WHEN x.age = 0 THEN x.head * x.weight ELSE CAST(0 AS BIGINT) END) AS newest_head
 FROM (
   SELECT
-    a.cluster AS cluster, r.site AS site, r.path AS path, r.size AS size, d.age AS age, d.weight AS weight,
+    a.cluster AS cluster, r.site AS site, r.path AS path, GREATEST(CAST(0 AS BIGINT), LEAST(CAST(4398046511104 AS BIGINT), r.size)) AS size, d.age AS age, d.weight AS weight,
     GREATEST(CAST(0 AS BIGINT), LEAST(CAST(10000000000 AS BIGINT), r.plays)) AS plays,
     GREATEST(CAST(0 AS BIGINT), LEAST(CAST(10000000000 AS BIGINT), CAST(FLOOR(CAST(r.first_bytes AS DOUBLE) * CAST(1000 AS DOUBLE)
       / CAST(GREATEST(CAST(1 AS BIGINT), LEAST(r.size, CAST(4194304 AS BIGINT))) AS DOUBLE)) AS BIGINT))) AS head

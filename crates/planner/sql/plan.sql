@@ -1,12 +1,12 @@
 -- The plan: each box takes what is pinned, then what launches and is expected often enough for that (the soonest
--- first: `launch` counts the nights left; what can wait for a later night is not here yet), then by value until it is full. What it holds already is
--- worth `held_worth` more, so that two titles that are about equal do not take turns. The order says
+-- first: `launch` counts the nights left; what can wait for a later night is not here yet, nor is the rest of
+-- what has a beginning that waits), then by value until it is full. What it holds already is worth `held_worth` more, so that two titles that are about equal do not take turns. The order says
 -- what would be evicted: nothing is filled that is worth less than what would make room for it.
 --
 -- Of what a box does not hold, the night's budget is filled in the same order (action 1), and the
 -- rest is let in when a viewer first asks for it (action 2): as much again as the box holds, since
 -- what will be watched of what is worth little is not known. Pinned objects come first in the budget
--- and are not bound by it.
+-- and are not bound by it. What is larger than the box is passed over, and takes no place of others.
 --
 -- rank: 1 is first. bytes: how much of the object's beginning is to be held. need: bytes to move.
 SELECT
@@ -37,9 +37,9 @@ FROM (
       FROM placed p
       JOIN appliance a ON a.appliance = p.appliance
       JOIN threshold t ON t.appliance = p.appliance
-      LEFT JOIN later l ON l.appliance = p.appliance AND l.object = p.object AND l.part = p.part
+      LEFT JOIN later l ON l.appliance = p.appliance AND l.object = p.object AND l.part <= p.part
       CROSS JOIN knob k
-      WHERE l.appliance IS NULL
+      WHERE l.appliance IS NULL AND (p.pinned = 1 OR p.size <= a.capacity)
     ) m
   ) z
   CROSS JOIN knob k

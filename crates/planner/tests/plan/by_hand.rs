@@ -285,6 +285,36 @@ async fn a_launch_waits_for_its_own_night_if_that_suffices() {
 }
 
 #[tokio::test]
+async fn the_rest_of_a_launch_waits_for_its_beginning() {
+    let tomorrow = DAY.parse::<Day>().unwrap().begin_s() + 24 * 3600;
+    let launch = json!({"live_at": tomorrow, "forecast": 3});
+    // Of the beginning 4.5 plays are expected, of all of it 3: of the rest less than the floor of launches.
+    let world = one_box(100 << 20, 50 << 20)
+        .knobs("launch_floor = 2000\nfloor = 70\n")
+        .object_with("/long", 8 << 20, launch)
+        .watched_with(1, "a", "/long", (8 << 20, 100, (4 << 20) * 9 / 2));
+    assert!(told(&world.plan().await).is_empty());
+}
+
+#[tokio::test]
+async fn what_is_larger_than_a_box_takes_no_place_of_others() {
+    let world = one_box(1_000, 500)
+        .object("/huge", 5_000)
+        .object("/one", 100)
+        .watched(1, "a", "/huge", 900)
+        .watched(1, "a", "/one", 5)
+        .watched_with(1, "a", "/stray", (i64::MAX, 900_000, 0))
+        .watched_with(1, "a", "/other", (i64::MAX, 900_000, 0))
+        .watched_with(1, "a", "/less", (i64::MIN, 900_000, 0));
+    let rows = world.plan().await;
+    let told = told(&rows);
+    assert_eq!(
+        told,
+        ["0 /less seed 0/0 900000", "0 /one fill 100/100 5000"]
+    );
+}
+
+#[tokio::test]
 async fn what_the_later_nights_lack_of_a_launch_is_filled_tonight() {
     let begin = DAY.parse::<Day>().unwrap().begin_s();
     let launch =
@@ -325,6 +355,7 @@ async fn a_young_title_is_judged_by_its_newest_day() {
 #[tokio::test]
 async fn what_the_catalogue_does_not_know_is_let_in_and_never_filled() {
     let world = one_box(2_000, 2_000)
+        .object("/unwatched", 100)
         .watched(1, "a", "/stray", 5)
         .watched(1, "a", "/odd?x=1", 5);
     let rows = world.plan().await;
@@ -340,7 +371,8 @@ async fn what_the_catalogue_does_not_know_is_let_in_and_never_filled() {
 
 #[tokio::test]
 async fn what_is_not_named_is_not_planned() {
-    let world = one_box(1_000, 1_000).watched_with(1, "a", "", (0, 50_000, 0));
+    let world = one_box(1_000, 1_000).object("/unwatched", 100);
+    let world = world.watched_with(1, "a", "", (0, 50_000, 0));
     assert!(world.plan().await.is_empty());
 }
 
