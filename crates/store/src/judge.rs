@@ -99,6 +99,18 @@ impl Judge {
         self.policy.unpin(tag);
     }
 
+    pub(crate) fn is_pinned(&self, tag: u64) -> bool {
+        self.policy.is_pinned(tag)
+    }
+
+    pub(crate) fn begin_pins(&self) {
+        self.policy.begin_pins();
+    }
+
+    pub(crate) fn end_pins(&self) {
+        self.policy.end_pins();
+    }
+
     pub(crate) fn pinned_bytes(&self) -> u64 {
         self.policy.pinned_bytes()
     }

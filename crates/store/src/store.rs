@@ -210,6 +210,24 @@ impl Store {
         is_pinned.then_some(()).ok_or(PinsFull)
     }
 
+    /// Whether the record is pinned, be it there or not.
+    pub fn is_pinned(&self, key: &Key) -> bool {
+        let tag = self.0.directory.tag(key);
+        self.0.admission.judge.is_pinned(tag)
+    }
+
+    /// A round of pins begins: all that is to stay pinned is pinned again, and what is not by
+    /// [`Self::end_pins`] is let go of then. A round that is given up for the next one costs no pin.
+    pub fn begin_pins(&self) {
+        self.0.admission.judge.begin_pins();
+    }
+
+    /// Lets go of the pins that were not told again since [`Self::begin_pins`] was called last. It holds a
+    /// lock of what comes in for some milliseconds where there are a million pins.
+    pub fn end_pins(&self) {
+        self.0.admission.judge.end_pins();
+    }
+
     /// From now on the record has to be worth its place again.
     pub fn unpin(&self, key: &Key) {
         let tag = self.0.directory.tag(key);

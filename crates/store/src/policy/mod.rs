@@ -134,6 +134,16 @@ impl Policy {
         self.pins.unpin(tag);
     }
 
+    /// From now on all that is to stay pinned is pinned again, until [`Self::end_pins`].
+    pub fn begin_pins(&self) {
+        self.pins.begin_round();
+    }
+
+    /// Lets go of the pins that were not told again since [`Self::begin_pins`] was called last.
+    pub fn end_pins(&self) {
+        self.pins.end_round();
+    }
+
     /// Whether the slice with this tag is to be kept whatever the traffic.
     pub fn is_pinned(&self, tag: u64) -> bool {
         self.pins.has(tag)

@@ -1,12 +1,14 @@
 //! What stays whatever the traffic: launches, and what a contract promises.
 //!
 //! ```text
-//! pin     tag 64 bits | bytes 32, in an open table: 13 to 30 bytes of memory each
+//! pin     tag 64 bits | bytes 32 | round 8, in an open table: 14 to 32 bytes of memory each
 //! ```
 //!
 //! Pins take a bounded part of the disks, so that what viewers ask for always has most of them, and
 //! a log that writes pinned slices once more always gets on. They are not kept over restarts: whoever
-//! pins knows what for, and pins again.
+//! pins knows what for, and pins again. He also does from time to time, in rounds: what nobody pins in a
+//! round is let go of at its end, so that no list is needed of what was pinned for what is no longer
+//! wanted, or under a name that it has no longer.
 
 use hashbrown::{HashTable, hash_table::Entry};
 use parking_lot::RwLock;
@@ -17,18 +19,23 @@ pub const PINNED_MAX: (u64, u64) = (1, 8);
 const PINS_MIN: u64 = 1 << 10;
 const PIN_BYTES: u64 = 1 << 20;
 /// What a pin takes in a table that has just doubled.
-const MEMORY_BYTES: u64 = 30;
+const MEMORY_BYTES: u64 = 32;
 
 /// A pinned slice, packed.
 struct Pin {
-    tag: [u32; 2],
-    bytes: u32,
+    tag: [u8; 8],
+    bytes: [u8; 4],
+    /// In which it was pinned last.
+    round: u8,
 }
 
 #[derive(Default)]
 struct Held {
     pins: HashTable<Pin>,
     bytes: u64,
+    /// The present one. Of 256 that none ends the first is taken for the last: that keeps a pin for a
+    /// round more.
+    round: u8,
 }
 
 /// The pinned slices of a store. Asked for when a slice comes in or its segment goes, not when it is
@@ -53,12 +60,17 @@ impl Pins {
         let mut held = self.held.write();
         let fits = held.bytes + u64::from(bytes) <= self.bytes_max
             && (held.pins.len() as u64) < self.count_max;
+        let round = held.round;
         match held.pins.entry(tag, |pin| pin.tag() == tag, Pin::tag) {
-            Entry::Occupied(_) => true,
+            Entry::Occupied(mut pin) => {
+                pin.get_mut().round = round;
+                true
+            }
             Entry::Vacant(place) if fits => {
                 place.insert(Pin {
-                    tag: halves(tag),
-                    bytes,
+                    tag: tag.to_le_bytes(),
+                    bytes: bytes.to_le_bytes(),
+                    round,
                 });
                 held.bytes += u64::from(bytes);
                 true
@@ -71,8 +83,28 @@ impl Pins {
         let mut held = self.held.write();
         if let Ok(pin) = held.pins.find_entry(tag, |pin| pin.tag() == tag) {
             let (pin, _) = pin.remove();
-            held.bytes -= u64::from(pin.bytes);
+            held.bytes -= pin.bytes();
         }
+    }
+
+    /// From now on all that is to stay pinned is pinned again.
+    pub(super) fn begin_round(&self) {
+        let mut held = self.held.write();
+        held.round = held.round.wrapping_add(1);
+    }
+
+    /// Lets go of what was not pinned since the round began. It holds the lock for some milliseconds where
+    /// there are a million pins.
+    pub(super) fn end_round(&self) {
+        let mut held = self.held.write();
+        let Held { pins, bytes, round } = &mut *held;
+        pins.retain(|pin| {
+            let stays = pin.round == *round;
+            if !stays {
+                *bytes -= pin.bytes();
+            }
+            stays
+        });
     }
 
     pub(super) fn has(&self, tag: u64) -> bool {
@@ -87,15 +119,12 @@ impl Pins {
 
 impl Pin {
     fn tag(&self) -> u64 {
-        let [low, high] = self.tag;
-        u64::from(low) | u64::from(high) << 32
+        u64::from_le_bytes(self.tag)
     }
-}
 
-/// The lower half first.
-const fn halves(number: u64) -> [u32; 2] {
-    #[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
-    [number as u32, (number >> 32) as u32]
+    fn bytes(&self) -> u64 {
+        u32::from_le_bytes(self.bytes).into()
+    }
 }
 
 const fn bytes_max(capacity_bytes: u64) -> u64 {
@@ -127,6 +156,31 @@ mod tests {
         pins.unpin(1);
         assert_eq!(pins.bytes(), 400);
         assert!(pins.has(3) && !pins.has(1));
+    }
+
+    #[test]
+    fn what_nobody_pins_in_a_round_is_let_go_of_at_its_end() {
+        let pins = Pins::new(8_000);
+        assert!(pins.pin(1, 500) && pins.pin(2, 300));
+        pins.begin_round();
+        assert!(pins.has(1) && pins.has(2), "not before");
+        assert!(pins.pin(2, 300) && pins.pin(3, 100));
+        pins.end_round();
+        assert_eq!([1, 2, 3].map(|tag| pins.has(tag)), [false, true, true]);
+        assert_eq!(pins.bytes(), 400);
+    }
+
+    #[test]
+    fn a_round_that_is_not_ended_costs_no_pin_and_saves_none() {
+        let pins = Pins::new(8_000);
+        assert!(pins.pin(1, 500) && pins.pin(2, 300));
+        pins.begin_round();
+        assert!(pins.pin(1, 500));
+        pins.begin_round();
+        assert!(pins.pin(2, 300));
+        assert!(pins.has(1));
+        pins.end_round();
+        assert!(!pins.has(1) && pins.has(2));
     }
 
     #[test]
