@@ -6,9 +6,7 @@ use std::sync::Arc;
 use message::ObjectName;
 use store::Checked;
 
-use crate::{
-    Cache, Inner, SiteRules, Wanted, geometry::Geometry, head::Entry, id::VersionId, plan::Target,
-};
+use crate::{Cache, Inner, SiteRules, Wanted, geometry::Geometry, id::VersionId, plan::Target};
 
 impl Wanted {
     /// How large the slice of this number is; nothing if no byte of it is wanted.
@@ -61,10 +59,7 @@ impl Inner {
         if let Some(planned) = target.planned.filter(is_here) {
             return Some(planned);
         }
-        match self.find(target.id, &target.name, rules).await? {
-            Entry::Object(head) => (head.geometry == target.geometry).then_some(head.version),
-            Entry::Kept(_) | Entry::Varies(_) | Entry::Pass { .. } => None,
-        }
+        self.version_brought(target, rules).await
     }
 }
 

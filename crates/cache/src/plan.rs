@@ -77,8 +77,8 @@ impl Cache {
         }
     }
 
-    /// Tells the store again what a plan expects of an object that is here, and pins it or lets go
-    /// of its pin: after a restart, and with every plan.
+    /// Tells the store again what a plan expects of an object that is here: after a restart, and with every
+    /// plan.
     ///
     /// Cancel safe.
     pub async fn tell_expected(&self, name: &ObjectName, wanted: &Wanted, rules: &Arc<SiteRules>) {
@@ -89,9 +89,6 @@ impl Cache {
         };
         for index in target.slices() {
             let (key, extent) = (version.slice_key(index), target.geometry.extent(index));
-            if !wanted.expected.is_pinned {
-                self.inner.store.unpin(&key);
-            }
             let bytes = extent.end - extent.start;
             // A plan's day begins: what it says of what is here stands in place of what was counted.
             let store = &self.inner.store;
@@ -100,19 +97,51 @@ impl Cache {
         }
     }
 
+    /// All that is to stay pinned is pinned again from now on ([`Self::pin`]); what is not by
+    /// [`Self::end_pins`] is let go of then, whatever it was pinned for: by a plan before, or before a purge
+    /// that gave what came after it other names.
+    pub fn begin_pins(&self) {
+        self.inner.store.begin_pins();
+    }
+
+    /// Lets go of the pins that were not told since [`Self::begin_pins`].
+    pub fn end_pins(&self) {
+        self.inner.store.end_pins();
+    }
+
+    /// Pins what is here of an object, and what is pinned of it and on its way.
+    ///
+    /// Cancel safe.
+    pub async fn pin(&self, name: &ObjectName, wanted: &Wanted, rules: &Arc<SiteRules>) {
+        let target = Target::new(&self.inner, name, wanted);
+        let store = &self.inner.store;
+        let pin = |version: VersionId| {
+            for index in target.slices() {
+                let (key, extent) = (version.slice_key(index), target.geometry.extent(index));
+                if store.tier(&key).is_some() || store.is_pinned(&key) {
+                    self.inner.pin(&key, extent.end - extent.start);
+                }
+            }
+        };
+        target.planned.into_iter().for_each(pin);
+        // Where all of it is here as planned, no head has to be read for what viewers brought.
+        let is_whole = |version| self.inner.holds_all(version, target.slices());
+        if !target.planned.is_some_and(is_whole) {
+            let rules = rules.of(&name.path);
+            let brought = self.inner.version_brought(&target, rules).await;
+            brought.into_iter().for_each(pin);
+        }
+    }
+
     /// Lets go of the pins of an object, whether it is here or not: from now on it has to be worth its
     /// place.
     ///
     /// Cancel safe.
     pub async fn unpin(&self, name: &ObjectName, wanted: &Wanted, rules: &Arc<SiteRules>) {
-        let rules = rules.of(&name.path);
         let target = Target::new(&self.inner, name, wanted);
-        let held = match self.inner.find(target.id, name, rules).await {
-            Some(Entry::Object(head)) if head.geometry == target.geometry => Some(head.version),
-            Some(Entry::Object(_) | Entry::Kept(_) | Entry::Varies(_) | Entry::Pass { .. })
-            | None => None,
-        };
-        for version in target.planned.into_iter().chain(held) {
+        let rules = rules.of(&name.path);
+        let brought = self.inner.version_brought(&target, rules).await;
+        for version in target.planned.into_iter().chain(brought) {
             for index in target.slices() {
                 self.inner.store.unpin(&version.slice_key(index));
             }
@@ -210,6 +239,18 @@ impl Inner {
         slices.all(|index| self.store.tier(&version.slice_key(index)).is_some())
     }
 
+    /// The version that an object's head names, if it is cut as planned.
+    pub(crate) async fn version_brought(
+        &self,
+        target: &Target,
+        rules: &SiteRules,
+    ) -> Option<VersionId> {
+        match self.find(target.id, &target.name, rules).await? {
+            Entry::Object(head) => (head.geometry == target.geometry).then_some(head.version),
+            Entry::Kept(_) | Entry::Varies(_) | Entry::Pass { .. } => None,
+        }
+    }
+
     /// The version under which all that is wanted is here.
     pub(crate) async fn version_held(
         &self,
@@ -222,22 +263,22 @@ impl Inner {
         {
             return Some(planned);
         }
-        let Some(Entry::Object(head)) = self.find(target.id, &target.name, rules).await else {
-            return None;
-        };
-        let here =
-            head.geometry == target.geometry && self.holds_all(head.version, target.slices());
-        here.then_some(head.version)
+        let brought = self.version_brought(target, rules).await?;
+        self.holds_all(brought, target.slices()).then_some(brought)
     }
 
     /// Tells the store what speaks for a slice.
     pub(crate) fn credit(&self, key: &Key, bytes: u64, expected: Expected) {
         self.store.expect(key, expected.requests_per_day);
         if expected.is_pinned {
-            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-            if let Err(full) = self.store.pin(key, bytes) {
-                tracing::debug!(%full, "a planned slice was not pinned");
-            }
+            self.pin(key, bytes);
+        }
+    }
+
+    fn pin(&self, key: &Key, bytes: u64) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if let Err(full) = self.store.pin(key, bytes) {
+            tracing::debug!(%full, "a planned slice was not pinned");
         }
     }
 

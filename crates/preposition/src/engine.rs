@@ -132,10 +132,10 @@ impl Engine {
             self.stop_all(|_| true);
             self.lanes = Lanes::default();
             self.shared.failures.lock().clear();
-            let old = std::mem::replace(&mut self.active, Arc::clone(&active));
+            self.active = Arc::clone(&active);
             self.wanted_since = Some(now.wall);
             self.now_s.store(now.unix_s(), Ordering::Relaxed);
-            self.upkeep.take_over(&old, &active, now.unix_s());
+            self.upkeep.take_over(&active, now.unix_s());
             let now_s = Arc::clone(&self.now_s);
             let planned: Box<dyn cache::Plan> = Box::new(Planned { active, now_s });
             self.shared.parts.cache.replace_plan(Some(planned));

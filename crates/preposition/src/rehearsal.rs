@@ -169,7 +169,7 @@ fn try_out(folder: &Path, audience: &Label) -> Result<(), Unkept> {
     let active = Active::new(applied::load(&stage(folder), audience)?, u64::MAX);
     active.inherit(&old);
     let mut pins = Pins::default();
-    pins.take_over(&old, &active, 0);
+    pins.schedule(&active, 0);
     let _ended = pins.due(u64::MAX);
     let mut lanes = Lanes::default();
     lanes.requeue(&active);

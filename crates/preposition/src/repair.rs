@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cache::Holding;
-use manifest::{Object, Objects};
+use manifest::Object;
 
 use crate::{
     active::{Active, name, wanted},
@@ -21,19 +21,13 @@ pub(crate) struct Repaired {
     pub(crate) lost: u64,
     /// What the plan has let go of is gone.
     pub(crate) is_released: bool,
-    /// What plans before had pinned is so no more.
-    pub(crate) is_unpinned: bool,
 }
 
 /// Walks over the plan: notes what is here and what is not, and tells the store again what is
-/// expected of what is here. `former` are the pins of plans before that this one does not have.
-pub(crate) async fn repair(shared: Arc<Shared>, active: Arc<Active>, former: Objects) -> Repaired {
-    let now_s = (shared.parts.clock)().unix_s();
-    unpin(&shared, former.iter(), now_s).await;
-    let mut repaired = Repaired {
-        is_unpinned: true,
-        ..Repaired::default()
-    };
+/// expected of what is here.
+pub(crate) async fn repair(shared: Arc<Shared>, active: Arc<Active>) -> Repaired {
+    pin(&shared, &active).await;
+    let mut repaired = Repaired::default();
     for (turn, place) in active.order().iter().enumerate() {
         if turn % BATCH == BATCH - 1 {
             tokio::task::yield_now().await;
@@ -44,6 +38,8 @@ pub(crate) async fn repair(shared: Arc<Shared>, active: Arc<Active>, former: Obj
         let Some(rules) = (shared.parts.rules)(object.site) else {
             continue;
         };
+        // Read each time: a pin that ends meanwhile stays ended.
+        let now_s = (shared.parts.clock)().unix_s();
         let (name, wanted) = (name(&object), wanted(&object, now_s));
         let cache = &shared.parts.cache;
         match (cache.holding(&name, &wanted, &rules).await, entry) {
@@ -61,10 +57,35 @@ pub(crate) async fn repair(shared: Arc<Shared>, active: Arc<Active>, former: Obj
         cache.tell_expected(&name, &wanted, &rules).await;
     }
     if active.is_to_be_released() {
-        release(&shared, &active, now_s).await;
+        release(&shared, &active).await;
         repaired.is_released = true;
     }
     repaired
+}
+
+/// Pins again what the plan pins, best first, and lets go of all other pins: of what plans before had
+/// pinned, of what was purged. What does not fit into the disks may be here all the same.
+async fn pin(shared: &Shared, active: &Active) {
+    let cache = &shared.parts.cache;
+    cache.begin_pins();
+    let all = 0..u32::try_from(active.len()).unwrap_or(u32::MAX);
+    let unordered = all.filter(|place| active.entry(*place) == Entry::Seeded);
+    let places = active.order().iter().copied().chain(unordered);
+    for (turn, place) in places.enumerate() {
+        if turn % BATCH == BATCH - 1 {
+            tokio::task::yield_now().await;
+        }
+        let now_s = (shared.parts.clock)().unix_s();
+        let object = active.at(place).map(|(object, _)| object);
+        let Some(object) = object.filter(|object| object.is_pinned(now_s)) else {
+            continue;
+        };
+        if let Some(rules) = (shared.parts.rules)(object.site) {
+            let (name, wanted) = (name(&object), wanted(&object, now_s));
+            cache.pin(&name, &wanted, &rules).await;
+        }
+    }
+    cache.end_pins();
 }
 
 /// Has what failed tried anew.
@@ -101,7 +122,8 @@ async fn unpin(shared: &Shared, objects: impl Iterator<Item = Object<'_>>, now_s
 }
 
 /// Lets go of what a plan has explicitly removed, for good.
-async fn release(shared: &Shared, active: &Active, now_s: u64) {
+async fn release(shared: &Shared, active: &Active) {
+    let now_s = (shared.parts.clock)().unix_s();
     for object in active.in_force.released.iter() {
         if let Some(rules) = (shared.parts.rules)(object.site) {
             let (name, wanted) = (name(&object), wanted(&object, now_s));

@@ -33,8 +33,8 @@ impl Upkeep {
     }
 
     /// Another plan is in force: a walk over the old one is over.
-    pub(crate) fn take_over(&mut self, old: &Active, new: &Active, now_s: u64) {
-        self.pins.take_over(old, new, now_s);
+    pub(crate) fn take_over(&mut self, new: &Active, now_s: u64) {
+        self.pins.schedule(new, now_s);
         self.repairs = JoinSet::new();
     }
 
@@ -50,8 +50,7 @@ impl Upkeep {
         }
         self.pins.schedule(active, now_s);
         let (shared, active) = (Arc::clone(&self.shared), Arc::clone(active));
-        let former = self.pins.former();
-        self.repairs.spawn(repair::repair(shared, active, former));
+        self.repairs.spawn(repair::repair(shared, active));
     }
 
     /// Lets go of the pins whose time is over.
@@ -74,11 +73,7 @@ impl Upkeep {
         loop {
             tokio::select! {
                 Some(repaired) = self.repairs.join_next() => {
-                    let repaired = repaired.unwrap_or_default();
-                    if repaired.is_unpinned {
-                        self.pins.forget_former();
-                    }
-                    return Some(repaired);
+                    return Some(repaired.unwrap_or_default());
                 }
                 Some(_) = self.chores.join_next() => {}
                 else => return None,
