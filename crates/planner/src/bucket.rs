@@ -145,10 +145,15 @@ async fn copy(
     let mut written = 0;
     while let Some(piece) = content.try_next().await.map_err(wrong)? {
         written += piece.len() as u64;
+        // A body that does not end is not written to its end.
+        if written > bytes {
+            break;
+        }
         file.write_all(&piece).map_err(Error::of_file(&part))?;
     }
     if written != bytes {
-        let problem = format!("{url}/{key} has {written} bytes, and was listed with {bytes}");
+        let problem =
+            format!("{url}/{key} has {written} bytes or more, and was listed with {bytes}");
         return Err(Error::Plan(problem));
     }
     fs::rename(&part, &path).map_err(Error::of_file(&path))

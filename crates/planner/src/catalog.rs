@@ -13,6 +13,8 @@ const POSITION_MAX: u32 = 100_000;
 const EPISODE_MAX: u32 = 100_000;
 /// The largest object: 16 TiB.
 const SIZE_MAX: u64 = 16 << 40;
+/// The last second that something may launch at: the end of 9999. One in milliseconds is beyond it.
+const LIVE_AT_MAX: u64 = 253_402_300_799;
 /// The highest forecast: a billion plays a day.
 const FORECAST_MAX: u64 = 1_000_000_000;
 
@@ -121,6 +123,9 @@ impl Entry {
         {
             let path = &self.path;
             return Err(format!("{path}: position, episode or forecast too high"));
+        }
+        if let Some(live_at) = self.live_at.filter(|second| *second > LIVE_AT_MAX) {
+            return Err(format!("{}: live_at {live_at} is beyond 9999", self.path));
         }
         if self.series.is_some() && self.asset.is_none() {
             return Err(format!("{}: of a series, and no asset", self.path));

@@ -29,7 +29,11 @@ pub fn delta(
     }
     if before.head.generation >= manifest.head.generation {
         let generation = before.head.generation;
-        return Err(whole.wrong(format!("generation {generation} is not earlier")));
+        let problem = format!(
+            "generation {generation} is not earlier than {}, which --generation can raise",
+            manifest.head.generation
+        );
+        return Err(whole.wrong(problem));
     }
     if let Some(step) = step {
         let read = step.read(&manifest.head)?;
@@ -135,7 +139,7 @@ mod tests {
         let same = delta(taken(&file), None, &manifest(2, &[("/same", 5)]));
         assert_eq!(
             same.unwrap_err().to_string(),
-            "a.manifest: generation 2 is not earlier"
+            "a.manifest: generation 2 is not earlier than 2, which --generation can raise"
         );
         let torn = delta(taken(&file[..20]), None, &manifest(3, &[("/same", 5)]));
         assert!(torn.is_err());

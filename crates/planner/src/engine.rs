@@ -21,13 +21,14 @@ use datafusion::{
     prelude::{ParquetReadOptions, SessionConfig, SessionContext},
 };
 use futures_util::StreamExt as _;
+use url::Url;
 
 use crate::{
     Error, Job,
     budget::{Budget, MERGED_RUNS_MAX},
     passes::passes,
-    reports::report_schema,
-    steps::{STEPS, Scope, Step, TABLES},
+    reports::{damaged, report_schema},
+    steps::{READS_REPORTS, STEPS, Scope, Step, TABLES},
     tables::TableFile,
 };
 
@@ -167,6 +168,10 @@ impl Pass<'_> {
                 too_large.insert(step.name);
                 self.attempt(step, false).await
             }
+            // The engine does not say which file it could not read.
+            Err(error) if step.name == READS_REPORTS => {
+                Err(damaged(&self.engine.job.report_folders).unwrap_or(error))
+            }
             done => done,
         }
     }
@@ -218,7 +223,7 @@ impl Pass<'_> {
         path: &Path,
     ) -> datafusion::error::Result<()> {
         let options = ParquetReadOptions::default();
-        let mut table = session.read_parquet(text_of(path), options).await?;
+        let mut table = session.read_parquet(url_of(path)?, options).await?;
         if let Some(clusters) = self.clusters
             && table.schema().has_column_with_unqualified_name("cluster")
         {
@@ -249,7 +254,7 @@ impl Pass<'_> {
                 ("node".to_owned(), text),
             ])
             .schema(&schema);
-        let all = session.read_parquet(text_of(&job.reports), options).await?;
+        let all = session.read_parquet(url_of(&job.reports)?, options).await?;
         let table = all.filter(self.reports_wanted())?;
         session.register_table("report", table.into_view())?;
         Ok(())
@@ -278,9 +283,21 @@ impl Pass<'_> {
     }
 }
 
-/// A path as the engine takes it.
-pub(crate) fn text_of(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+/// A file or folder as the engine takes it: as a URL, since in a path it would take some letters for patterns.
+pub(crate) fn url_of(path: &Path) -> datafusion::error::Result<String> {
+    let wrong =
+        |problem: String| DataFusionError::Execution(format!("{}: {problem}", path.display()));
+    let found = path
+        .canonicalize()
+        .map_err(|error| wrong(error.to_string()))?;
+    let url = if found.is_dir() {
+        Url::from_directory_path(&found)
+    } else {
+        Url::from_file_path(&found)
+    };
+    Ok(url
+        .map_err(|()| wrong("no absolute path".to_owned()))?
+        .into())
 }
 
 /// The day of a report folder, as its name has it.

@@ -26,13 +26,29 @@ pub enum Error {
         /// Why.
         source: ParquetError,
     },
-    /// A report that the SQL could not read.
+    /// A file or a folder that is handed in and cannot be planned from.
     #[error("{}: {problem}", path.display())]
-    Report {
-        /// Which file.
+    Input {
+        /// Which.
         path: PathBuf,
         /// What is wrong.
         problem: String,
+    },
+    /// No box of the fleet has reported.
+    #[error("{} has no report of a box of the fleet from {days}{}", path.display(), only(strangers))]
+    NoReports {
+        /// The folder of the reports.
+        path: PathBuf,
+        /// Of which days.
+        days: String,
+        /// Others that reported.
+        strangers: Vec<String>,
+    },
+    /// Another process works in the folder.
+    #[error("{}: another millpond-plan works in this folder", path.display())]
+    Busy {
+        /// Its lock.
+        path: PathBuf,
     },
     /// A bucket of reports could not be read.
     #[error("{url}")]
@@ -103,6 +119,14 @@ pub enum Error {
     /// A row of a plan that no plan has.
     #[error("the plan: {0}")]
     Plan(String),
+}
+
+fn only(strangers: &[String]) -> String {
+    match strangers {
+        [] => String::new(),
+        [one] => format!(", only of {one:?}"),
+        [one, others @ ..] => format!(", only of {one:?} and {} others", others.len()),
+    }
 }
 
 impl Error {

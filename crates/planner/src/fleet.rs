@@ -13,7 +13,7 @@ use crate::{Error, Knobs, quantity::Quantity};
 
 /// Boxes of a fleet, at most: 10,000.
 const APPLIANCES_MAX: usize = 10_000;
-/// The largest box: 10 PB. Sums of sizes stay far below 2^63.
+/// The largest box: 10 PB, far below 2^63.
 const CAPACITY_MAX: u64 = 10_000_000_000_000_000;
 /// The highest weight.
 const WEIGHT_MAX: u32 = 1_000_000;
@@ -155,6 +155,9 @@ impl RawAppliance {
         let Quantity::Bytes(capacity @ 1..=CAPACITY_MAX) = self.capacity else {
             return Err(told("its capacity is not from 1 byte to 10 PB"));
         };
+        if self.region.is_empty() || self.cluster().is_empty() {
+            return Err(told("its region or its cluster has no name"));
+        }
         let budget = self.budget.unwrap_or(BUDGET).bytes_of(capacity);
         let weight = self.weight.unwrap_or(100);
         if !(1..=WEIGHT_MAX).contains(&weight) {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The form of `job.json` and of the tables.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// A prepared job, as `job.json` in its folder has it. The tables lie in `tables/NAME/`, the rows of
 /// a step in `steps/NAME/`.
@@ -40,6 +40,8 @@ pub struct Job {
     pub audiences: Vec<Audience>,
     /// Bytes of the reports of each cluster.
     pub report_bytes: Vec<u64>,
+    /// What else reported: boxes that the fleet does not have.
+    pub strangers: Vec<String>,
 }
 
 /// A step: its rows are the table of its name.
@@ -99,6 +101,7 @@ impl Job {
             steps: steps.collect(),
             audiences: audiences.collect(),
             report_bytes,
+            strangers: Vec::new(),
         }
     }
 

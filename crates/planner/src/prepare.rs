@@ -1,8 +1,8 @@
 //! From what an owner tells to tables.
 
 use std::{
-    collections::HashSet,
-    fs,
+    collections::{BTreeSet, HashSet},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -30,19 +30,52 @@ pub struct Inputs {
     pub reports: PathBuf,
     /// The day that is planned for. The reports of the days before it are read.
     pub day: Day,
+    /// Whether it may be planned from no reports at all, which are more likely those of another place than
+    /// none.
+    pub without_reports: bool,
 }
+
+impl Inputs {
+    /// The days whose reports are read.
+    fn days(&self) -> String {
+        let oldest = self.day.before(i64::from(self.fleet.knobs.days));
+        format!("{oldest} to {}", self.day.before(1))
+    }
+}
+
+/// Removes what may be there.
+fn remove(by: impl Fn(&Path) -> io::Result<()>, path: &Path) -> Result<(), Error> {
+    match by(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::of_file(path)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Folders in that of a plan: what `prepare`, `solve` and Spark write there, and what goes to disk for a while.
+const WRITTEN: [&str; 4] = ["tables", "steps", "spill", "spark"];
+/// These, and the reports of a bucket.
+pub(crate) const OWN: [&str; 5] = ["tables", "steps", "spill", "spark", "reports"];
 
 /// Writes the tables of a job, and the job itself, into `work`. What was there of another job goes.
 pub fn prepare(inputs: &Inputs, work: &Path) -> Result<Job, Error> {
-    for folder in ["tables", "steps", "spill", "spark"].map(|name| work.join(name)) {
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(Error::of_file(&folder))?;
-        }
+    // First of all, so that a job never lies beside tables of another.
+    remove(|path| fs::remove_file(path), &work.join("job.json"))?;
+    for folder in WRITTEN {
+        remove(|path| fs::remove_dir_all(path), &work.join(folder))?;
     }
     let reports = fs::canonicalize(&inputs.reports).map_err(Error::of_file(&inputs.reports))?;
-    let mut folders = reports::find(&reports, inputs.day, inputs.fleet.knobs.days)?;
+    let folders = reports::find(&reports, inputs.day, inputs.fleet.knobs.days)?;
     // A box that has left the fleet no longer counts.
-    folders.retain(|folder| inputs.fleet.find(&folder.node).is_some());
+    let is_known = |folder: &Folder| inputs.fleet.find(&folder.node).is_some();
+    let (folders, others): (Vec<_>, Vec<_>) = folders.into_iter().partition(is_known);
+    let others: BTreeSet<String> = others.into_iter().map(|folder| folder.node).collect();
+    if folders.is_empty() && !inputs.without_reports {
+        return Err(Error::NoReports {
+            path: inputs.reports.clone(),
+            days: inputs.days(),
+            strangers: others.into_iter().collect(),
+        });
+    }
     folders.iter().try_for_each(reports::check)?;
     let tables = Tables {
         inputs,
@@ -55,7 +88,8 @@ pub fn prepare(inputs: &Inputs, work: &Path) -> Result<Job, Error> {
     tables.placement()?;
     tables.inventory()?;
     tables.objects()?;
-    let job = Job::new(&inputs.fleet, inputs.day, &reports, &folders);
+    let mut job = Job::new(&inputs.fleet, inputs.day, &reports, &folders);
+    job.strangers = others.into_iter().collect();
     job.write(work)?;
     Ok(job)
 }
@@ -128,7 +162,8 @@ impl Tables<'_> {
                 .of_cluster(index)
                 .map(|(_, appliance)| appliance)
                 .collect();
-            let capacity: u64 = boxes.iter().map(|appliance| appliance.capacity).sum();
+            let capacities = boxes.iter().map(|appliance| appliance.capacity);
+            let capacity = capacities.fold(0, u64::saturating_add);
             let mut weight = 0;
             for age in 0..fleet.knobs.days {
                 let day = self.inputs.day.before(i64::from(age) + 1);
@@ -218,7 +253,7 @@ impl Tables<'_> {
             objects.push(entry, &mut failed)
         })
         .map_err(|error| failed.take().unwrap_or(error))?;
-        objects.finish()
+        objects.finish(&self.inputs.catalog)
     }
 }
 

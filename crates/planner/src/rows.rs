@@ -16,7 +16,7 @@ use manifest::{Digest, Digester};
 
 use crate::{
     Error, Job, Limits,
-    engine::{Engine, text_of},
+    engine::{Engine, url_of},
 };
 
 /// What is to be done about an object.
@@ -174,7 +174,7 @@ impl Query<'_> {
             ("plan", folder.to_owned()),
             ("object", engine.table("object")),
         ] {
-            let table = text_of(&path);
+            let table = url_of(&path).map_err(Error::at("reading the plan"))?;
             session
                 .register_parquet(name, table, options())
                 .await

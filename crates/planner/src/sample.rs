@@ -4,12 +4,15 @@
 use std::{
     fs::{self, File},
     io::{BufWriter, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::Arc,
 };
 
 use forecast::model::mix;
 use popularity::{FIRST_BYTES, Hour, PARTS, Row, write_report};
+
+use signing::{Algorithm, Label, SigningKey};
 
 use crate::{Day, Error, day::DAY_S, tables::Rows};
 
@@ -29,7 +32,7 @@ const REGION: u64 = 5;
 /// Rows that are made at a time.
 const ROWS: u64 = 8_192;
 
-/// How much to make up. The same numbers are the same files.
+/// How much to make up. The same numbers are the same files, but for the key.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     /// Rows of all reports, of seven days.
@@ -42,9 +45,10 @@ pub struct Sample {
 
 impl Sample {
     /// Writes `fleet.toml`, `catalog.parquet`, `NAME.parquet` with what each box holds, and
-    /// `popularity/`, for plans for `day`.
+    /// `popularity/`, for plans for `day`; and `planner.json`, a new key to sign them with.
     pub fn write(&self, folder: &Path, day: Day) -> Result<(), Error> {
         fs::create_dir_all(folder).map_err(Error::of_file(folder))?;
+        write_key(&folder.join("planner.json"))?;
         self.write_fleet(&folder.join("fleet.toml"))?;
         self.write_catalog(&folder.join("catalog.parquet"), day)?;
         for name in 0..self.boxes {
@@ -200,6 +204,18 @@ impl Sample {
     fn objects(&self) -> u64 {
         self.titles * RUNGS * POSITIONS
     }
+}
+
+/// A key of a fleet that there is not; a secret all the same.
+fn write_key(path: &Path) -> Result<(), Error> {
+    let made = Label::parse("planner-sample")
+        .and_then(|kid| SigningKey::generate(Algorithm::Ed25519, kid))
+        .map_err(|error| Error::Plan(error.to_string()))?;
+    let mut options = File::options();
+    let file = options.create(true).truncate(true).write(true).mode(0o600);
+    let file = file.open(path).map_err(Error::of_file(path))?;
+    let written = (&file).write_all(made.to_json().as_bytes());
+    written.map_err(Error::of_file(path))
 }
 
 fn parts_of(object: u64) -> (u64, u64, u64) {

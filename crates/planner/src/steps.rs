@@ -54,6 +54,8 @@ pub(crate) const STEPS: [Step; 23] = [
     step!("threshold", Clusters),
     step!("plan", Clusters),
 ];
+/// The one step that reads what boxes reported.
+pub(crate) const READS_REPORTS: &str = "asked";
 /// What is prepared, besides the reports.
 pub(crate) const TABLES: [&str; 8] = [
     "appliance",

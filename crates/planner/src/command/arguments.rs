@@ -1,6 +1,7 @@
 //! Arguments that several commands share.
 
 use std::{
+    error::Error,
     fs,
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -8,8 +9,8 @@ use std::{
 };
 
 use forecast::show::bytes as readable;
-use manifest::SigningKey;
-use planner::{Day, Fleet, Inputs, Job, Limits, Stamp};
+use manifest::{Signed, SigningKey};
+use planner::{Day, Fleet, Hold, Inputs, Job, Limits, Stamp};
 
 use super::{
     output::tell,
@@ -40,25 +41,30 @@ pub(crate) struct From {
 }
 
 impl From {
-    /// Writes the tables of a job. No reports at all are more likely those of another place than none.
-    pub(crate) async fn prepare(&self, work: &Path) -> Result<Job, Failed> {
-        let job = planner::prepare(&self.inputs(work).await?, work)?;
-        if job.report_folders.is_empty() && !self.without_reports {
-            let days = match &job.days[..] {
-                [newest, .., oldest] => format!("{oldest} to {newest}"),
-                few => few.concat(),
-            };
-            let reports = self.reports.clone();
-            return Err(Failed::NoReports { reports, days });
-        }
+    /// Writes the tables of a job, in a folder that stays this process's.
+    pub(crate) async fn prepare(&self, work: &Path) -> Result<(Job, Hold), Failed> {
+        let hold = Hold::to_prepare(work)?;
+        let job =
+            planner::prepare(&self.inputs(work).await?, work).map_err(|error| match error {
+                planner::Error::NoReports { .. } => Failed::NoReports(error),
+                other => Failed::Plan(other),
+            })?;
         let (days, boxes) = job.unreported();
-        for (what, lacking) in [("on", days), ("from", boxes)] {
-            if !lacking.is_empty() {
-                let (count, some) = (lacking.len(), some(&lacking));
-                tell(format!("no report {what} {some} ({count} in all)"));
+        let strangers = job.strangers.iter().map(String::as_str).collect();
+        for (what, names) in [
+            ("no report on", days),
+            ("no report from", boxes),
+            (
+                "reports are passed over, since the fleet does not have it, of",
+                strangers,
+            ),
+        ] {
+            if !names.is_empty() {
+                let (count, some) = (names.len(), some(&names));
+                tell(format!("{what} {some} ({count} in all)"));
             }
         }
-        Ok(job)
+        Ok((job, hold))
     }
 
     /// What a bucket has is copied into the work folder first.
@@ -79,6 +85,7 @@ impl From {
             catalog: self.catalog.clone(),
             reports,
             day,
+            without_reports: self.without_reports,
         })
     }
 }
@@ -151,8 +158,26 @@ impl Manifests {
         if let Some(previous) = &self.previous {
             fs::read_dir(previous).map_err(of_file(previous))?;
         }
-        let bytes = fs::read(&self.key).map_err(of_file(&self.key))?;
-        Ok(SigningKey::parse(&bytes)?)
+        let key = self.read_key()?;
+        let (output, probe) = (&self.output, self.output.join("probe.part"));
+        fs::create_dir_all(output).map_err(of_file(output))?;
+        fs::write(&probe, "").map_err(of_file(&probe))?;
+        fs::remove_file(&probe).map_err(of_file(&probe))?;
+        Ok(key)
+    }
+
+    fn read_key(&self) -> Result<SigningKey, Failed> {
+        let path = &self.key;
+        let bytes = fs::read(path).map_err(of_file(path))?;
+        let wrong = |source: Box<dyn Error + Send + Sync>| Failed::Key {
+            path: path.clone(),
+            source,
+        };
+        let key = SigningKey::parse(&bytes).map_err(|error| wrong(error.into()))?;
+        // Nothing but the algorithm keeps a key from signing.
+        let signed = Signed::draft(&[]).sign(&key);
+        signed.map_err(|error| wrong(error.into()))?;
+        Ok(key)
     }
 
     pub(crate) fn stamp(&self) -> Stamp {

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use output::complain;
+use forecast::show::bytes as readable;
+use output::{complain, memory_peak, tell};
 use plan::Failed;
 
 const EXAMPLES: &str = "\
@@ -57,6 +58,7 @@ enum Action {
 /// Runs the command and tells what it ends with.
 pub(crate) fn run() -> ExitCode {
     let action = Command::parse().action;
+    let begun = message::now().mono;
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -64,7 +66,14 @@ pub(crate) fn run() -> ExitCode {
         .map_err(Failed::Runtime)
         .and_then(|runtime| runtime.block_on(perform(&action)));
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            let seconds = begun.elapsed().as_secs();
+            let memory = memory_peak().map_or_else(String::new, |bytes| {
+                format!(", {} of memory at most", readable(bytes))
+            });
+            tell(format!("{seconds} s{memory}"));
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             complain(&error);
             ExitCode::FAILURE

@@ -24,13 +24,16 @@ pub(crate) fn progress(line: &str) {
     }
 }
 
-/// An error with its reasons.
+/// An error with its reasons, each once: some errors say theirs themselves.
 pub(crate) fn complain(error: &dyn Error) {
     let mut line = format!("error: {error}");
     let mut source = error.source();
-    while let Some(reason) = source {
-        line = format!("{line}: {reason}");
-        source = reason.source();
+    while let Some(error) = source {
+        let reason = error.to_string();
+        if !line.ends_with(&reason) {
+            line = format!("{line}: {reason}");
+        }
+        source = error.source();
     }
     tell(line);
 }

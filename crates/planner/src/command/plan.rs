@@ -1,21 +1,19 @@
 //! What the commands do.
 
 use std::{
+    error::Error,
     io,
     path::{Path, PathBuf},
 };
 
 use clap::{Arg, ArgGroup};
-use forecast::{
-    command::{HOW, How, Workload},
-    show::bytes as readable,
-};
-use planner::{Day, Job, Progress, Sample};
+use forecast::command::{HOW, How, Workload};
+use planner::{Day, Hold, Progress, Sample};
 
 use super::{
     arguments::{Engine, From, Manifests},
     manifests::write,
-    output::{memory_peak, progress, say, tell},
+    output::{progress, say, tell},
 };
 
 /// Why a command failed.
@@ -25,8 +23,11 @@ pub(crate) enum Failed {
     Plan(#[from] planner::Error),
     #[error("{}", path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("the signing key")]
-    Key(#[from] signing::Error),
+    #[error("{}", path.display())]
+    Key {
+        path: PathBuf,
+        source: Box<dyn Error + Send + Sync>,
+    },
     #[error("signing a manifest")]
     Sign(#[from] manifest::CannotSign),
     #[error("the summary")]
@@ -35,16 +36,14 @@ pub(crate) enum Failed {
     Replay(#[from] forecast::command::Failed),
     #[error("a plan needs --fleet, --catalog, --reports, --key, --output and --work")]
     Arguments,
-    #[error(
-        "{reports} has no report of a box of the fleet from {days}; --without-reports plans all the same"
-    )]
-    NoReports { reports: String, days: String },
+    #[error("{0}; --without-reports plans all the same")]
+    NoReports(planner::Error),
     #[error("the runtime")]
     Runtime(#[source] io::Error),
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("how").args(HOW).multiple(true).requires("replay"))]
+#[command(group = ArgGroup::new("how").args(HOW).multiple(true).requires("replay").conflicts_with("work"))]
 #[command(mut_args(unless_replayed))]
 pub(crate) struct Plan {
     /// Ship nothing: tell what nightly plans would have brought to boxes of several sizes, had viewers
@@ -161,7 +160,7 @@ impl Plan {
         };
         let key = manifests.check()?;
         tell("prepare");
-        let job = from.prepare(work).await?;
+        let (job, _hold) = from.prepare(work).await?;
         let limits = self.engine.limits();
         planner::solve(work, &job, &limits, tell_progress).await?;
         let rows = own_rows(work);
@@ -177,22 +176,15 @@ impl Prepare {
 
 impl Solve {
     pub(crate) async fn run(&self) -> Result<(), Failed> {
-        let job = Job::read(&self.work)?;
-        let begun = message::now().mono;
-        planner::solve(&self.work, &job, &self.engine.limits(), tell_progress).await?;
-        let seconds = begun.elapsed().as_secs();
-        let memory = memory_peak().map_or_else(String::new, |bytes| {
-            format!(", {} of memory at most", readable(bytes))
-        });
-        tell(format!("{seconds} s{memory}"));
-        Ok(())
+        let (job, _hold) = Hold::of_job(&self.work)?;
+        Ok(planner::solve(&self.work, &job, &self.engine.limits(), tell_progress).await?)
     }
 }
 
 impl Write {
     pub(crate) async fn run(&self) -> Result<(), Failed> {
         let key = self.manifests.check()?;
-        let job = Job::read(&self.work)?;
+        let (job, _hold) = Hold::of_job(&self.work)?;
         let rows = self.rows.clone().unwrap_or_else(|| own_rows(&self.work));
         let limits = self.engine.limits();
         write(&self.work, &job, &rows, &limits, (&self.manifests, &key)).await
@@ -201,7 +193,7 @@ impl Write {
 
 impl Digest {
     pub(crate) async fn run(&self) -> Result<(), Failed> {
-        let job = Job::read(&self.work)?;
+        let (job, _hold) = Hold::of_job(&self.work)?;
         let rows = self.rows.clone().unwrap_or_else(|| own_rows(&self.work));
         let digest = planner::digest(&self.work, &job, &rows, &self.engine.limits()).await?;
         say(digest.to_string());

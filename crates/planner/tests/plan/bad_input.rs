@@ -7,11 +7,12 @@ use datafusion::{
     parquet::arrow::ArrowWriter,
 };
 use serde_json::json;
+use signing::{Algorithm, Label, SigningKey};
 use tempfile::TempDir;
 
 use crate::{
     run::{Run, over, plan, prepare, write_key},
-    world::World,
+    world::{DAY, World},
 };
 
 const REPORT: &str = "popularity/day=2026-11-20/node=a/00-0.parquet";
@@ -116,7 +117,9 @@ fn a_report_whose_rows_are_damaged_leads_to_no_plan() {
     content[4..400].fill(0xff);
     fs::write(&path, content).unwrap();
     let told = plan(folder.path(), &[]).refused();
-    assert!(told.starts_with("error: asked: "), "{told}");
+    let path = path.canonicalize().unwrap();
+    let named = told.starts_with(&format!("error: {}: ", path.display()));
+    assert!(named, "{told}");
     assert!(!folder.path().join("manifests/a.manifest").exists());
 }
 
@@ -162,6 +165,28 @@ fn days_and_boxes_without_reports_are_told_and_the_others_planned_from() {
 }
 
 #[test]
+fn reports_of_a_box_that_the_fleet_does_not_have_are_told() {
+    let folder = TempDir::with_prefix("millpond-plan-").unwrap();
+    world().write(folder.path());
+    let day = folder.path().join("popularity/day=2026-11-20");
+    fs::create_dir(day.join("node=A1")).unwrap();
+    fs::copy(
+        day.join("node=a/00-0.parquet"),
+        day.join("node=A1/0.parquet"),
+    )
+    .unwrap();
+    let run = prepare(folder.path());
+    let told = "reports are passed over, since the fleet does not have it, of A1 (1 in all)";
+    assert!(run.errors.contains(told), "{}", run.errors);
+    fs::remove_dir_all(day.join("node=a")).unwrap();
+    let told = prepare(folder.path()).refused();
+    assert!(
+        told.contains("from 2026-11-20 to 2026-11-20, only of \"A1\";"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_folder_of_reports_that_is_not_there_is_named() {
     let told = refused(|folder| fs::remove_dir_all(folder.join("popularity")).unwrap());
     assert!(
@@ -201,6 +226,18 @@ fn a_fleet_that_is_none_is_refused() {
             "[[appliance]]\nname = 'a'\nregion = 'eu'\ncapacity = '1TB'\nspeed = 3\n",
             "unknown field `speed`",
         ),
+        (
+            "[[appliance]]\nname = 'a'\nregion = ''\ncapacity = '1TB'\n",
+            "\"a\": its region or its cluster has no name",
+        ),
+        (
+            "[[appliance]]\nname = 'a'\nregion = 'eu'\n",
+            "missing field `capacity`",
+        ),
+        (
+            "[[appliance]]\nname = 'a'\nregion = 'eu'\ncapacity = 0\n",
+            "\"a\": its capacity is not from 1 byte to 10 PB",
+        ),
     ] {
         let told = refused(|folder| fs::write(folder.join("fleet.toml"), fleet).unwrap());
         assert!(told.contains(problem), "{fleet}: {told}");
@@ -229,6 +266,14 @@ fn a_line_of_a_catalogue_that_cannot_be_is_refused_by_its_number() {
             r#"{"site": "vod", "path": "/two", "size": 1, "digest": "sha256:12"}"#,
             "/two: ",
         ),
+        (
+            r#"{"site": "vod", "path": "/two", "size": 1, "live_at": 1795305600000}"#,
+            "/two: live_at 1795305600000 is beyond 9999",
+        ),
+        (
+            r#"{"site": "vod", "path": "/two", "size": 1, "live_at": 18446744073709551615}"#,
+            "/two: live_at 18446744073709551615 is beyond 9999",
+        ),
         (r#"{"site": "vod", "#, "EOF"),
         (
             " ".repeat(70_000).as_str(),
@@ -244,6 +289,12 @@ fn a_line_of_a_catalogue_that_cannot_be_is_refused_by_its_number() {
     }
 }
 
+#[test]
+fn a_catalogue_without_objects_is_refused() {
+    let told = refused(|folder| fs::write(folder.join("catalog.ndjson"), "").unwrap());
+    assert_eq!(told, "error: catalog.ndjson: it has no objects");
+}
+
 /// What is said of a catalogue in Parquet.
 fn refused_catalog(write: impl FnOnce(&Path)) -> String {
     let folder = TempDir::with_prefix("millpond-plan-").unwrap();
@@ -251,6 +302,7 @@ fn refused_catalog(write: impl FnOnce(&Path)) -> String {
     let catalog = folder.path().join("catalog.parquet");
     write(&catalog);
     let mut command = over("prepare", folder.path());
+    command.args(["--day", DAY]);
     for (argument, name) in [
         ("--fleet", "fleet.toml"),
         ("--catalog", "catalog.parquet"),
@@ -305,10 +357,19 @@ fn what_a_box_holds_is_refused_by_its_line() {
 fn a_key_that_is_none_is_told_before_the_work() {
     let folder = TempDir::with_prefix("millpond-plan-").unwrap();
     world().write(folder.path());
-    fs::write(folder.path().join("planner.key"), "{}").unwrap();
-    let told = plan(folder.path(), &[]).refused();
-    assert!(told.starts_with("error: the signing key: "), "{told}");
-    assert!(!folder.path().join("work").exists());
+    let path = folder.path().join("planner.key");
+    let kid = Label::parse("edge-1").unwrap();
+    let hmac = SigningKey::generate(Algorithm::HmacSha256, kid).unwrap();
+    for (key, problem) in [
+        ("{}".to_owned(), ": "),
+        (hmac.to_json(), "key edge-1 is not ed25519"),
+    ] {
+        fs::write(&path, key).unwrap();
+        let told = plan(folder.path(), &[]).refused();
+        let named = told.starts_with(&format!("error: {}: ", path.display()));
+        assert!(named && told.contains(problem), "{told}");
+        assert!(!folder.path().join("work").exists());
+    }
 }
 
 #[test]

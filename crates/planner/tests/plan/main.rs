@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper fails its test by panicking")]
 
 mod bad_input;
+mod broken_off;
 mod by_hand;
 mod command;
 mod parity;

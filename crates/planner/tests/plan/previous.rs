@@ -128,7 +128,9 @@ fn a_plan_of_the_same_generation_is_no_plan_before() {
     let (folder, _keys) = planned();
     let told = plan_again(folder.path(), "7").refused();
     assert!(
-        told.ends_with("a.manifest: generation 7 is not earlier"),
+        told.ends_with(
+            "a.manifest: generation 7 is not earlier than 7, which --generation can raise"
+        ),
         "{told}"
     );
 }

@@ -61,6 +61,7 @@ fn sample(folder: &Path) -> Inputs {
         catalog: folder.join("catalog.parquet"),
         reports: folder.join("popularity"),
         day,
+        without_reports: false,
     }
 }
 

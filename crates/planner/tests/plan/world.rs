@@ -143,6 +143,7 @@ impl World {
             catalog: folder.join("catalog.ndjson"),
             reports: folder.join("popularity"),
             day,
+            without_reports: true,
         }
     }
 
