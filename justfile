@@ -80,9 +80,9 @@ fuzz-records:
 idle:
     cargo test -p downstream --test loopback lifecycle -- --ignored --nocapture
 
-# fifty million rows of reports become the same plan in 4 GiB and in 1.5 GiB, which the kernel holds it to (6 GB of /tmp)
+# fifty million rows of reports become the same signed manifests in 4 GiB and in 1.5 GiB, which the kernel holds it to (6 GB of /tmp)
 scale-plan:
-    cargo build --profile plan -p planner && target/plan/millpond-plan sample --output /tmp/millpond-plan && target/plan/millpond-plan prepare --day 2026-11-21 --fleet /tmp/millpond-plan/fleet.toml --catalog /tmp/millpond-plan/catalog.parquet --reports /tmp/millpond-plan/popularity --work /tmp/millpond-plan/work && for memory in 4294967296 1610612736; do prlimit --data=$memory target/plan/millpond-plan solve --memory $memory --work /tmp/millpond-plan/work && prlimit --data=$memory target/plan/millpond-plan digest --memory $memory --work /tmp/millpond-plan/work >/tmp/millpond-plan/$memory || exit 1; done && cmp /tmp/millpond-plan/4294967296 /tmp/millpond-plan/1610612736
+    cargo build --profile plan -p planner && target/plan/millpond-plan sample --output /tmp/millpond-plan && mkdir -p /tmp/millpond-plan/manifests && for memory in 4294967296 1610612736; do prlimit --data=$memory target/plan/millpond-plan plan --memory $memory --day 2026-11-21 --fleet /tmp/millpond-plan/fleet.toml --catalog /tmp/millpond-plan/catalog.parquet --reports /tmp/millpond-plan/popularity --key /tmp/millpond-plan/planner.json --work /tmp/millpond-plan/work --previous /tmp/millpond-plan/manifests --output /tmp/millpond-plan/manifests --json >/tmp/millpond-plan/$memory && prlimit --data=$memory target/plan/millpond-plan digest --memory $memory --work /tmp/millpond-plan/work >>/tmp/millpond-plan/$memory || exit 1; done && cmp /tmp/millpond-plan/4294967296 /tmp/millpond-plan/1610612736
 
 # the planner's SQL on Spark: two workers, the same plan row for row (installs 400 MB)
 spark:
