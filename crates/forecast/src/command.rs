@@ -54,7 +54,7 @@ pub struct How {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
     fill: u32,
     /// How wrong forecasts of launches are: the deviation of their logarithm
-    #[arg(long, default_value_t = 0.8)]
+    #[arg(long, default_value_t = 0.8, value_parser = deviation)]
     forecast_error: f64,
     /// The fewest requests a day that a slice is filled for, in thousandths
     #[arg(long, default_value_t = Options::default().fill_floor)]
@@ -226,5 +226,14 @@ fn scale(text: &str) -> Result<f64, String> {
         Ok(scale)
     } else {
         Err("from 0.001 to 1".to_owned())
+    }
+}
+
+fn deviation(text: &str) -> Result<f64, String> {
+    let deviation: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if (0.0..=10.0).contains(&deviation) {
+        Ok(deviation)
+    } else {
+        Err("from 0 to 10".to_owned())
     }
 }

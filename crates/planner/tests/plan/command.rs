@@ -71,3 +71,22 @@ fn a_replay_needs_nothing_but_a_workload_and_tells_what_plans_bring() {
     assert!(text.contains(" 25 %  "), "{text}");
     assert!(fs::read_to_string(plot).unwrap().starts_with("<svg"));
 }
+
+#[test]
+fn a_replay_that_cannot_be_is_refused_as_bad_arguments() {
+    for arguments in [
+        "--replay n --forecast-error nan",
+        "--replay n --forecast-error=-1",
+        "--replay n --scale 0",
+        "--replay n --key planner.json",
+        "--scale 0.5 --fleet f --catalog c --reports r --key k --output o --work w",
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_millpond-plan"));
+        let output = command
+            .arg("plan")
+            .args(arguments.split(' '))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments}");
+    }
+}
