@@ -103,7 +103,9 @@ impl<'a> Signed<'a> {
             return Ok(Self::draft(file));
         }
         let Some(end) = end else {
-            let problem = format!("no line of at most {LINE_BYTES_MAX} bytes");
+            let problem = format!(
+                "it does not end within {LINE_BYTES_MAX} bytes; a manifest begins with a line of signatures"
+            );
             return Err(malformed(problem));
         };
         let raw: RawLine =
