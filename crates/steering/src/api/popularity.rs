@@ -8,10 +8,18 @@ use super::{
     Api, fill, reply,
     route::{Call, Reply},
 };
-use crate::Refused;
+use crate::{Reason, Refused};
 
 pub(super) fn top(api: &Arc<Api>, call: &Call) -> Result<Reply, Refused> {
     let top = fill::page(call, "top")?;
-    let popularity = api.engine.popularity(top, call.query("site")?);
+    let site = call.query("site")?;
+    if let Some(site) = site
+        && !api.engine.sites().iter().any(|(own, _)| **own == *site)
+    {
+        // Nothing is asked for there, and nothing ever will be.
+        let detail = format!("no site {site:?} on this node");
+        return Err(Refused::new(Reason::NotFound, detail));
+    }
+    let popularity = api.engine.popularity(top, site);
     reply::json(StatusCode::OK, &popularity)
 }

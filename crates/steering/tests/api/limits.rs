@@ -165,3 +165,15 @@ async fn a_query_that_makes_no_sense_refused() {
             .refused(400, "malformed");
     }
 }
+
+#[tokio::test]
+async fn the_popularity_of_a_site_that_is_none_refused() {
+    let world = World::new().await;
+    let of = |site: &str| format!("/v1/popularity?top=1&site={site}");
+    let got = world.get(STEERING, &of("news")).await.is(200).json();
+    assert_eq!(got["objects"][0]["site"], "news");
+    world
+        .get(STEERING, &of("nwes"))
+        .await
+        .refused(404, "not_found");
+}
