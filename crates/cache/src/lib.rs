@@ -70,7 +70,7 @@ pub use pattern::{BadPattern, Pattern};
 pub use plan::{Expected, Holding, Plan, Wanted};
 pub use purges::{Paths, Reach};
 pub use site::{Ending, SiteRules};
-pub use tags::{BadTag, TAG_BYTES_MAX, TAGS_MAX, Tag, TagRules};
+pub use tags::{BadTag, TAGS_MAX, Tag, TagRules};
 pub use unfilled::{Held, Unfilled};
 pub use viewer::Viewer;
 

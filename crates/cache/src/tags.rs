@@ -30,7 +30,7 @@ use crate::{
 pub const TAGS_MAX: usize = 64;
 
 /// Bytes of a tag.
-pub const TAG_BYTES_MAX: usize = 128;
+const TAG_BYTES_MAX: usize = 128;
 
 const CACHE_TAG: HeaderName = HeaderName::from_static("cache-tag");
 const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use crate::structured;
 
 /// The field's name.
-pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// How much of the list that came from upstream is kept.
 pub const BYTES_MAX: usize = 1024;

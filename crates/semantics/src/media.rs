@@ -43,7 +43,7 @@ const TYPES: &[(&str, &str)] = &[
 ];
 
 /// The content type that a path's extension stands for, in any case of letters.
-pub fn by_extension(path: &str) -> Option<&'static str> {
+fn by_extension(path: &str) -> Option<&'static str> {
     let name = path.rsplit('/').next()?;
     let (_, extension) = name.rsplit_once('.')?;
     let known = TYPES

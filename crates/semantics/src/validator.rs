@@ -39,13 +39,13 @@ impl<'a> EntityTag<'a> {
     }
 
     /// Whether both name the same bytes.
-    pub fn matches_strongly(self, other: EntityTag<'_>) -> bool {
+    pub(crate) fn matches_strongly(self, other: EntityTag<'_>) -> bool {
         // RFC 9110 section 8.8.3.2: strong comparison needs both to be strong.
         !self.weak && !other.weak && self.opaque == other.opaque
     }
 
     /// Whether both name the same meaning.
-    pub fn matches_weakly(self, other: EntityTag<'_>) -> bool {
+    pub(crate) fn matches_weakly(self, other: EntityTag<'_>) -> bool {
         // RFC 9110 section 8.8.3.2: weak comparison disregards the mark.
         self.opaque == other.opaque
     }

@@ -178,7 +178,7 @@ impl DiskConfig {
 impl Config {
     /// What slices may take together, wherever they are. A buffer that a slice was read from disk
     /// into is up to a sixteenth larger than the slice, for which the RAM tier does not ask.
-    pub fn slices_bytes_max(&self) -> u64 {
+    pub(crate) fn slices_bytes_max(&self) -> u64 {
         let ram = self.ram_bytes.saturating_add(self.ram_bytes / 16);
         ram.saturating_add(self.held_bytes)
     }

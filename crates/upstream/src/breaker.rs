@@ -50,7 +50,7 @@ impl Default for BreakerLimits {
 
 /// How one read of a hop went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It answered, whatever it said.
     Answered,
     /// It took the request and failed: 5xx, reset, timeout, stall.
@@ -61,7 +61,7 @@ pub enum Outcome {
 
 /// Where the breaker stands, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Position {
+pub(crate) enum Position {
     /// Reads pass.
     Closed,
     /// Probes pass, one at a time.
@@ -72,7 +72,7 @@ pub enum Position {
 
 /// A circuit breaker for one hop.
 #[derive(Debug)]
-pub struct Breaker {
+pub(crate) struct Breaker {
     limits: BreakerLimits,
     state: State,
 }
@@ -86,13 +86,13 @@ enum State {
 
 impl Breaker {
     /// A closed breaker.
-    pub fn new(limits: BreakerLimits, now: Instant) -> Self {
+    pub(crate) fn new(limits: BreakerLimits, now: Instant) -> Self {
         let state = State::closed(&limits, now);
         Self { limits, state }
     }
 
     /// Whether one read may pass now. A probe that passes is the last one for an interval.
-    pub fn admit(&mut self, now: Instant) -> bool {
+    pub(crate) fn admit(&mut self, now: Instant) -> bool {
         let (answered, probe_at) = match self.state {
             State::Closed { .. } => return true,
             State::Open { probe_at } => (0, probe_at),
@@ -109,7 +109,7 @@ impl Breaker {
     }
 
     /// Learns how a read went.
-    pub fn record(&mut self, outcome: Outcome, now: Instant) {
+    pub(crate) fn record(&mut self, outcome: Outcome, now: Instant) {
         let opens = match &mut self.state {
             State::Closed {
                 window,
@@ -140,7 +140,7 @@ impl Breaker {
     }
 
     /// Where it stands.
-    pub fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> Position {
         match self.state {
             State::Closed { .. } => Position::Closed,
             State::Open { .. } => Position::Open,

@@ -16,14 +16,14 @@ const BACKOFF_MAX: Duration = Duration::from_millis(250);
 
 /// A bucket of retries: one tenth of the reads, plus five a second. Pure.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     saved: f64,
     granted_until: Instant,
 }
 
 impl Budget {
     /// A budget with one second's grant in it.
-    pub fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self {
             saved: GRANTED_PER_SECOND,
             granted_until: now,
@@ -31,13 +31,13 @@ impl Budget {
     }
 
     /// A first try was made.
-    pub fn earn(&mut self, now: Instant) {
+    pub(crate) fn earn(&mut self, now: Instant) {
         self.grant(now);
         self.saved = (self.saved + EARNED_PER_READ).min(SAVED_MAX);
     }
 
     /// Takes one retry, if there is one.
-    pub fn spend(&mut self, now: Instant) -> bool {
+    pub(crate) fn spend(&mut self, now: Instant) -> bool {
         self.grant(now);
         let affordable = self.saved >= 1.0;
         if affordable {
@@ -59,7 +59,7 @@ impl Budget {
 
 /// How long to wait before try `number` (1 is the first retry): full jitter below a bound that
 /// doubles from 25 to 250 ms. `chance` is uniform in 0..1.
-pub fn backoff(number: u32, chance: f64) -> Duration {
+pub(crate) fn backoff(number: u32, chance: f64) -> Duration {
     let bound = BACKOFF_FIRST
         .saturating_mul(1 << number.min(10))
         .min(BACKOFF_MAX);

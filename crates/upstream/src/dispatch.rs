@@ -13,7 +13,9 @@ use parking_lot::Mutex;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use crate::{
-    Breaker, Budget, Limits, Outcome, backoff,
+    Limits,
+    breaker::{Breaker, Outcome},
+    budget::{Budget, backoff},
     flow::{Flow, Watch},
     gate::Gate,
     hop::{Answer, Failure, Hop, Stage},

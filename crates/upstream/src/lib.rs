@@ -47,14 +47,12 @@ mod wire_body;
 mod witness;
 mod writer;
 
-pub use breaker::{Breaker, BreakerLimits, Outcome, Position};
-pub use budget::{Budget, backoff};
+pub use breaker::BreakerLimits;
 pub use by_site::BySite;
 pub use http_origin::{Closes, HttpOrigin, HttpOriginConfig};
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use object_storage::{ObjectStorage, ObjectStorageConfig, Store};
-pub use ring::Ring;
 pub use s3::{Credentials, S3};
 pub use shields::{Shield, Shields, ShieldsConfig};
 pub use writer::Writer;

@@ -8,7 +8,7 @@ use prometheus::{
     Registry,
 };
 
-use crate::Position;
+use crate::breaker::Position;
 
 /// First bytes come from the next rack (1 ms) or from a cold bucket far away (seconds).
 const FIRST_BYTE_BUCKETS_S: [f64; 12] = [

@@ -17,14 +17,14 @@ const OBJECT_KEYS: (u64, u64) = (0x6d69_6c6c_706f_6e64, 0x6f62_6a65_6374_2d31);
 
 /// An order of members for each object. Pure.
 #[derive(Debug, Clone)]
-pub struct Ring {
+pub(crate) struct Ring {
     seeds: Vec<u64>,
 }
 
 impl Ring {
     /// A ring of members, known by their names. The order of the names does not matter to which
     /// object meets which name.
-    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let seeds = names
             .into_iter()
             .map(|name| hash(NAME_KEYS, &[name]))
@@ -35,7 +35,7 @@ impl Ring {
     /// The members' indexes, the object's own first, then whom it falls back to.
     ///
     /// All slices of an object have the same order. Costs one hash per member and a sort.
-    pub fn order(&self, object: &ObjectName) -> Vec<usize> {
+    pub(crate) fn order(&self, object: &ObjectName) -> Vec<usize> {
         let point = hash(OBJECT_KEYS, &[&object.site, &object.path]);
         let mut order: Vec<usize> = (0..self.seeds.len()).collect();
         order.sort_by_cached_key(|&member| {

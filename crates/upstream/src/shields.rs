@@ -7,7 +7,7 @@ use message::{Error, Fetch, Response, Upstream};
 use rustls_pki_types::ServerName;
 
 use crate::{
-    Limits, Metrics, Ring,
+    Limits, Metrics,
     address::HostPort,
     answer::Close,
     dial::Dialer,
@@ -16,6 +16,7 @@ use crate::{
     place::Place,
     pool::{Pool, Speech},
     question::{Target, cdn_loop},
+    ring::Ring,
     wire::{Base, HttpHop},
 };
 

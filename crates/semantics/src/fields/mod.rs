@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-pub use hops::{CDN_LOOP, Via, is_loop, loop_value};
+pub use hops::{Via, is_loop};
 
 use crate::{date, freshness, lines};
 

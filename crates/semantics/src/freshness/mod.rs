@@ -164,7 +164,7 @@ pub fn is_said(headers: &HeaderMap) -> bool {
 
 /// The fields that a response must not be stored with: those that the qualified forms of `private`
 /// and `no-cache` name.
-pub fn withheld(headers: &HeaderMap) -> Vec<HeaderName> {
+pub(crate) fn withheld(headers: &HeaderMap) -> Vec<HeaderName> {
     // RFC 9111 sections 5.2.2.4 and 5.2.2.7.
     Said::by(headers).directives.withheld
 }
