@@ -132,7 +132,7 @@ impl<'a> Engine<'a> {
         Ok(Self {
             work,
             job,
-            runtime: runtime.map_err(Error::at("starting the engine"))?,
+            runtime: runtime.map_err(Error::at("starting the engine", work))?,
             config,
         })
     }
@@ -177,14 +177,14 @@ impl Pass<'_> {
     }
 
     async fn attempt(&self, step: &Step, by_hash: bool) -> Result<(), Error> {
-        let session = self.session(step, by_hash).await;
-        let session = session.map_err(Error::at(step.name))?;
-        let rows = session.sql(step.sql).await.map_err(Error::at(step.name))?;
-        let mut rows = rows.execute_stream().await.map_err(Error::at(step.name))?;
+        let failed = Error::at(step.name, self.engine.work);
+        let session = self.session(step, by_hash).await.map_err(&failed)?;
+        let rows = session.sql(step.sql).await.map_err(&failed)?;
+        let mut rows = rows.execute_stream().await.map_err(&failed)?;
         let path = self.engine.rows_of(step.name).join(file_name(self.number));
         let mut file = TableFile::create(&path, rows.schema())?;
         while let Some(batch) = rows.next().await {
-            file.write(&batch.map_err(Error::at(step.name))?)?;
+            file.write(&batch.map_err(&failed)?)?;
         }
         file.finish()
     }

@@ -88,10 +88,12 @@ pub enum Error {
     #[error("{0:?} is not a day like 2026-11-21")]
     Day(String),
     /// The engine failed.
-    #[error("{step}")]
+    #[error("{step} in {}", work.display())]
     Engine {
         /// The step that it was at.
         step: &'static str,
+        /// The folder of tables, rows and what is spilled.
+        work: PathBuf,
         /// Why.
         source: DataFusionError,
     },
@@ -146,8 +148,12 @@ impl Error {
         }
     }
 
-    /// What turns an engine's error at `step` into ours.
-    pub(crate) fn at(step: &'static str) -> impl Fn(DataFusionError) -> Self {
-        move |source| Self::Engine { step, source }
+    /// What turns an engine's error at `step`, over what is in `work`, into ours.
+    pub(crate) fn at(step: &'static str, work: &Path) -> impl Fn(DataFusionError) -> Self {
+        move |source| Self::Engine {
+            step,
+            work: work.to_owned(),
+            source,
+        }
     }
 }

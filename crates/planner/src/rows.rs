@@ -165,7 +165,7 @@ impl Query<'_> {
         sql: &str,
         mut take: impl FnMut(&RecordBatch) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let failed = Error::at("reading the plan");
+        let failed = Error::at("reading the plan", self.work);
         let engine = Engine::new(self.work, self.job, self.limits)?;
         // With joins of sorted rows, which fit into little memory.
         let session = engine.session(false);
@@ -174,7 +174,7 @@ impl Query<'_> {
             ("plan", folder.to_owned()),
             ("object", engine.table("object")),
         ] {
-            let table = url_of(&path).map_err(Error::at("reading the plan"))?;
+            let table = url_of(&path).map_err(&failed)?;
             session
                 .register_parquet(name, table, options())
                 .await

@@ -406,7 +406,7 @@ fn rows_that_no_plan_has_become_no_manifests() {
         Run::of(command.arg("--output").arg(&written)).refused()
     };
     let none = write();
-    assert!(none.starts_with("error: reading the plan: "), "{none}");
+    assert!(none.starts_with("error: reading the plan in "), "{none}");
 
     let some = |value: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![value])) };
     let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
