@@ -42,6 +42,7 @@ mod purges;
 mod question;
 mod reply;
 mod site;
+mod slice;
 mod tags;
 mod terms;
 mod told;
