@@ -167,8 +167,7 @@ impl Query<'_> {
     ) -> Result<(), Error> {
         let failed = Error::at("reading the plan", self.work);
         let engine = Engine::new(self.work, self.job, self.limits)?;
-        // With joins of sorted rows, which fit into little memory.
-        let session = engine.session(false);
+        let session = engine.reading();
         let options = ParquetReadOptions::default;
         for (name, path) in [
             ("plan", folder.to_owned()),
