@@ -28,6 +28,9 @@ const DAY_MS: u64 = 86_400_000;
 /// How far the parts of the bytes that were hit may differ. The store rounds batches to blocks,
 /// writes footers, and writes a little later than the model.
 const APART: f64 = 0.02;
+/// How far what was filled may differ, in parts of what might have been. Small slices are rounded up to
+/// blocks, so that a real disk of which nearly all is wanted lacks a little more.
+const FILLED_APART: f64 = 0.15;
 
 fn accesses() -> Vec<Access> {
     let settings = Preset::A.settings(0.003, 5, 1);
@@ -210,10 +213,14 @@ fn real(bytes: u64) -> f64 {
     f64::from(u32::try_from(bytes >> 8).expect("less than a terabyte"))
 }
 
-async fn compare(
-    part: u64,
-    plans_of: impl Fn(&[Access], u64) -> Vec<Plan>,
-) -> (f64, f64, u64, u64) {
+/// Bytes that all plans filled, and might have.
+struct Filled {
+    modelled: u64,
+    really: u64,
+    budgets: u64,
+}
+
+async fn compare(part: u64, plans_of: impl Fn(&[Access], u64) -> Vec<Plan>) -> (f64, f64, Filled) {
     let accesses = accesses();
     let sizes: HashMap<u64, u64> = accesses.iter().map(|one| (one.tag, one.bytes)).collect();
     let disk_bytes = sizes.values().sum::<u64>() / part;
@@ -229,7 +236,12 @@ async fn compare(
     let (really, really_filled) = play(&mut store, &accesses, &plans).await;
     store.store.close().await;
     let (modelled, filled) = play(&mut Appliance::new(&sizes), &accesses, &plans).await;
-    (modelled, really, filled, really_filled)
+    let filled = Filled {
+        modelled: filled,
+        really: really_filled,
+        budgets: plans.iter().map(|plan| plan.budget).sum(),
+    };
+    (modelled, really, filled)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -244,11 +256,16 @@ async fn the_model_and_a_real_store_agree_on_hits() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_model_and_a_real_store_agree_on_what_a_plan_brings() {
     for part in [10, 4, 2] {
-        let (modelled, really, filled, really_filled) = compare(part, plans).await;
+        let (modelled, really, filled) = compare(part, plans).await;
         assert!((modelled - really).abs() < APART, "{modelled} {really}");
-        let apart = real(filled.abs_diff(really_filled)) / real(filled);
-        // The node rounds small slices up to blocks: where nearly all fits it lacks a little more.
-        assert!(apart < 0.35, "{filled} and {really_filled} filled");
-        assert!(filled > 0, "nothing was planned");
+        let Filled {
+            modelled: filled,
+            really: really_filled,
+            budgets,
+        } = filled;
+        let apart = real(filled.abs_diff(really_filled)) / real(budgets);
+        let all = format!("{filled} and {really_filled} filled of {budgets}");
+        assert!(apart < FILLED_APART, "{all}");
+        assert!(filled > budgets / 10, "{all}: that shows little");
     }
 }

@@ -26,11 +26,12 @@
 //! tried: it missed 1 % more.
 //!
 //! **Hints.** What a plan expects of a slice is credit: it counts as if the slice had been asked for at
-//! four times that rate all along, and decays as what was counted does. So a planned slice is written at
-//! its first miss where that is worth the price, and one that was filled ahead of its viewers outlives
-//! the days until they come; a wrong guess is forgotten as anything that is not asked for. What is filled
-//! by plan moves no price, as it answers no miss. A plan's estimate is better than the count of one slice:
-//! at the start of its day it may stand in place of it. Only pins are kept whatever the traffic.
+//! that rate all along, and up to four times so the less often that is; it decays as what was counted does.
+//! So a planned slice is written at its first miss where that is worth the price, and one that was filled
+//! ahead of its viewers outlives the days until they come; a wrong guess is forgotten as anything that is
+//! not asked for. What is filled by plan moves no price, as it answers no miss. A plan's estimate is better
+//! than the count of one slice: at the start of its day it may stand in place of it. Only pins are kept
+//! whatever the traffic.
 //!
 //! Measured by `millpond simulate`; see its bounds in the tests of the command.
 
@@ -105,9 +106,9 @@ impl Policy {
         counts
     }
 
-    /// A plan expects so many thousandths of a request a day for the slice with this tag. It is worth
-    /// at least four times what a slice is that was always asked for at that rate, and from now on that
-    /// decays.
+    /// A plan expects so many thousandths of a request a day for the slice with this tag. It is worth at
+    /// least what a slice is that was always asked for at that rate, up to four times as much the less often
+    /// that is, and from now on that decays.
     pub fn expect(&self, tag: u64, per_day_thousandths: u32, now: Duration) {
         let credit = Worth::planned(per_day_thousandths);
         self.frequencies.expect(tag, credit, now);

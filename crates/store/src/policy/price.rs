@@ -33,8 +33,11 @@ const ROOMY_DAYS: (f64, f64) = (4.0, 8.0);
 const FULL: f64 = 0.9;
 /// How many days of the budget may be spent at once: wear counts over years.
 const BURST_DAYS: u64 = 7;
-/// Writing this part of the capacity beyond its share doubles the price.
-const STEP: f64 = 0.01;
+/// Writing this part of the capacity beyond its share doubles the price. What a whole town suddenly wants to
+/// see may be some hundredths of a small disk, and is worth being written while it is. Simulated with a small
+/// catalogue and disks of half of it: at a hundredth the week of such an evening took 26 % more from upstream
+/// in the evening than least recently used, at a tenth 15 % more. A large catalogue was within 1 %.
+const STEP: f64 = 0.1;
 /// Prices stay within powers of two, so that they are found again soon when times change.
 const PRICE_MAX: f64 = 12.0;
 /// A new slice has to be worth 1.4 times what an old one must, or the two take turns. One that is filled
@@ -300,11 +303,11 @@ mod tests {
         price.filled();
         let before = price.keeping();
         for _ in 0..50 {
-            price.wrote_planned(CAPACITY / 1000);
-            price.kept(CAPACITY / 1000);
+            price.wrote_planned(CAPACITY / 50);
+            price.kept(CAPACITY / 50);
         }
         assert!(price.keeping().log2() < before.log2() + 1.0);
-        price.wrote(CAPACITY / 50);
+        price.wrote(CAPACITY / 2);
         assert!(price.keeping().log2() > before.log2() + 1.5);
     }
 
@@ -312,11 +315,15 @@ mod tests {
     fn with_a_plan_in_force_a_tight_disk_writes_more() {
         let mut price = price(u64::MAX, CAPACITY);
         live(&mut price, 2 * CAPACITY, 0..2);
-        price.planned(2 * DAY);
-        let written = real(live(&mut price, 2 * CAPACITY, 2..3)) / real(2 * CAPACITY);
+        for day in 2..4 {
+            price.planned(u32::try_from(day).unwrap() * DAY);
+            live(&mut price, 2 * CAPACITY, day..day + 1);
+        }
+        price.planned(4 * DAY);
+        let written = real(live(&mut price, 2 * CAPACITY, 4..5)) / real(2 * CAPACITY);
         assert!((0.25..0.35).contains(&written), "{written}");
-        live(&mut price, 2 * CAPACITY, 3..5);
-        let written = real(live(&mut price, 2 * CAPACITY, 5..12)) / real(14 * CAPACITY);
+        live(&mut price, 2 * CAPACITY, 5..7);
+        let written = real(live(&mut price, 2 * CAPACITY, 7..14)) / real(14 * CAPACITY);
         assert!(written < 0.12, "{written} when it is over");
     }
 
