@@ -84,7 +84,10 @@ pub fn plan(
         let later = launches.is_none();
         (later, launches.flatten(), Reverse(worth), one.object)
     };
-    let mut order: Vec<_> = expected.iter().map(|one| (place(one), one)).collect();
+    // What is larger than the box is passed over, and takes no place of others.
+    let fits = |one: &&Expected| catalogue.bytes(one.object) <= rules.capacity_bytes;
+    let fitting = || expected.iter().filter(fits);
+    let mut order: Vec<_> = fitting().map(|one| (place(one), one)).collect();
     order.sort_unstable_by_key(|(place, _)| *place);
     let nights_until = |one: &Expected| {
         let days = live_day(one).unwrap_or(today).saturating_sub(today);
@@ -97,8 +100,7 @@ pub fn plan(
     });
     let tonight = cannot_wait(coming, rules.fill_bytes);
     let fill_floor = rules.fill_floor_of(
-        expected
-            .iter()
+        fitting()
             .filter(|one| one.thousandths >= rules.seed_floor)
             .map(|one| catalogue.bytes(one.object))
             .sum(),
@@ -141,4 +143,71 @@ fn cannot_wait(coming: impl Iterator<Item = (u64, u64)>, fill_bytes: u64) -> u64
         Some(ahead.saturating_sub(fill_bytes.saturating_mul(nights)))
     });
     beyond.max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Titles of one object each, of so many bytes.
+    fn catalogue(bytes: &[u64]) -> Catalogue {
+        let mut catalogue = Catalogue::default();
+        for (title, bytes) in (0..).zip(bytes) {
+            catalogue.list(title, 1, None, [*bytes]);
+        }
+        catalogue
+    }
+
+    /// All of a catalogue, each expected so often.
+    fn expected(thousandths: &[u32]) -> Vec<Expected> {
+        let expected = (0..).zip(thousandths);
+        let expected = expected.map(|(object, thousandths)| Expected {
+            object,
+            thousandths: *thousandths,
+            is_launch: false,
+        });
+        expected.collect()
+    }
+
+    fn rules() -> Rules {
+        Rules {
+            capacity_bytes: 100,
+            fill_bytes: 50,
+            fill_floor: FILL_FLOOR,
+            launch_floor: LAUNCH_FLOOR,
+            seed_floor: SEED_FLOOR,
+            heeds_price: true,
+            held_worth: HELD_WORTH,
+        }
+    }
+
+    fn objects(of: &[Expected]) -> Vec<Object> {
+        of.iter().map(|one| one.object).collect()
+    }
+
+    #[test]
+    fn what_is_larger_than_the_box_takes_no_place_of_others() {
+        let plan = plan(
+            &catalogue(&[1_000, 40, 40]),
+            &expected(&[9_000, 2_000, 1_000]),
+            (7, &rules()),
+            |_| false,
+        );
+        assert_eq!(objects(&plan.fills), [1], "40 of the 50 bytes of a night");
+        assert_eq!(objects(&plan.listed), [1, 2]);
+    }
+
+    #[test]
+    fn on_a_smaller_box_more_must_be_expected_of_a_fill() {
+        let bytes = [10; 40];
+        let all = expected(&[150; 40]);
+        let small = plan(&catalogue(&bytes), &all, (7, &rules()), |_| false);
+        assert!(small.fills.is_empty(), "four times as much is expected");
+        let roomy = Rules {
+            capacity_bytes: 400,
+            ..rules()
+        };
+        let roomy = plan(&catalogue(&bytes), &all, (7, &roomy), |_| false);
+        assert_eq!(objects(&roomy.fills), [0, 1, 2, 3, 4]);
+    }
 }
