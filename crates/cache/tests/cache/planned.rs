@@ -1,6 +1,6 @@
 //! Filling by plan: what counts was compared with its digest, and what was not is seen by nobody.
 
-use std::{os::unix::fs::FileExt as _, sync::Arc};
+use std::{os::unix::fs::FileExt as _, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cache::{Ending, Expected, Held, Holding, ObjectId, Plan, Reach, SiteRules, Unfilled, Wanted};
@@ -293,12 +293,14 @@ impl Plan for One {
 #[tokio::test]
 async fn what_is_expected_is_written_at_its_first_miss_on_a_disk_with_a_choice_to_make() {
     let bench = Bench::new().await;
-    // The disk is full of what nobody wants again, and turns over.
-    for n in 0..120 {
+    // The disk is full of what nobody wants again, its first rush is over, and a day asks for four times
+    // what it holds.
+    for n in 0..260 {
         let path = format!("/filler{n}.m4s");
         bench.origin.put(&path, 1, 4 * MIB);
         bench.get(&path).await.body.unwrap();
         bench.store.flush().await;
+        bench.pass(Duration::from_mins(6));
     }
     bench.origin.put("/seeded.m4s", 1, MIB);
     bench.origin.put("/other.m4s", 1, MIB);
@@ -324,7 +326,7 @@ async fn what_is_expected_is_written_at_its_first_miss_on_a_disk_with_a_choice_t
 async fn what_is_filled_by_plan_lives_as_long_as_the_rules_for_its_path_say() {
     let mut bench = Bench::new().await;
     let long = semantics::freshness::TtlRules {
-        default: std::time::Duration::from_hours(48),
+        default: Duration::from_hours(48),
         ..crate::support::rules()
     };
     let mut rules = SiteRules::clone(&bench.rules);

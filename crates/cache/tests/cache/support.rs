@@ -5,7 +5,10 @@ use std::{
     future::Future,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,9 +22,9 @@ use message::{
 };
 use parking_lot::Mutex;
 use semantics::freshness::TtlRules;
-use store::{DiskConfig, Store};
+use store::{Clock, DiskConfig, Store};
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 /// Longer than anything takes that happens at all.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -288,6 +291,8 @@ pub(crate) struct Bench {
     pub(crate) origin: Arc<Origin>,
     pub(crate) folder: TempDir,
     pub(crate) rules: Arc<SiteRules>,
+    /// By how many seconds the store's clock is ahead.
+    pub(crate) ahead_s: Arc<AtomicU64>,
 }
 
 pub(crate) struct Got {
@@ -392,6 +397,12 @@ impl Bench {
         config: Config,
     ) -> Self {
         let registry = prometheus::Registry::new();
+        let (begun, ahead_s) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+        let clock = Clock::new({
+            let ahead_s = Arc::clone(&ahead_s);
+            move || begun.elapsed() + Duration::from_secs(ahead_s.load(Ordering::Relaxed))
+        });
+        let store = store::Config { clock, ..store };
         let state = store.state_dir.clone();
         let store = Store::open(store, &registry).await.unwrap();
         let upstream = Arc::clone(&origin) as Arc<dyn Upstream>;
@@ -404,7 +415,13 @@ impl Bench {
             origin,
             folder,
             rules: Arc::new(SiteRules::new(ttl)),
+            ahead_s,
         }
+    }
+
+    /// For the store so much time has passed.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.ahead_s.fetch_add(time.as_secs(), Ordering::Relaxed);
     }
 
     /// Over a disk that goes round soon, without a tier in memory.
@@ -434,6 +451,7 @@ impl Bench {
             origin,
             folder,
             rules: _,
+            ahead_s: _,
         } = self;
         cache.drained().await;
         store.close().await;
