@@ -46,6 +46,13 @@ async fn world(origin: &LiveOrigin, windows: &[(&'static str, String)]) -> World
         .await
 }
 
+/// What hls.js says where a busy machine has it look for what to play before it has moved from 0 to where the
+/// stream's buffer begins.
+fn is_first_seek(error: &Value) -> bool {
+    let error = error.as_str().unwrap_or_default();
+    error.contains("bufferSeekOverHole fatal=false") && error.contains("seeking from 0 to ")
+}
+
 /// Plays a live stream for a while, and holds what the player saw against what is promised of it;
 /// `None` where something is missing.
 async fn play(world: &World, player: &str, path: &str) -> Option<Value> {
@@ -66,7 +73,8 @@ async fn play(world: &World, player: &str, path: &str) -> Option<Value> {
     }
     assert!(output.status.success(), "{player}: {told}");
     let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(seen["errors"], Value::Array(Vec::new()), "{told}");
+    let errors = seen["errors"].as_array().unwrap();
+    assert!(errors.iter().all(is_first_seek), "{told}");
     assert!(
         seen["longestStallMs"].as_u64().unwrap() < STALL_MS_MAX,
         "{told}"
