@@ -223,7 +223,7 @@ impl Store {
     }
 
     /// Lets go of the pins that were not told again since [`Self::begin_pins`] was called last. It holds a
-    /// lock of what comes in for some milliseconds where there are a million pins.
+    /// lock of what comes in for one walk over all pins.
     pub fn end_pins(&self) {
         self.0.admission.judge.end_pins();
     }

@@ -93,8 +93,7 @@ impl Pins {
         held.round = held.round.wrapping_add(1);
     }
 
-    /// Lets go of what was not pinned since the round began. It holds the lock for some milliseconds where
-    /// there are a million pins.
+    /// Lets go of what was not pinned since the round began. It holds the lock for one walk over all pins.
     pub(super) fn end_round(&self) {
         let mut held = self.held.write();
         let Held { pins, bytes, round } = &mut *held;
