@@ -9,7 +9,7 @@ use std::{mem, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use store::{
     Memory, RAM_RECORD_BYTES,
-    policy::{Admission, KEPT_MAX, Policy, Settings, kept},
+    policy::{Admission, KEPT_MAX, Policy, Settings, Worth, kept},
 };
 
 use super::{Access, Served, Source, Tags};
@@ -186,14 +186,22 @@ impl Appliance {
     }
 
     fn make_room(&mut self, bytes: u64, now: Duration) {
+        let mut turns = 0;
         while self.segments[self.open].written + bytes > self.segment_bytes {
-            self.turn_over(bytes, now);
+            // Once round the log what is pinned makes room as well.
+            let of_pins = if turns < self.segments.len() {
+                0
+            } else {
+                bytes
+            };
+            self.turn_over((bytes, of_pins), now);
+            turns += 1;
         }
     }
 
     /// Opens the segment that is empty ahead, and empties the next: what is worth it goes on to the
     /// open one, but leaves the room that is needed now.
-    fn turn_over(&mut self, reserved: u64, now: Duration) {
+    fn turn_over(&mut self, (reserved, of_pins): (u64, u64), now: Duration) {
         let count = self.segments.len();
         self.open = (self.open + 1) % count;
         self.segments[self.open].opened = now;
@@ -214,7 +222,13 @@ impl Appliance {
         let usable = self.segment_bytes - reserved;
         for place in kept(&worths, self.policy.keeping_price(), room.min(usable)) {
             let (tag, bytes) = gone.records[place];
-            // What is pinned may be more than there is room for.
+            // What is pinned may take the room that is needed now: then the next segment goes as well.
+            let is_pinned = worths[place].1 == Worth::PINNED;
+            let usable = if is_pinned {
+                self.segment_bytes - of_pins
+            } else {
+                usable
+            };
             if self.segments[self.open].written + bytes <= usable {
                 self.append(tag, bytes);
                 self.policy.kept(bytes);

@@ -13,6 +13,7 @@ use crate::{
         segment::Entry,
     },
     index,
+    policy::Worth,
 };
 
 impl Writer {
@@ -27,8 +28,11 @@ impl Writer {
         let listed = entries.is_some();
         let entries = entries.unwrap_or_default();
         if keep {
-            let kept = self.worth_keeping(segment, &entries);
-            self.keep(segment, &kept).await;
+            let (pinned, others) = self.worth_keeping(segment, &entries);
+            let reserved = self.reserved;
+            let of_pins = if self.pins_make_room { reserved } else { 0 };
+            self.keep(segment, &pinned, of_pins).await;
+            self.keep(segment, &others, reserved).await;
         }
         for entry in &entries {
             // What was moved has another place by now.
@@ -45,8 +49,8 @@ impl Writer {
         self.metrics.evicted(&self.disk.path.to_string_lossy(), age);
     }
 
-    /// The records of a segment that are to be written once more.
-    fn worth_keeping(&self, segment: usize, entries: &[Entry]) -> Vec<Entry> {
+    /// The records of a segment that are to be written once more: those that are pinned, and the others.
+    fn worth_keeping(&self, segment: usize, entries: &[Entry]) -> (Vec<Entry>, Vec<Entry>) {
         let current = entries.iter().filter_map(|entry| {
             let place = self.disk.place(segment, entry.start);
             let is_payload = entry.kind == Kind::Payload;
@@ -65,11 +69,17 @@ impl Writer {
         };
         let worths: Vec<_> = current.iter().map(worth).collect();
         let kept = self.judge.kept(&worths, self.disk.segment_bytes);
-        kept.into_iter().map(|place| current[place].0).collect()
+        let (pinned, others): (Vec<_>, Vec<_>) = kept
+            .into_iter()
+            .partition(|place| worths[*place].1 == Worth::PINNED);
+        let entries =
+            |places: Vec<usize>| places.into_iter().map(|place| current[place].0).collect();
+        (entries(pinned), entries(others))
     }
 
-    /// Writes records to the open segment once more, a batch at a time, as far as there is room.
-    async fn keep(&mut self, segment: usize, entries: &[Entry]) {
+    /// Writes records to the open segment once more, a batch at a time, as far as there is room beside
+    /// `reserved` bytes.
+    async fn keep(&mut self, segment: usize, entries: &[Entry], reserved: u64) {
         let (mut jobs, mut bytes) = (Vec::new(), 0);
         for entry in entries {
             if let Some(job) = self.reread(segment, entry).await {
@@ -77,15 +87,15 @@ impl Writer {
                 jobs.push(job);
             }
             if bytes >= self.batch_bytes {
-                self.append_kept(std::mem::take(&mut jobs)).await;
+                self.append_kept(std::mem::take(&mut jobs), reserved).await;
                 bytes = 0;
             }
         }
-        self.append_kept(jobs).await;
+        self.append_kept(jobs, reserved).await;
     }
 
-    async fn append_kept(&mut self, mut jobs: Vec<Job>) {
-        jobs.truncate(self.fitting(&jobs, self.reserved));
+    async fn append_kept(&mut self, mut jobs: Vec<Job>, reserved: u64) {
+        jobs.truncate(self.fitting(&jobs, reserved));
         if jobs.is_empty() || !self.disk.may_write() {
             return;
         }

@@ -50,6 +50,8 @@ pub(crate) struct Writer {
     /// Room that records kept from an older segment leave in the open one, so that what waits to
     /// be written fits behind them.
     pub(crate) reserved: u64,
+    /// Whether what is pinned leaves that room as well: the log has gone round for what waits, and found none.
+    pub(crate) pins_make_room: bool,
     /// Whether removals were written that are not durable yet.
     removals_unsynced: bool,
 }
@@ -82,6 +84,7 @@ impl Writer {
             next,
             next_is_empty: false,
             reserved: 0,
+            pins_make_room: false,
             removals_unsynced: false,
         }
     }
@@ -155,9 +158,12 @@ impl Writer {
     }
 
     async fn write_all(&mut self, mut jobs: Vec<Job>) {
+        let mut turns = 0;
         while !jobs.is_empty() {
             let fitting = self.fitting(&jobs, 0);
             if fitting == 0 {
+                self.pins_make_room = turns >= self.disk.segments();
+                turns += 1;
                 self.reserved = batch_bytes(&jobs[..1]) + BLOCK;
                 if let Err(error) = self.turn_over().await {
                     self.failed(&jobs, &error).await;
@@ -165,6 +171,7 @@ impl Writer {
                 }
                 continue;
             }
+            turns = 0;
             let rest = jobs.split_off(fitting);
             let removals = jobs.iter().any(|job| job.is_removal);
             if let Err(error) = self.append(&jobs).await {

@@ -38,8 +38,9 @@ const BURST_DAYS: u64 = 7;
 /// catalogue and disks of half of it: at a hundredth the week of such an evening took 26 % more from upstream
 /// in the evening than least recently used, at a tenth 15 % more. A large catalogue was within 1 %.
 const STEP: f64 = 0.1;
-/// Prices stay within powers of two, so that they are found again soon when times change.
-const PRICE_MAX: f64 = 12.0;
+/// Prices stay within powers of two, so that they are found again when times change: from the last of them
+/// with six tenths of the disk written. Simulated, none was ever further off.
+const PRICE_MAX: f64 = 6.0;
 /// A new slice has to be worth 1.4 times what an old one must, or the two take turns. One that is filled
 /// ahead of its viewers too: what is worth less serves few more than the request at which it would come in
 /// anyway.
