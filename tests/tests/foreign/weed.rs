@@ -33,8 +33,10 @@ impl Weed {
         fs::write(&config, identities).unwrap();
         // It adds 10,000 to each port for its own calls.
         let [master, volume, filer, s3] = ports();
+        let socket = |of: &str| format!("-{of}.localSocket={}/{of}.sock", folder.path().display());
         let mut command = Command::new(weed);
         command
+            .arg(format!("-logdir={}", folder.path().display()))
             .args([
                 "server",
                 "-ip=127.0.0.1",
@@ -47,12 +49,16 @@ impl Weed {
                 "-volume.max=20",
                 "-master.volumeSizeLimitMB=64",
             ])
+            // Its catalogues have fixed ports, of which a machine has one each.
+            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
             .arg(format!("-dir={}", folder.path().display()))
             .arg(format!("-master.port={master}"))
             .arg(format!("-volume.port={volume}"))
             .arg(format!("-filer.port={filer}"))
             .arg(format!("-s3.port={s3}"))
             .arg(format!("-s3.config={}", config.display()))
+            .arg(socket("filer"))
+            .arg(socket("s3"))
             .stdout(fs::File::create(folder.path().join("log")).unwrap())
             .stderr(fs::File::create(folder.path().join("errors")).unwrap())
             .kill_on_drop(true);

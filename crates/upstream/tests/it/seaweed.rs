@@ -38,7 +38,7 @@ impl SeaweedFs {
         std::fs::create_dir(folder.path().join("data")).unwrap();
         let ports = free_ports().await;
         let process = Command::new(program)
-            .arg("server")
+            .args(["-logdir=.", "server"])
             .args([
                 "-dir=./data",
                 "-ip=127.0.0.1",
@@ -51,6 +51,9 @@ impl SeaweedFs {
                 "-s3",
                 "-s3.config=s3.json",
             ])
+            // Its catalogues have fixed ports, of which a machine has one each.
+            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+            .args(["-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"])
             .arg(format!("-master.port={}", ports[0]))
             .arg(format!("-volume.port={}", ports[1]))
             .arg(format!("-filer.port={}", ports[2]))
