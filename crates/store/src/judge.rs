@@ -142,8 +142,8 @@ impl Judge {
         self.policy.kept(bytes);
     }
 
-    pub(crate) fn wrote_planned(&self, bytes: u64) {
-        self.policy.wrote_planned(bytes);
+    pub(crate) fn wrote_planned(&self, tag: u64, bytes: u64) {
+        self.policy.wrote_planned(tag, bytes, self.now());
     }
 
     pub(crate) fn filled(&self) {
@@ -186,10 +186,15 @@ impl Judge {
         }
     }
 
-    /// Which of these records of a segment, told by bytes and worth, are written once more: their
-    /// indexes in order.
-    pub(crate) fn kept(&self, records: &[(u64, Worth)], segment_bytes: u64) -> Vec<usize> {
-        let (price, room) = match self.admit {
+    /// Which of these records of a segment, told by bytes and worth, are written once more into so much
+    /// room: their indexes in order.
+    pub(crate) fn kept(
+        &self,
+        records: &[(u64, Worth)],
+        segment_bytes: u64,
+        room: u64,
+    ) -> Vec<usize> {
+        let (price, part) = match self.admit {
             // As much for what is new: it has no other way to make itself known than to be there.
             Admit::Everything => (Worth::ONCE, segment_bytes / 2),
             Admit::Proven => (
@@ -197,7 +202,7 @@ impl Judge {
                 segment_bytes / KEPT_MAX.1 * KEPT_MAX.0,
             ),
         };
-        let mut kept = kept(records, price, room);
+        let mut kept = kept(records, price, part.min(room));
         // They are read in the order in which they lie.
         kept.sort_unstable();
         kept

@@ -71,6 +71,13 @@ impl Open {
         }
     }
 
+    /// How much room there is before the footer for so many records more, in so many batches.
+    pub(crate) fn room(&self, records: usize, batches: u64, segment_bytes: u64) -> u64 {
+        let footer = footer_bytes(self.entries.len() + records);
+        let taken = self.cursor + footer + batches * BLOCK;
+        segment_bytes.saturating_sub(taken)
+    }
+
     /// How many of `jobs`, from the first on, fit before the footer.
     pub(crate) fn fitting(&self, jobs: &[Job], segment_bytes: u64) -> usize {
         let mut end = self.cursor;

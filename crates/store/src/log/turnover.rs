@@ -68,7 +68,8 @@ impl Writer {
             (span(entry.length), worth)
         };
         let worths: Vec<_> = current.iter().map(worth).collect();
-        let kept = self.judge.kept(&worths, self.disk.segment_bytes);
+        let room = self.room_beside(self.reserved, worths.len());
+        let kept = self.judge.kept(&worths, self.disk.segment_bytes, room);
         let (pinned, others): (Vec<_>, Vec<_>) = kept
             .into_iter()
             .partition(|place| worths[*place].1 == Worth::PINNED);

@@ -192,6 +192,15 @@ impl Writer {
             .map_or(0, |open| open.fitting(jobs, room))
     }
 
+    /// How much room the open segment has for so many records that are kept, beside `reserved` bytes.
+    pub(crate) fn room_beside(&self, reserved: u64, records: usize) -> u64 {
+        // Those that are pinned, the others, and what is left of each.
+        let batches = self.disk.segment_bytes / self.batch_bytes.max(1) + 2;
+        let segment_bytes = self.disk.segment_bytes.saturating_sub(reserved);
+        let open = self.open.as_ref();
+        open.map_or(0, |open| open.room(records, batches, segment_bytes))
+    }
+
     /// Writes `jobs`, which fit, as one batch, and tells the directory where they lie.
     pub(crate) async fn append(&mut self, jobs: &[Job]) -> Result<(), disk::Error> {
         let Some(open) = &mut self.open else {
