@@ -117,14 +117,15 @@ impl Admission {
 
     /// The same for what a plan wants: that is proof enough, but the budget holds.
     fn offer_planned(&self, key: &Key, length: u64, sequence: u64) -> Result<u8, Unadmitted> {
-        let disk = self.target(self.directory.tag(key), length)?;
+        let tag = self.directory.tag(key);
+        let disk = self.target(tag, length)?;
         match self.judge.admits_planned() {
             Verdict::Write => {}
             Verdict::Unproven => return Err(Unadmitted::Unproven),
             Verdict::BudgetSpent => return Err(Unadmitted::BudgetSpent),
         }
         queue(disk, key, length, sequence)?;
-        self.judge.wrote_planned(length);
+        self.judge.wrote_planned(tag, length);
         self.metrics.planned_records.inc();
         Ok(disk.number)
     }

@@ -117,14 +117,15 @@ impl Appliance {
         self.policy.unpin(tag);
     }
 
-    /// As `Store::put_planned`, but that what is held stays as it is. Says whether it was written.
+    /// As `Store::put_planned`, but that what is held stays as it is. What is expected of it is to be told
+    /// before. Says whether it was written.
     pub fn fill(&mut self, tag: u64, bytes: u64, now: Duration) -> bool {
         if self.holds(tag) || self.policy.budget_left_bytes() == 0 || bytes > self.segment_bytes {
             return false;
         }
         self.make_room(bytes, now);
         self.append(tag, bytes);
-        self.policy.wrote_planned(bytes);
+        self.policy.wrote_planned(tag, bytes, now);
         true
     }
 

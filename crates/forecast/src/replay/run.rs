@@ -211,15 +211,18 @@ impl<'a> Played<'a> {
         };
         while let Some((due, one)) = self.due.pop_front_if(|(due, _)| *due <= until) {
             let bytes = self.record.catalogue.bytes(one.object);
+            let (slice, expected) = (tag(one.object), one.thousandths);
             let is_sure = one.is_launch || !self.heeds_price;
-            let is_worth_it = is_sure || appliance.is_worth_filling(one.thousandths);
-            if is_worth_it && appliance.fill(tag(one.object), bytes, now) {
-                if one.is_launch && appliance.pin(tag(one.object), bytes) {
+            let is_worth_it = is_sure || appliance.is_worth_filling(expected);
+            if is_worth_it && !appliance.holds(slice) {
+                appliance.expect(slice, expected, now);
+            }
+            if is_worth_it && appliance.fill(slice, bytes, now) {
+                if one.is_launch && appliance.pin(slice, bytes) {
                     let catalogue = &self.record.catalogue;
                     let live_day = catalogue.assets[catalogue.asset_of(one.object)].live_day;
-                    self.pinned.push((live_day, tag(one.object)));
+                    self.pinned.push((live_day, slice));
                 }
-                appliance.expect(tag(one.object), one.thousandths, now);
                 let due = due.min(now);
                 // What is filled later is not followed for long enough to tell.
                 let counts = due < DAY * u32::try_from(self.record.days()).unwrap_or(u32::MAX);

@@ -2,9 +2,9 @@
 
 use super::Worth;
 
-/// How much of a segment may be taken by what is kept, three quarters as a fraction: the rest is for
-/// what is new. Rewriting is bounded by three bytes for each new one.
-pub const KEPT_MAX: (u64, u64) = (3, 4);
+/// How much of a segment may be taken by what is kept, seven eighths as a fraction: the rest is for
+/// what is new. Rewriting is bounded by seven bytes for each new one.
+pub const KEPT_MAX: (u64, u64) = (7, 8);
 
 /// Which records of a segment that goes are written once more, the best first: those that are worth
 /// more than `price`, as many as `room` takes, and what is pinned even if it takes more. Each is told

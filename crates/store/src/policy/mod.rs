@@ -184,9 +184,11 @@ impl Policy {
         self.price.lock().is_worth_filling(credit)
     }
 
-    /// So many bytes are written because a plan wants them there. It costs the budget as any write.
-    pub fn wrote_planned(&self, bytes: u64) {
-        self.price.lock().wrote_planned(bytes);
+    /// So many bytes of the slice with this tag are written because a plan wants them there: what it
+    /// expects of them was told before. It costs the budget as any write.
+    pub fn wrote_planned(&self, tag: u64, bytes: u64, now: Duration) {
+        let worth = self.frequencies.worth(tag, now);
+        self.price.lock().wrote_planned(bytes, worth);
     }
 
     /// A segment with content has to go: from now on there is a choice to make.

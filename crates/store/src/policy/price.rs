@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Admission, Settings,
-    worth::{Worth, real},
+    worth::{Worth, half_lives, real},
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -24,7 +24,8 @@ const PUSHES: f64 = 0.005;
 /// The same, of a disk that has just filled up with whatever came first ...
 const SHARE_YOUNG: f64 = 1.0;
 /// ... until so many times its capacity were written, less and less from the first on. Simulated:
-/// a disk that chooses from the start misses up to 8 % more in its second week.
+/// a disk that chooses from the start misses up to 8 % more in its second week. With plans, of which
+/// what they write counts so many times, 1 % less from upstream.
 const YOUNG_TURNS: (f64, f64) = (1.0, 2.45);
 /// How many days of misses fill a disk that is roomy: up from the first a little, at the second
 /// all that is missed is written.
@@ -54,12 +55,14 @@ pub(super) struct Price {
     /// The binary logarithm of the count that a record must have to be kept.
     log2: f64,
     is_full: bool,
-    /// Bytes ever written, what was held at the start counted in.
+    /// Bytes ever written, what was held at the start counted in, and what plans wrote more than once.
     written: f64,
     /// Bytes that may still be written; below zero by one write at most.
     budget: i64,
     /// The part that plans have in what was written lately as new.
     planned_part: f64,
+    /// What that was worth.
+    planned_log2: f64,
     planned_at: Option<Duration>,
     rate: Rate,
     now: Duration,
@@ -75,6 +78,7 @@ impl Price {
             written: 0.0,
             budget: signed(settings.disk_writes_per_day.saturating_mul(BURST_DAYS)),
             planned_part: 0.0,
+            planned_log2: 0.0,
             planned_at: None,
             rate: Rate::default(),
             now: Duration::ZERO,
@@ -103,9 +107,13 @@ impl Price {
         self.planned_at = self.planned_at.max(Some(now));
     }
 
-    /// The plan has its own measure of what is worth a write, and no misses to pay with.
-    pub(super) fn wrote_planned(&mut self, bytes: u64) {
+    /// The plan has its own measure of what is worth a write, and no misses to pay with. It has chosen, so
+    /// a disk that it fills up is not young.
+    pub(super) fn wrote_planned(&mut self, bytes: u64, worth: Worth) {
         self.wrote_of(bytes, 1.0);
+        self.written += real(bytes) * (YOUNG_TURNS.1 - 1.0);
+        let log2 = worth.log2().clamp(-PRICE_MAX, PRICE_MAX);
+        self.planned_log2 += (log2 - self.planned_log2) * self.weight(bytes);
     }
 
     /// Something new, that was worth the price.
@@ -127,8 +135,12 @@ impl Price {
 
     fn wrote_of(&mut self, bytes: u64, planned: f64) {
         self.spend(bytes);
-        let weight = (real(bytes) / (self.capacity * PUSHES)).min(1.0);
-        self.planned_part += (planned - self.planned_part) * weight;
+        self.planned_part += (planned - self.planned_part) * self.weight(bytes);
+    }
+
+    /// How much of what is remembered of the writes lately these bytes are.
+    fn weight(&self, bytes: u64) -> f64 {
+        (real(bytes) / (self.capacity * PUSHES)).min(1.0)
     }
 
     fn spend(&mut self, bytes: u64) {
@@ -136,7 +148,13 @@ impl Price {
         self.budget = self.budget.saturating_sub(signed(bytes));
     }
 
+    /// There is a choice to make from now on. Where plans have filled the disk, the best first, what they
+    /// put there last is what anything else has to be worth; a day later, too.
     pub(super) fn filled(&mut self) {
+        if !self.is_full {
+            let least = self.planned_log2 - half_lives(DAY);
+            self.log2 = self.log2.max(least * self.planned_part);
+        }
         self.is_full = true;
     }
 
@@ -304,12 +322,40 @@ mod tests {
         price.filled();
         let before = price.keeping();
         for _ in 0..50 {
-            price.wrote_planned(CAPACITY / 50);
+            price.wrote_planned(CAPACITY / 50, Worth::ONCE);
             price.kept(CAPACITY / 50);
         }
         assert!(price.keeping().log2() < before.log2() + 1.0);
         price.wrote(CAPACITY / 2);
         assert!(price.keeping().log2() > before.log2() + 1.5);
+    }
+
+    #[test]
+    fn a_disk_that_plans_have_filled_asks_for_what_the_last_of_it_is_worth() {
+        let mut price = price(u64::MAX, 0);
+        for fill in (0..100).rev() {
+            price.wrote_planned(CAPACITY / 100, Worth::new(2.0 + f64::from(fill) / 10.0));
+        }
+        price.filled();
+        assert_eq!(price.admits(Worth::new(2.0)), Admission::Unproven);
+        assert_eq!(price.admits(Worth::new(3.0)), Admission::Write);
+        assert!(price.keeping() < Worth::new(2.0), "the last of it stays");
+        // Nor is it young, as one that viewers have filled.
+        let mut viewers = self::price(u64::MAX, 0);
+        viewers.wrote(CAPACITY);
+        viewers.filled();
+        let [chosen, young] =
+            [&mut price, &mut viewers].map(|price| live(price, CAPACITY / 2, 0..1));
+        assert!(2 * chosen < young, "{chosen} beside {young}");
+    }
+
+    #[test]
+    fn what_plans_put_on_a_disk_that_viewers_filled_says_little_of_its_price() {
+        let mut price = price(u64::MAX, 0);
+        price.wrote_planned(CAPACITY / 10, Worth::new(5.0));
+        price.wrote(CAPACITY * 9 / 10);
+        price.filled();
+        assert!(price.keeping().log2() < 0.1);
     }
 
     #[test]
