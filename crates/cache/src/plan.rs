@@ -77,8 +77,14 @@ impl Cache {
         }
     }
 
-    /// Tells the store again what a plan expects of an object that is here: after a restart, and with every
-    /// plan.
+    /// Whether what is expected is worth what would have to go for it; what is pinned is, whatever that is.
+    pub fn is_worth_filling(&self, expected: Expected) -> bool {
+        let store = &self.inner.store;
+        expected.is_pinned || store.is_worth_filling(expected.requests_per_day)
+    }
+
+    /// Tells the store again what a plan expects of an object that is here, in place of what was counted:
+    /// after a restart, with every plan, and once a day.
     ///
     /// Cancel safe.
     pub async fn tell_expected(&self, name: &ObjectName, wanted: &Wanted, rules: &Arc<SiteRules>) {

@@ -178,7 +178,12 @@ fn failure(failed: &Failure) -> FillFailure {
         Entry::SourceFailed => "the sources failed",
         Entry::Unwritten => "the disks did not take it",
         // Not failures.
-        Entry::Waiting | Entry::Filling | Entry::Held | Entry::Seeded | Entry::Unreached => "",
+        Entry::Waiting
+        | Entry::Filling
+        | Entry::Held
+        | Entry::Seeded
+        | Entry::Unreached
+        | Entry::Outbid => "",
     };
     FillFailure {
         site: failed.site.clone(),
@@ -234,7 +239,7 @@ fn state(entry: Entry) -> ObjectState {
         Entry::Waiting | Entry::Unreached => ObjectState::Missing,
         Entry::Filling => ObjectState::Filling,
         Entry::Held => ObjectState::Held,
-        Entry::Seeded => ObjectState::Seeded,
+        Entry::Seeded | Entry::Outbid => ObjectState::Seeded,
         Entry::Absent
         | Entry::Mismatch
         | Entry::Refused

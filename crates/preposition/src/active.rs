@@ -2,16 +2,19 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use cache::{Expected, ObjectId, Wanted};
+use cache::{Expected, ObjectId};
 use hashbrown::HashTable;
 use manifest::{Action, Object, Objects};
-use message::ObjectName;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     applied::InForce,
     entry::{ENTRIES, Entry},
+    wanted::expected,
 };
+
+/// Seconds of a day.
+const DAY_S: u64 = 24 * 60 * 60;
 
 /// The plan in force. Shared: entries change under it, one by one.
 #[derive(Debug)]
@@ -25,7 +28,10 @@ pub(crate) struct Active {
     places: HashTable<(ObjectId, u32)>,
     counts: [AtomicU64; ENTRIES.len()],
     held_bytes: AtomicU64,
+    outbid_bytes: AtomicU64,
     fill_bytes: u64,
+    /// When the store was told what is expected, in seconds since the Unix epoch; 0 is never.
+    told_s: AtomicU64,
     /// Objects that are put off, to be tried again.
     put_off: AtomicU64,
     /// What the plan has let go of is gone.
@@ -67,6 +73,8 @@ impl Active {
             places,
             counts,
             held_bytes: AtomicU64::new(0),
+            outbid_bytes: AtomicU64::new(0),
+            told_s: AtomicU64::new(0),
             fill_bytes: order.fill_bytes,
             put_off: AtomicU64::new(0),
             is_released: AtomicBool::new(in_force.released.is_empty()),
@@ -142,11 +150,16 @@ impl Active {
         self.counts[before].fetch_sub(1, Ordering::Relaxed);
         self.counts[entry as usize].fetch_add(1, Ordering::Relaxed);
         let bytes = object.bytes_wanted();
-        if before == Entry::Held as usize {
-            self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        if entry == Entry::Held {
-            self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        for (counted, sum) in [
+            (Entry::Held, &self.held_bytes),
+            (Entry::Outbid, &self.outbid_bytes),
+        ] {
+            if before == counted as usize {
+                sum.fetch_sub(bytes, Ordering::Relaxed);
+            }
+            if entry == counted {
+                sum.fetch_add(bytes, Ordering::Relaxed);
+            }
         }
     }
 
@@ -161,14 +174,28 @@ impl Active {
         failed.map(|entry| self.count(*entry)).sum()
     }
 
-    /// How many are to be filled.
+    /// How many are to be filled: what is outbid is not.
     pub(crate) fn fills(&self) -> u64 {
-        self.order.len() as u64
+        (self.order.len() as u64).saturating_sub(self.count(Entry::Outbid))
     }
 
     /// Bytes that are to be here in the end, and those that are.
     pub(crate) fn bytes(&self) -> (u64, u64) {
-        (self.fill_bytes, self.held_bytes.load(Ordering::Relaxed))
+        let outbid = self.outbid_bytes.load(Ordering::Relaxed);
+        let wanted = self.fill_bytes.saturating_sub(outbid);
+        (wanted, self.held_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Whether the store is to be told what is expected of what is here: once a day, or it would forget
+    /// what the day brings.
+    pub(crate) fn is_to_be_told(&self, now_s: u64) -> bool {
+        let told_s = self.told_s.load(Ordering::Relaxed);
+        told_s == 0 || now_s >= told_s.saturating_add(DAY_S)
+    }
+
+    /// The store was told all.
+    pub(crate) fn told(&self, now_s: u64) {
+        self.told_s.store(now_s, Ordering::Relaxed);
     }
 
     /// Places of what is to be filled, best first.
@@ -217,31 +244,6 @@ impl Active {
     }
 }
 
-/// What is expected of an object of a plan.
-pub(crate) fn expected(object: &Object<'_>, now_s: u64) -> Expected {
-    Expected {
-        requests_per_day: u32::try_from(object.expected).unwrap_or(u32::MAX),
-        is_pinned: object.is_pinned(now_s),
-    }
-}
-
-/// What a plan wants of an object.
-pub(crate) fn wanted(object: &Object<'_>, now_s: u64) -> Wanted {
-    Wanted {
-        size: object.size,
-        sha256: object.digest.map(|digest| *digest.as_bytes()),
-        first_bytes: object.first_bytes.unwrap_or(object.size),
-        expected: expected(object, now_s),
-    }
-}
-
-pub(crate) fn name(object: &Object<'_>) -> ObjectName {
-    ObjectName {
-        site: object.site.into(),
-        path: object.path.into(),
-    }
-}
-
 /// An identity is spread evenly already.
 fn hash(id: &ObjectId) -> u64 {
     id.spread()
@@ -250,6 +252,7 @@ fn hash(id: &ObjectId) -> u64 {
 #[cfg(test)]
 mod tests {
     use manifest::Digest;
+    use message::ObjectName;
 
     use super::*;
 
@@ -303,10 +306,22 @@ mod tests {
         active.set(0, Entry::Waiting);
         assert_eq!(active.bytes(), (60, 0));
         active.set(0, Entry::Held);
+        active.set(2, Entry::Outbid);
+        assert_eq!((active.fills(), active.bytes()), (2, (30, 10)));
         active.set(2, Entry::Held);
+        assert_eq!((active.fills(), active.bytes()), (3, (60, 40)));
         assert!(active.is_landed());
         active.note_put_off(1);
         assert!(!active.is_landed(), "what failed is tried again");
+    }
+
+    #[test]
+    fn the_store_is_told_once_a_day() {
+        let active = active(&[fill("/a", 10, 1)]);
+        assert!(active.is_to_be_told(1_000));
+        active.told(1_000);
+        assert!(!active.is_to_be_told(1_000 + DAY_S - 1));
+        assert!(active.is_to_be_told(1_000 + DAY_S));
     }
 
     #[test]

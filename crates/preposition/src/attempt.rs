@@ -9,12 +9,13 @@ use parking_lot::Mutex;
 use semantics::content_range::{self, ContentRange};
 
 use crate::{
-    active::{Active, name, wanted},
+    active::Active,
     config::Parts,
     entry::Entry,
     errands::{Errand, Met, Undone},
     pace::{Pace, Paced},
     source::{Escalation, Health, Reach, ranked},
+    wanted::{name, wanted},
 };
 
 /// How an attempt ended.

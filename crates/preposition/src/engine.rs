@@ -31,6 +31,7 @@ use crate::{
     shared::{Planned, Pulse, Shared},
     underway::{Ended, Underway},
     upkeep::Upkeep,
+    wanted::is_outbid,
     window::At,
     yielding::Share,
 };
@@ -42,6 +43,9 @@ const TICK: Duration = Duration::from_millis(250);
 const LEAST_SHARE: u64 = 16;
 /// From one walk over the plan to the next that a loss calls for.
 const AFTER_LOSS: Duration = Duration::from_secs(5);
+
+/// Of a plan that is mostly outbid so much is passed over before others may run.
+const BEGUN_AT_ONCE: usize = 4096;
 
 pub(crate) struct Engine {
     shared: Arc<Shared>,
@@ -148,7 +152,7 @@ impl Engine {
     fn repair_if_wanted(&mut self, now: &Timestamp) {
         let wanted = &self.shared.is_repair_wanted;
         if !self.upkeep.is_repairing() && wanted.swap(false, Ordering::Relaxed) {
-            repair::forget_failures(&self.active);
+            repair::try_anew(&self.active);
             self.repair(now);
         }
     }
@@ -199,7 +203,7 @@ impl Engine {
         }
         let is_due = self.seen.repaired.elapsed() >= self.shared.config.reconcile;
         if is_due {
-            repair::forget_failures(&self.active);
+            repair::try_anew(&self.active);
         }
         if is_due || self.active.is_to_be_released() || self.is_loss_due() {
             self.repair(now);
@@ -221,12 +225,13 @@ impl Engine {
 
     /// Begins what may begin, and says why no more does.
     fn begin_all(&mut self, now: &Timestamp) -> Why {
-        loop {
+        for _ in 0..BEGUN_AT_ONCE {
             match self.step(now) {
                 Step::Start(lane) => self.begin(lane, now),
                 Step::Wait(why) => return why,
             }
         }
+        Why::Busy
     }
 
     fn step(&mut self, now: &Timestamp) -> Step {
@@ -271,12 +276,17 @@ impl Engine {
             self.errands.begin(lane, false, now.wall);
             return;
         };
-        if self.active.entry(place) == Entry::Waiting {
-            self.active.set(place, Entry::Filling);
-            let since = self.wanted_since.unwrap_or(now.wall);
-            let waited = now.wall.saturating_sub(since);
-            self.underway.begin(&self.active, place, lane, waited);
+        let Some((object, Entry::Waiting)) = self.active.at(place) else {
+            return;
+        };
+        if is_outbid(&self.shared.parts.cache, &object, now.unix_s()) {
+            self.active.set(place, Entry::Outbid);
+            return;
         }
+        self.active.set(place, Entry::Filling);
+        let since = self.wanted_since.unwrap_or(now.wall);
+        let waited = now.wall.saturating_sub(since);
+        self.underway.begin(&self.active, place, lane, waited);
     }
 
     /// Cuts what is under way in these lanes.

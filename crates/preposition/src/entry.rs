@@ -27,10 +27,12 @@ pub enum Entry {
     Unwritten,
     /// No source may be asked yet.
     Unreached,
+    /// What would have to go for it is worth as much: it is let in at its first miss.
+    Outbid,
 }
 
 /// All of them, for counting; in order of their numbers.
-pub const ENTRIES: [Entry; 10] = [
+pub const ENTRIES: [Entry; 11] = [
     Entry::Waiting,
     Entry::Filling,
     Entry::Held,
@@ -41,6 +43,7 @@ pub const ENTRIES: [Entry; 10] = [
     Entry::SourceFailed,
     Entry::Unwritten,
     Entry::Unreached,
+    Entry::Outbid,
 ];
 
 impl Entry {
@@ -57,13 +60,19 @@ impl Entry {
             Self::SourceFailed => "source_failed",
             Self::Unwritten => "unwritten",
             Self::Unreached => "unreached",
+            Self::Outbid => "outbid",
         }
     }
 
     /// Whether an attempt failed; it may be tried again.
     pub fn is_failure(self) -> bool {
         match self {
-            Self::Waiting | Self::Filling | Self::Held | Self::Seeded | Self::Unreached => false,
+            Self::Waiting
+            | Self::Filling
+            | Self::Held
+            | Self::Seeded
+            | Self::Unreached
+            | Self::Outbid => false,
             Self::Absent
             | Self::Mismatch
             | Self::Refused

@@ -322,6 +322,7 @@ fn undone(entry: Entry) -> Undone {
         | Entry::Filling
         | Entry::Held
         | Entry::Seeded
-        | Entry::Unreached => Undone::SourceFailed,
+        | Entry::Unreached
+        | Entry::Outbid => Undone::SourceFailed,
     }
 }

@@ -59,6 +59,7 @@ mod trust;
 mod underway;
 mod upkeep;
 mod views;
+mod wanted;
 mod window;
 mod written;
 mod yielding;

@@ -6,9 +6,10 @@ use cache::Holding;
 use manifest::Object;
 
 use crate::{
-    active::{Active, name, wanted},
+    active::Active,
     entry::{ENTRIES, Entry},
     shared::Shared,
+    wanted::{name, wanted},
 };
 
 /// Objects between two chances for others to run.
@@ -23,10 +24,12 @@ pub(crate) struct Repaired {
     pub(crate) is_released: bool,
 }
 
-/// Walks over the plan: notes what is here and what is not, and tells the store again what is
-/// expected of what is here.
+/// Walks over the plan: notes what is here and what is not, and once a day tells the store again what
+/// is expected of what is here.
 pub(crate) async fn repair(shared: Arc<Shared>, active: Arc<Active>) -> Repaired {
     pin(&shared, &active).await;
+    let begun_s = (shared.parts.clock)().unix_s();
+    let tells = active.is_to_be_told(begun_s);
     let mut repaired = Repaired::default();
     for (turn, place) in active.order().iter().enumerate() {
         if turn % BATCH == BATCH - 1 {
@@ -54,7 +57,12 @@ pub(crate) async fn repair(shared: Arc<Shared>, active: Arc<Active>) -> Repaired
             (Holding::Unverified, _) => {}
             (Holding::Whole, _) => active.set(*place, Entry::Held),
         }
-        cache.tell_expected(&name, &wanted, &rules).await;
+        if tells {
+            cache.tell_expected(&name, &wanted, &rules).await;
+        }
+    }
+    if tells {
+        active.told(begun_s);
     }
     if active.is_to_be_released() {
         release(&shared, &active).await;
@@ -88,14 +96,15 @@ async fn pin(shared: &Shared, active: &Active) {
     cache.end_pins();
 }
 
-/// Has what failed tried anew.
-pub(crate) fn forget_failures(active: &Active) {
+/// Has what failed tried anew, and what was outbid: prices change.
+pub(crate) fn try_anew(active: &Active) {
+    let is_over = |entry: Entry| entry.is_failure() || entry == Entry::Outbid;
     if ENTRIES
         .iter()
-        .any(|it| it.is_failure() && active.count(*it) > 0)
+        .any(|it| is_over(*it) && active.count(*it) > 0)
     {
         for place in active.order() {
-            if active.entry(*place).is_failure() {
+            if is_over(active.entry(*place)) {
                 active.set(*place, Entry::Waiting);
             }
         }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Status,
-    active::{Active, wanted},
+    active::Active,
     answer::{Pushed, Rejected},
     applied::{self, Unkept},
     config::{Config, Parts},
@@ -35,6 +35,7 @@ use crate::{
     signed,
     trust::Way,
     views::{Page, Progress},
+    wanted::wanted,
     window::At,
     yielding::Share,
 };

@@ -9,8 +9,9 @@ use message::ObjectName;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    active::{Active, wanted},
+    active::Active,
     entry::Entry,
+    wanted::wanted,
     yielding::{Share, WHOLE},
 };
 
@@ -127,7 +128,7 @@ mod tests {
     use manifest::{Digest, Object};
 
     use super::*;
-    use crate::{active::name, applied::InForce, yielding::Strain};
+    use crate::{applied::InForce, wanted::name, yielding::Strain};
 
     const DAY: Duration = Duration::from_hours(24);
     const GIB: u64 = 1 << 30;

@@ -14,10 +14,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    active::{name, wanted},
     applied::put_in_place,
     scrub::{Cursor, Due, LOOK, Scrub, Slice},
     shared::Shared,
+    wanted::{name, wanted},
 };
 
 const FILE: &str = "scrubbed.json";

@@ -173,8 +173,8 @@ impl Store {
     }
 
     /// Whether what is expected at this rate is worth being filled ahead of its viewers: everything
-    /// is while the disks have room, and nothing once the write budget is spent. What is worth less
-    /// than what would have to go for it is not.
+    /// is while the disks have room. What is worth less than what would have to go for it is not, nor
+    /// what is worth little more.
     pub fn is_worth_filling(&self, per_day_thousandths: u32) -> bool {
         self.0.admission.judge.is_worth_filling(per_day_thousandths)
     }

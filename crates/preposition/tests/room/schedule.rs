@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use manifest::Pin;
 use preposition::{Allowance, Entry, Load, Reach, Spent, Status, Why, Window};
 
-use crate::support::{Bench, NIGHT, NOON, Origin};
+use crate::support::{Bench, NIGHT, NOON, Origin, Wishes};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -154,11 +155,6 @@ async fn a_plan_larger_than_the_disks_is_filled_as_far_as_they_go_and_pushes_out
     let sources = [(Reach::Shield, &origin)];
     let bench = Bench::with(NIGHT, &sources, |config| config.capacity_bytes = 250_000).await;
     bench.push(1, &origin).await.unwrap();
-    let count = |status: &Status, state: Entry| {
-        let states = status.progress.iter().flat_map(|progress| &progress.states);
-        let counts = states.filter(|counted| counted.state == state);
-        counts.map(|counted| counted.objects).sum::<u64>()
-    };
     let status = bench.complete().await;
     assert_eq!(
         (count(&status, Entry::Held), count(&status, Entry::Seeded)),
@@ -168,4 +164,35 @@ async fn a_plan_larger_than_the_disks_is_filled_as_far_as_they_go_and_pushes_out
     let status = bench.complete().await;
     assert_eq!((count(&status, Entry::Held), origin.reads()), (2, 2));
     bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_worth_less_than_what_would_go_for_it_is_not_fetched() {
+    let origin = Origin::with(3, 100_000);
+    let bench = Bench::start(NIGHT, &[(Reach::Shield, &origin)]).await;
+    bench.crowd().await;
+    bench.push(1, &origin).await.unwrap();
+    for _ in 0..2 {
+        let status = bench.complete().await;
+        assert_eq!((count(&status, Entry::Outbid), origin.reads()), (3, 0));
+        let progress = status.progress.unwrap();
+        assert_eq!((progress.fills, progress.bytes_left), (0, 0));
+        assert!(!progress.is_degraded);
+        // Whoever walks over the plan comes to the same.
+        bench.room.repair();
+    }
+    let pinned = Wishes {
+        pin: Some(Pin::WhilePlanned),
+        ..Wishes::default()
+    };
+    bench.push_as(2, &origin, pinned).await.unwrap();
+    let status = bench.until(|status| count(status, Entry::Held) == 3).await;
+    assert_eq!(count(&status, Entry::Outbid), 0, "what is promised is kept");
+    bench.end().await;
+}
+
+fn count(status: &Status, state: Entry) -> u64 {
+    let states = status.progress.iter().flat_map(|progress| &progress.states);
+    let counts = states.filter(|counted| counted.state == state);
+    counts.map(|counted| counted.objects).sum()
 }

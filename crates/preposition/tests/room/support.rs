@@ -31,7 +31,7 @@ use preposition::{
 };
 use semantics::freshness::TtlRules;
 use signing::Algorithm;
-use store::{DiskConfig, Store};
+use store::{DiskConfig, Epoch, Key, Store};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -328,6 +328,18 @@ impl Bench {
         };
         let rules = Arc::new(SiteRules::new(ttl()));
         self.cache.holding(name, &wanted, &rules).await != cache::Holding::Lacking
+    }
+
+    /// Fills the disk, and goes round it, with what is asked for far more often than anything planned here.
+    pub(crate) async fn crowd(&self) {
+        for number in 0..160 {
+            let key = Key::slice([1; 16], number);
+            self.store.expect(&key, 1_000_000);
+            let body = Bytes::from(vec![7; 1 << 20]);
+            let put = self.store.put_planned(key, Epoch::ZERO, body);
+            put.unwrap();
+            self.store.flush().await;
+        }
     }
 
     /// Flips a byte of what lies on the disk, where these bytes lie.

@@ -177,8 +177,8 @@ impl Policy {
         self.price.lock().kept(bytes);
     }
 
-    /// Whether a slice that a plan expects at this rate is worth being filled ahead of its viewers, and
-    /// there is budget for it.
+    /// Whether a slice that a plan expects at this rate is worth being filled ahead of its viewers,
+    /// whatever budget there is.
     pub fn is_worth_filling(&self, per_day_thousandths: u32) -> bool {
         let credit = Worth::planned(per_day_thousandths);
         self.price.lock().is_worth_filling(credit)

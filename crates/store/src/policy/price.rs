@@ -169,7 +169,7 @@ impl Price {
     }
 
     pub(super) fn is_worth_filling(&self, worth: Worth) -> bool {
-        self.budget > 0 && (!self.is_full || worth > Worth::new(self.log2 + NEWCOMER))
+        !self.is_full || worth > Worth::new(self.log2 + NEWCOMER)
     }
 
     /// Where there is a choice to make nothing is written that was asked for once, however cheap.
