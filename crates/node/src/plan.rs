@@ -183,7 +183,8 @@ fn failure(failed: &Failure) -> FillFailure {
         | Entry::Held
         | Entry::Seeded
         | Entry::Unreached
-        | Entry::Outbid => "",
+        | Entry::Outbid
+        | Entry::Brought => "",
     };
     FillFailure {
         site: failed.site.clone(),
@@ -238,7 +239,7 @@ fn state(entry: Entry) -> ObjectState {
     match entry {
         Entry::Waiting | Entry::Unreached => ObjectState::Missing,
         Entry::Filling => ObjectState::Filling,
-        Entry::Held => ObjectState::Held,
+        Entry::Held | Entry::Brought => ObjectState::Held,
         Entry::Seeded | Entry::Outbid => ObjectState::Seeded,
         Entry::Absent
         | Entry::Mismatch

@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     applied::InForce,
+    asked::Asked,
     entry::{ENTRIES, Entry},
     wanted::expected,
 };
@@ -22,6 +23,8 @@ pub(crate) struct Active {
     /// As it is on disk.
     pub(crate) in_force: InForce,
     entries: Box<[AtomicU8]>,
+    /// What viewers have asked for of what is left to them, since somebody looked whether it is here.
+    pub(crate) asked: Asked,
     /// What is to be filled, in the order in which that is best done.
     order: Box<[u32]>,
     /// By object identity: places in the plan.
@@ -68,6 +71,7 @@ impl Active {
         counts[Entry::Waiting as usize].store(fills, Ordering::Relaxed);
         counts[Entry::Seeded as usize].store(total - fills, Ordering::Relaxed);
         Self {
+            asked: Asked::none_of(plan.len()),
             entries: entries.into(),
             order: order.fill.into(),
             places,
@@ -236,10 +240,13 @@ impl Active {
         }
     }
 
-    /// What is expected of an object.
+    /// What is expected of an object that viewers ask for.
     pub(crate) fn expected_of(&self, id: ObjectId, now_s: u64) -> Option<Expected> {
-        let found = self.places.find(hash(&id), |(other, _)| *other == id);
-        let object = self.in_force.state.plan.at(found?.1 as usize)?;
+        let (_, place) = self.places.find(hash(&id), |(other, _)| *other == id)?;
+        let (object, entry) = self.at(*place)?;
+        if entry == Entry::Seeded {
+            self.asked.note(*place);
+        }
         Some(expected(&object, now_s))
     }
 }

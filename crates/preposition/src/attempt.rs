@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cache::{Expected, Held, SiteRules, Unfilled, Wanted};
+use cache::{Expected, Held, Holding, SiteRules, Unfilled, Wanted};
 use http::StatusCode;
 use message::{ByteRange, Fetch, ObjectName, Response, Timestamp, Upstream};
 use parking_lot::Mutex;
@@ -15,7 +15,7 @@ use crate::{
     errands::{Errand, Met, Undone},
     pace::{Pace, Paced},
     source::{Escalation, Health, Reach, ranked},
-    wanted::{name, wanted},
+    wanted::{is_outbid, name, wanted},
 };
 
 /// How an attempt ended.
@@ -27,6 +27,8 @@ pub(crate) enum Outcome {
     Failed(Entry),
     /// There was no room, or no source may be asked yet: again after so long, and nobody failed.
     Later(Entry, Duration),
+    /// It is not here, and what would have to go for it is worth as much.
+    Outbid,
 }
 
 /// Others need room more: so long nothing is tried.
@@ -89,6 +91,9 @@ impl Attempts {
             at: now,
             place,
         };
+        if is_outbid(&self.parts.cache, &object, now.unix_s()) && self.lacks(&goal).await {
+            return Outcome::Outbid;
+        }
         // What is urgent waits for nobody, but still asks the nearest first.
         let waited = if object.fast_track {
             Duration::MAX
@@ -96,6 +101,12 @@ impl Attempts {
             waited
         };
         self.bring(&goal, waited).await
+    }
+
+    /// Whether not all of an object is here.
+    async fn lacks(&self, goal: &Goal) -> bool {
+        let (cache, rules) = (&self.parts.cache, &goal.rules);
+        cache.holding(&goal.name, &goal.wanted, rules).await == Holding::Lacking
     }
 
     /// Tries an object that is in no plan.
@@ -202,7 +213,7 @@ impl Attempts {
             match outcome {
                 Outcome::Later(..) => return Some(outcome),
                 Outcome::Failed(Entry::Mismatch) => liars.push(index),
-                Outcome::Failed(_) | Outcome::Held(..) => {}
+                Outcome::Failed(_) | Outcome::Held(..) | Outcome::Outbid => {}
             }
             failed = Some(outcome);
         }

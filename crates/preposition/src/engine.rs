@@ -31,7 +31,6 @@ use crate::{
     shared::{Planned, Pulse, Shared},
     underway::{Ended, Underway},
     upkeep::Upkeep,
-    wanted::is_outbid,
     window::At,
     yielding::Share,
 };
@@ -43,9 +42,6 @@ const TICK: Duration = Duration::from_millis(250);
 const LEAST_SHARE: u64 = 16;
 /// From one walk over the plan to the next that a loss calls for.
 const AFTER_LOSS: Duration = Duration::from_secs(5);
-
-/// Of a plan that is mostly outbid so much is passed over before others may run.
-const BEGUN_AT_ONCE: usize = 4096;
 
 pub(crate) struct Engine {
     shared: Arc<Shared>,
@@ -173,6 +169,7 @@ impl Engine {
                 .try_send(Order::Released(Arc::downgrade(&self.active)));
         }
         self.lanes.requeue(&self.active);
+        self.upkeep.look_at_seeds(&self.active, repaired.has_told);
         self.repair_if_wanted(&(self.shared.parts.clock)());
     }
 
@@ -225,13 +222,12 @@ impl Engine {
 
     /// Begins what may begin, and says why no more does.
     fn begin_all(&mut self, now: &Timestamp) -> Why {
-        for _ in 0..BEGUN_AT_ONCE {
+        loop {
             match self.step(now) {
                 Step::Start(lane) => self.begin(lane, now),
                 Step::Wait(why) => return why,
             }
         }
-        Why::Busy
     }
 
     fn step(&mut self, now: &Timestamp) -> Step {
@@ -276,17 +272,12 @@ impl Engine {
             self.errands.begin(lane, false, now.wall);
             return;
         };
-        let Some((object, Entry::Waiting)) = self.active.at(place) else {
-            return;
-        };
-        if is_outbid(&self.shared.parts.cache, &object, now.unix_s()) {
-            self.active.set(place, Entry::Outbid);
-            return;
+        if self.active.entry(place) == Entry::Waiting {
+            self.active.set(place, Entry::Filling);
+            let since = self.wanted_since.unwrap_or(now.wall);
+            let waited = now.wall.saturating_sub(since);
+            self.underway.begin(&self.active, place, lane, waited);
         }
-        self.active.set(place, Entry::Filling);
-        let since = self.wanted_since.unwrap_or(now.wall);
-        let waited = now.wall.saturating_sub(since);
-        self.underway.begin(&self.active, place, lane, waited);
     }
 
     /// Cuts what is under way in these lanes.
@@ -324,6 +315,10 @@ impl Engine {
                 let attempts = self.shared.config.attempts;
                 let failures = self.lanes.fail(place, now, attempts);
                 self.shared.failures.lock().note(place, failures);
+            }
+            Outcome::Outbid => {
+                self.active.set(place, Entry::Outbid);
+                self.lanes.succeed(place);
             }
             Outcome::Later(entry, pause) => {
                 self.active.set(place, entry);

@@ -29,10 +29,12 @@ pub enum Entry {
     Unreached,
     /// What would have to go for it is worth as much: it is let in at its first miss.
     Outbid,
+    /// Nothing was to be fetched, and viewers have brought all of it.
+    Brought,
 }
 
 /// All of them, for counting; in order of their numbers.
-pub const ENTRIES: [Entry; 11] = [
+pub const ENTRIES: [Entry; 12] = [
     Entry::Waiting,
     Entry::Filling,
     Entry::Held,
@@ -44,6 +46,7 @@ pub const ENTRIES: [Entry; 11] = [
     Entry::Unwritten,
     Entry::Unreached,
     Entry::Outbid,
+    Entry::Brought,
 ];
 
 impl Entry {
@@ -61,7 +64,13 @@ impl Entry {
             Self::Unwritten => "unwritten",
             Self::Unreached => "unreached",
             Self::Outbid => "outbid",
+            Self::Brought => "brought",
         }
+    }
+
+    /// Whether it is left to viewers to bring it.
+    pub(crate) fn is_of_viewers(self) -> bool {
+        matches!(self, Self::Seeded | Self::Brought)
     }
 
     /// Whether an attempt failed; it may be tried again.
@@ -72,7 +81,8 @@ impl Entry {
             | Self::Held
             | Self::Seeded
             | Self::Unreached
-            | Self::Outbid => false,
+            | Self::Outbid
+            | Self::Brought => false,
             Self::Absent
             | Self::Mismatch
             | Self::Refused

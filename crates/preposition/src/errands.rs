@@ -86,6 +86,8 @@ impl From<Outcome> for Met {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Held(..) => Self::Done,
+            // Nobody asks what an errand is worth.
+            Outcome::Outbid => Self::Undone(Undone::Unwritten),
             Outcome::Later(_, pause) => Self::Later(pause),
             Outcome::Failed(entry) => Self::Undone(undone(entry)),
         }
@@ -323,6 +325,7 @@ fn undone(entry: Entry) -> Undone {
         | Entry::Held
         | Entry::Seeded
         | Entry::Unreached
-        | Entry::Outbid => Undone::SourceFailed,
+        | Entry::Outbid
+        | Entry::Brought => Undone::SourceFailed,
     }
 }

@@ -26,6 +26,7 @@
 mod active;
 mod answer;
 mod applied;
+mod asked;
 mod attempt;
 mod config;
 mod engine;
@@ -50,6 +51,7 @@ mod room;
 mod schedule;
 mod scrub;
 mod scrubber;
+mod seeds;
 mod seen;
 mod shape;
 mod shared;

@@ -22,6 +22,8 @@ pub(crate) struct Repaired {
     pub(crate) lost: u64,
     /// What the plan has let go of is gone.
     pub(crate) is_released: bool,
+    /// The store was told what is expected of what is here.
+    pub(crate) has_told: bool,
 }
 
 /// Walks over the plan: notes what is here and what is not, and once a day tells the store again what
@@ -63,6 +65,7 @@ pub(crate) async fn repair(shared: Arc<Shared>, active: Arc<Active>) -> Repaired
     }
     if tells {
         active.told(begun_s);
+        repaired.has_told = true;
     }
     if active.is_to_be_released() {
         release(&shared, &active).await;
@@ -77,7 +80,7 @@ async fn pin(shared: &Shared, active: &Active) {
     let cache = &shared.parts.cache;
     cache.begin_pins();
     let all = 0..u32::try_from(active.len()).unwrap_or(u32::MAX);
-    let unordered = all.filter(|place| active.entry(*place) == Entry::Seeded);
+    let unordered = all.filter(|place| active.entry(*place).is_of_viewers());
     let places = active.order().iter().copied().chain(unordered);
     for (turn, place) in places.enumerate() {
         if turn % BATCH == BATCH - 1 {

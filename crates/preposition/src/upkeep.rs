@@ -10,6 +10,7 @@ use crate::{
     ledger_file,
     pins::Pins,
     repair::{self, Repaired},
+    seeds::{self, Look},
     shared::Shared,
 };
 
@@ -17,6 +18,8 @@ use crate::{
 pub(crate) struct Upkeep {
     shared: Arc<Shared>,
     repairs: JoinSet<Repaired>,
+    /// At most one.
+    looks: JoinSet<()>,
     /// What is done once and of which nobody waits for the outcome.
     chores: JoinSet<()>,
     pins: Pins,
@@ -27,6 +30,7 @@ impl Upkeep {
         Self {
             shared,
             repairs: JoinSet::new(),
+            looks: JoinSet::new(),
             chores: JoinSet::new(),
             pins: Pins::default(),
         }
@@ -36,6 +40,7 @@ impl Upkeep {
     pub(crate) fn take_over(&mut self, new: &Active, now_s: u64) {
         self.pins.schedule(new, now_s);
         self.repairs = JoinSet::new();
+        self.looks = JoinSet::new();
     }
 
     /// Whether a walk is under way.
@@ -51,6 +56,21 @@ impl Upkeep {
         self.pins.schedule(active, now_s);
         let (shared, active) = (Arc::clone(&self.shared), Arc::clone(active));
         self.repairs.spawn(repair::repair(shared, active));
+    }
+
+    /// Looks what viewers have brought: at all that was left to them where the store `has_been_told` what is
+    /// expected of the rest, otherwise at what they have asked for, unless somebody does.
+    pub(crate) fn look_at_seeds(&mut self, active: &Arc<Active>, has_been_told: bool) {
+        let look = if has_been_told {
+            self.looks = JoinSet::new();
+            Look::All
+        } else {
+            Look::Asked
+        };
+        if self.looks.is_empty() {
+            let (shared, active) = (Arc::clone(&self.shared), Arc::clone(active));
+            self.looks.spawn(seeds::look(shared, active, look));
+        }
     }
 
     /// Lets go of the pins whose time is over.
@@ -75,6 +95,7 @@ impl Upkeep {
                 Some(repaired) = self.repairs.join_next() => {
                     return Some(repaired.unwrap_or_default());
                 }
+                Some(_) = self.looks.join_next() => {}
                 Some(_) = self.chores.join_next() => {}
                 else => return None,
             }
@@ -84,6 +105,7 @@ impl Upkeep {
     /// Ends what can be done again; what is being written is written whole.
     pub(crate) async fn end(&mut self) {
         self.repairs.shutdown().await;
+        self.looks.shutdown().await;
         while self.chores.join_next().await.is_some() {}
     }
 }

@@ -3,11 +3,11 @@
 use std::{fs::File, os::unix::fs::FileExt as _};
 
 use http::Method;
-use manifest::Digest;
+use manifest::{Action, Digest};
 use serde_json::{Value as Json, json};
 use steering::{
     client::ClientError,
-    report::{ObjectState, Phase},
+    report::{ObjectState, Phase, PurgeOrder},
 };
 use tests::{
     client::Protocol,
@@ -132,6 +132,54 @@ async fn bytes_that_viewers_have_of_what_was_filled_are_told_and_no_others() {
     world.restart_edge().await;
     is_served_from_here(&world, &objects[1..2]).await;
     assert_eq!(told(&world).await, (0, objects[1].bytes));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planners_are_told_what_viewers_have_brought_of_what_was_left_to_them() {
+    let (objects, planner) = (objects(3), Planner::new());
+    let mut wanted: Vec<_> = objects.iter().map(planned).collect();
+    for seed in &mut wanted[1..] {
+        seed.action = Action::Seed;
+    }
+    planner.publish(1, &wanted);
+    let plan = planner.edge("00:00-00:00").edge_steered();
+    let mut world = plan.start(&objects).await;
+    state(&world, "held", 1).await;
+    state(&world, "seeded", 2).await;
+    let reply = world
+        .client
+        .get(Protocol::Http2, &objects[2].name, &[])
+        .await;
+    reply.is_whole(&objects[2]);
+    // What is lost has somebody look, within seconds.
+    let steering = world.steering("steering.test");
+    let order = PurgeOrder {
+        site: "media".to_owned(),
+        path: Some(objects[0].name.clone()),
+        ..PurgeOrder::default()
+    };
+    steering.purge(&order).await.unwrap();
+    for _ in 0..2 {
+        state(&world, "held", 1).await;
+        state(&world, "brought", 1).await;
+        let page = world.steering("steering.test").inventory(None, 10).await;
+        let page = page.unwrap();
+        let held = page.objects.iter().map(|it| (it.state, it.held_bytes));
+        assert_eq!(
+            held.collect::<Vec<_>>(),
+            [
+                (ObjectState::Held, objects[0].bytes),
+                (ObjectState::Seeded, 0),
+                (ObjectState::Held, objects[2].bytes),
+            ]
+        );
+        assert!(
+            (page.complete_ratio - 1.0).abs() < f64::EPSILON,
+            "no part of it"
+        );
+        world.restart_edge().await;
+    }
+    assert_eq!(world.origin.reads_of(&objects[1]).len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
