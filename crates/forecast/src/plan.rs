@@ -36,6 +36,8 @@ pub struct Rules {
     pub seed_floor: u32,
     /// Whether the policy is asked if what would go for a slice is worth more than it.
     pub heeds_price: bool,
+    /// Whether all that a box holds is known, and not just what its node tells of the plan before.
+    pub knows_box: bool,
     /// What a slice is worth where it is already, in thousandths of what it is worth where it is not.
     pub held_worth: u32,
 }
@@ -177,6 +179,7 @@ mod tests {
             launch_floor: LAUNCH_FLOOR,
             seed_floor: SEED_FLOOR,
             heeds_price: true,
+            knows_box: false,
             held_worth: HELD_WORTH,
         }
     }

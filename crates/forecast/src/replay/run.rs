@@ -1,6 +1,6 @@
 //! One box over all days.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, mem, time::Duration};
 
 use super::{Night, Nights, Play, Record, Tally, night::BEGIN};
 use crate::{
@@ -171,7 +171,7 @@ impl<'a> Played<'a> {
         }
     }
 
-    /// Appraises what is held, and lines up what is to be filled, evenly over the window.
+    /// Plans by what is told to be held, appraises what is, and lines up what is to be filled, evenly over the window.
     fn begin(&mut self, night: &Night, rules: Rules, begin: Duration) {
         let Cache::Appliance(appliance) = &self.cache else {
             return;
@@ -186,10 +186,14 @@ impl<'a> Played<'a> {
         });
         self.heeds_price = rules.heeds_price;
         self.due.clear();
-        self.planned.fill(0);
+        let objects = self.planned.len();
+        let before = mem::replace(&mut self.planned, vec![0; objects]);
         let catalogue = &self.record.catalogue;
         let holds = |object| appliance.holds(tag(object));
-        let plan = plan(catalogue, &night.expected, (today, &rules), holds);
+        // A node tells what it holds of what the plan before had listed.
+        let is_known = |object: Object| rules.knows_box || before[object as usize] > 0;
+        let told = |object: Object| is_known(object) && holds(object);
+        let plan = plan(catalogue, &night.expected, (today, &rules), told);
         for one in &plan.listed {
             self.planned[one.object as usize] = one.thousandths;
             if holds(one.object) {
@@ -197,7 +201,8 @@ impl<'a> Played<'a> {
             }
         }
         let mut filled = 0;
-        for one in plan.fills {
+        let lacking = plan.fills.into_iter();
+        for one in lacking.filter(|one| !holds(one.object)) {
             let due = begin + WINDOW.mul_f64(ratio(filled, rules.fill_bytes));
             self.due.push_back((due, one));
             filled += catalogue.bytes(one.object);

@@ -185,6 +185,7 @@ fn one(
     let sure = Rules {
         fill_floor: 1000,
         heeds_price: false,
+        knows_box: true,
         ..rules
     };
     let play = |strategy, follow| run(record, sizes, strategy, follow);
@@ -209,6 +210,7 @@ impl Options {
             launch_floor: self.launch_floor,
             seed_floor: self.seed_floor,
             heeds_price: true,
+            knows_box: false,
             held_worth: self.held_worth,
         }
     }

@@ -165,6 +165,7 @@ async fn a_replay_chooses_what_the_sql_plans() {
         launch_floor: 10_000,
         seed_floor: 3_000,
         heeds_price: true,
+        knows_box: false,
         held_worth: 1_250,
     };
     let knobs = "floor = 20000\nlaunch_floor = 10000\nseed_floor = 3000\n";

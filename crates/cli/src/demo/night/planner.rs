@@ -140,6 +140,7 @@ impl Night<'_> {
             launch_floor: LAUNCH_FLOOR,
             seed_floor: SEED_FLOOR,
             heeds_price: true,
+            knows_box: false,
             held_worth: HELD_WORTH,
         }
     }
