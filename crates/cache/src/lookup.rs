@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use message::{ObjectName, Timestamp};
 use semantics::freshness::{self, State};
-use store::Epoch;
+use store::{Epoch, Record};
 use tokio::time::Instant;
 
 use crate::{
@@ -85,20 +85,46 @@ impl Inner {
             return Some(entry);
         }
         let (record, _) = self.store.get(&id.key.head_key()).await?;
-        let entry = if let Some((&NOTE, body)) = record.bytes.split_first() {
-            let note = Note::decode(body, name, record.stamp)?;
-            let purged = self.purged(id.object, name, &Tags::default());
-            (note.stamp >= purged.forgotten).then(|| Entry::Varies(Arc::new(note)))?
-        } else {
-            let head = Head::decode(&record.bytes, (id, name), &rules.ttl, record.stamp)?;
-            Entry::Object(self.unpurged(Arc::new(head))?)
-        };
+        let entry = self.decoded(id, name, rules, &record)?;
         // What was learned meanwhile is newer than what lay on the disk.
         if let Some(entry) = self.remembered(id, name) {
             return Some(entry);
         }
         self.heads.insert(id.key, entry.clone());
         Some(entry)
+    }
+
+    /// The same for who goes over all that is held: it takes no memory of others, and counts as no use.
+    pub(crate) async fn find_behind(
+        &self,
+        id: impl Into<Identity>,
+        name: &ObjectName,
+        rules: &SiteRules,
+    ) -> Option<Entry> {
+        let id = id.into();
+        if let Some(entry) = self.remembered(id, name) {
+            return Some(entry);
+        }
+        let record = self.store.peek(&id.key.head_key()).await?;
+        self.decoded(id, name, rules, &record)
+    }
+
+    /// What a record says of an object, unless it was purged since.
+    fn decoded(
+        &self,
+        id: Identity,
+        name: &ObjectName,
+        rules: &SiteRules,
+        record: &Record,
+    ) -> Option<Entry> {
+        if let Some((&NOTE, body)) = record.bytes.split_first() {
+            let note = Note::decode(body, name, record.stamp)?;
+            let purged = self.purged(id.object, name, &Tags::default());
+            (note.stamp >= purged.forgotten).then(|| Entry::Varies(Arc::new(note)))
+        } else {
+            let head = Head::decode(&record.bytes, (id, name), &rules.ttl, record.stamp)?;
+            Some(Entry::Object(self.unpurged(Arc::new(head))?))
+        }
     }
 
     /// What memory holds of an object, unless it was purged since.

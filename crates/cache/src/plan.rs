@@ -83,6 +83,20 @@ impl Cache {
         expected.is_pinned || store.is_worth_filling(expected.requests_per_day)
     }
 
+    /// The same for what was here and was lost.
+    pub fn is_worth_keeping(&self, expected: Expected) -> bool {
+        let store = &self.inner.store;
+        expected.is_pinned || store.is_worth_keeping(expected.requests_per_day)
+    }
+
+    /// Whether something of an object was filled by plan already.
+    pub fn has_begun(&self, name: &ObjectName, wanted: &Wanted) -> bool {
+        let target = Target::new(&self.inner, name, wanted);
+        let first = target.slices().start;
+        let holds = |version: VersionId| self.inner.holds_all(version, first..first + 1);
+        target.planned.is_some_and(holds)
+    }
+
     /// Tells the store again what a plan expects of an object that is here, in place of what was counted:
     /// after a restart, with every plan, and once a day.
     ///
@@ -94,12 +108,10 @@ impl Cache {
             return;
         };
         for index in target.slices() {
-            let (key, extent) = (version.slice_key(index), target.geometry.extent(index));
-            let bytes = extent.end - extent.start;
             // A plan's day begins: what it says of what is here stands in place of what was counted.
+            let (key, expected) = (version.slice_key(index), wanted.expected);
             let store = &self.inner.store;
-            store.appraise(&key, wanted.expected.requests_per_day);
-            self.inner.credit(&key, bytes, wanted.expected);
+            store.appraise(&key, expected.requests_per_day);
         }
     }
 
@@ -251,7 +263,7 @@ impl Inner {
         target: &Target,
         rules: &SiteRules,
     ) -> Option<VersionId> {
-        match self.find(target.id, &target.name, rules).await? {
+        match self.find_behind(target.id, &target.name, rules).await? {
             Entry::Object(head) => (head.geometry == target.geometry).then_some(head.version),
             Entry::Kept(_) | Entry::Varies(_) | Entry::Pass { .. } => None,
         }
@@ -305,7 +317,10 @@ impl Inner {
     /// planned is written at its first miss.
     pub(crate) fn keep_slice(&self, head: &Head, key: Key, bytes: Bytes) {
         if let Some(expected) = self.plan.of(|| ObjectId::of(&head.name)) {
-            self.credit(&key, bytes.len() as u64, expected);
+            self.store.expect_asked(&key, expected.requests_per_day);
+            if expected.is_pinned {
+                self.pin(&key, bytes.len() as u64);
+            }
         }
         self.store.put(key, head.stamp, bytes);
     }

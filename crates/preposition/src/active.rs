@@ -9,8 +9,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     applied::InForce,
-    asked::Asked,
     entry::{ENTRIES, Entry},
+    places::Places,
     wanted::expected,
 };
 
@@ -24,7 +24,11 @@ pub(crate) struct Active {
     pub(crate) in_force: InForce,
     entries: Box<[AtomicU8]>,
     /// What viewers have asked for of what is left to them, since somebody looked whether it is here.
-    pub(crate) asked: Asked,
+    pub(crate) asked: Places,
+    /// What viewers have brought of what is to be filled.
+    pub(crate) brought: Places,
+    /// What was here, and was lost.
+    pub(crate) lost: Places,
     /// What is to be filled, in the order in which that is best done.
     order: Box<[u32]>,
     /// By object identity: places in the plan.
@@ -71,7 +75,9 @@ impl Active {
         counts[Entry::Waiting as usize].store(fills, Ordering::Relaxed);
         counts[Entry::Seeded as usize].store(total - fills, Ordering::Relaxed);
         Self {
-            asked: Asked::none_of(plan.len()),
+            asked: Places::none_of(plan.len()),
+            brought: Places::none_of(plan.len()),
+            lost: Places::none_of(plan.len()),
             entries: entries.into(),
             order: order.fill.into(),
             places,
@@ -151,18 +157,19 @@ impl Active {
             return;
         };
         let before = usize::from(slot.swap(entry as u8, Ordering::Relaxed));
-        self.counts[before].fetch_sub(1, Ordering::Relaxed);
+        // Whoever looks between two of these sees one too many, and none too few.
         self.counts[entry as usize].fetch_add(1, Ordering::Relaxed);
+        self.counts[before].fetch_sub(1, Ordering::Relaxed);
         let bytes = object.bytes_wanted();
         for (counted, sum) in [
             (Entry::Held, &self.held_bytes),
             (Entry::Outbid, &self.outbid_bytes),
         ] {
-            if before == counted as usize {
-                sum.fetch_sub(bytes, Ordering::Relaxed);
-            }
             if entry == counted {
                 sum.fetch_add(bytes, Ordering::Relaxed);
+            }
+            if before == counted as usize {
+                sum.fetch_sub(bytes, Ordering::Relaxed);
             }
         }
     }
@@ -194,7 +201,8 @@ impl Active {
     /// what the day brings.
     pub(crate) fn is_to_be_told(&self, now_s: u64) -> bool {
         let told_s = self.told_s.load(Ordering::Relaxed);
-        told_s == 0 || now_s >= told_s.saturating_add(DAY_S)
+        // A clock that was set back says nothing of when that was.
+        now_s < told_s || now_s >= told_s.saturating_add(DAY_S) || told_s == 0
     }
 
     /// The store was told all.
@@ -209,7 +217,7 @@ impl Active {
 
     /// Whether more than one in a hundred failed.
     pub(crate) fn is_degraded(&self) -> bool {
-        self.failures() * 100 > self.fills()
+        self.failures() * 100 > self.order.len() as u64
     }
 
     /// Notes how many are put off, to be tried again.
@@ -244,7 +252,7 @@ impl Active {
     pub(crate) fn expected_of(&self, id: ObjectId, now_s: u64) -> Option<Expected> {
         let (_, place) = self.places.find(hash(&id), |(other, _)| *other == id)?;
         let (object, entry) = self.at(*place)?;
-        if entry == Entry::Seeded {
+        if entry.is_of_viewers() {
             self.asked.note(*place);
         }
         Some(expected(&object, now_s))

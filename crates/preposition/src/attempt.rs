@@ -27,7 +27,7 @@ pub(crate) enum Outcome {
     Failed(Entry),
     /// There was no room, or no source may be asked yet: again after so long, and nobody failed.
     Later(Entry, Duration),
-    /// It is not here, and what would have to go for it is worth as much.
+    /// Nothing of it is here, and what would have to go for it is worth as much.
     Outbid,
 }
 
@@ -91,7 +91,9 @@ impl Attempts {
             at: now,
             place,
         };
-        if is_outbid(&self.parts.cache, &object, now.unix_s()) && self.lacks(&goal).await {
+        let was_here = active.lost.has(place);
+        let is_outbid = is_outbid(&self.parts.cache, &object, was_here, now.unix_s());
+        if is_outbid && self.lacks_all(&goal).await {
             return Outcome::Outbid;
         }
         // What is urgent waits for nobody, but still asks the nearest first.
@@ -103,10 +105,11 @@ impl Attempts {
         self.bring(&goal, waited).await
     }
 
-    /// Whether not all of an object is here.
-    async fn lacks(&self, goal: &Goal) -> bool {
-        let (cache, rules) = (&self.parts.cache, &goal.rules);
-        cache.holding(&goal.name, &goal.wanted, rules).await == Holding::Lacking
+    /// Whether nothing was begun of an object, and viewers have not brought it.
+    async fn lacks_all(&self, goal: &Goal) -> bool {
+        let (cache, name, wanted) = (&self.parts.cache, &goal.name, &goal.wanted);
+        let is_lacking = cache.holding(name, wanted, &goal.rules).await == Holding::Lacking;
+        is_lacking && !cache.has_begun(name, wanted)
     }
 
     /// Tries an object that is in no plan.

@@ -148,7 +148,7 @@ impl Engine {
     fn repair_if_wanted(&mut self, now: &Timestamp) {
         let wanted = &self.shared.is_repair_wanted;
         if !self.upkeep.is_repairing() && wanted.swap(false, Ordering::Relaxed) {
-            repair::try_anew(&self.active);
+            repair::forget_failures(&self.active);
             self.repair(now);
         }
     }
@@ -200,7 +200,7 @@ impl Engine {
         }
         let is_due = self.seen.repaired.elapsed() >= self.shared.config.reconcile;
         if is_due {
-            repair::try_anew(&self.active);
+            repair::forget_failures(&self.active);
         }
         if is_due || self.active.is_to_be_released() || self.is_loss_due() {
             self.repair(now);

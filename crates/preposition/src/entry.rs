@@ -27,9 +27,9 @@ pub enum Entry {
     Unwritten,
     /// No source may be asked yet.
     Unreached,
-    /// What would have to go for it is worth as much: it is let in at its first miss.
+    /// What would have to go for it is worth as much: it comes in when viewers have asked for it often enough.
     Outbid,
-    /// Nothing was to be fetched, and viewers have brought all of it.
+    /// Nothing is fetched, and viewers have brought all of it.
     Brought,
 }
 

@@ -26,7 +26,6 @@
 mod active;
 mod answer;
 mod applied;
-mod asked;
 mod attempt;
 mod config;
 mod engine;
@@ -43,6 +42,7 @@ mod metrics;
 mod million;
 mod pace;
 mod pins;
+mod places;
 mod pull;
 mod rate;
 mod rehearsal;

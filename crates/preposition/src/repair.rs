@@ -9,7 +9,7 @@ use crate::{
     active::Active,
     entry::{ENTRIES, Entry},
     shared::Shared,
-    wanted::{name, wanted},
+    wanted::{is_outbid, name, wanted},
 };
 
 /// Objects between two chances for others to run.
@@ -47,17 +47,32 @@ pub(crate) async fn repair(shared: Arc<Shared>, active: Arc<Active>) -> Repaired
         let now_s = (shared.parts.clock)().unix_s();
         let (name, wanted) = (name(&object), wanted(&object, now_s));
         let cache = &shared.parts.cache;
-        match (cache.holding(&name, &wanted, &rules).await, entry) {
-            (Holding::Lacking, Entry::Held) => {
-                repaired.lost += 1;
-                active.set(*place, Entry::Waiting);
-                continue;
+        let holding = cache.holding(&name, &wanted, &rules).await;
+        match (holding, entry) {
+            (Holding::Lacking, Entry::Held | Entry::Outbid) => {
+                if entry == Entry::Held {
+                    repaired.lost += 1;
+                    active.lost.note(*place);
+                }
+                let is_outbid = is_outbid(cache, &object, active.lost.has(*place), now_s);
+                let next = if is_outbid {
+                    Entry::Outbid
+                } else {
+                    Entry::Waiting
+                };
+                active.set(*place, next);
             }
-            (_, Entry::Filling) | (Holding::Lacking, _) | (Holding::Unverified, Entry::Waiting) => {
-                continue;
-            }
-            (Holding::Unverified, _) => {}
-            (Holding::Whole, _) => active.set(*place, Entry::Held),
+            (Holding::Whole, _) if entry != Entry::Filling => active.set(*place, Entry::Held),
+            (Holding::Lacking | Holding::Unverified | Holding::Whole, _) => {}
+        }
+        // Not verified before its turn comes, but here.
+        if holding == Holding::Unverified {
+            active.brought.note(*place);
+        } else {
+            active.brought.take(*place);
+        }
+        if holding == Holding::Lacking || entry == Entry::Filling {
+            continue;
         }
         if tells {
             cache.tell_expected(&name, &wanted, &rules).await;
@@ -99,15 +114,14 @@ async fn pin(shared: &Shared, active: &Active) {
     cache.end_pins();
 }
 
-/// Has what failed tried anew, and what was outbid: prices change.
-pub(crate) fn try_anew(active: &Active) {
-    let is_over = |entry: Entry| entry.is_failure() || entry == Entry::Outbid;
+/// Has what failed tried anew.
+pub(crate) fn forget_failures(active: &Active) {
     if ENTRIES
         .iter()
-        .any(|it| is_over(*it) && active.count(*it) > 0)
+        .any(|it| it.is_failure() && active.count(*it) > 0)
     {
         for place in active.order() {
-            if is_over(active.entry(*place)) {
+            if active.entry(*place).is_failure() {
                 active.set(*place, Entry::Waiting);
             }
         }

@@ -95,7 +95,11 @@ impl Upkeep {
                 Some(repaired) = self.repairs.join_next() => {
                     return Some(repaired.unwrap_or_default());
                 }
-                Some(_) = self.looks.join_next() => {}
+                Some(looked) = self.looks.join_next() => {
+                    if let Err(error) = looked {
+                        tracing::error!(%error, "a look at what viewers brought ended early");
+                    }
+                }
                 Some(_) = self.chores.join_next() => {}
                 else => return None,
             }

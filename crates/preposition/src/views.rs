@@ -59,7 +59,7 @@ pub enum FillState {
     Filling,
     /// It waits, for the reason told.
     Waiting,
-    /// All that was planned is here, or failed for good.
+    /// All that is worth its place is here, or failed for good.
     Complete,
     /// An operator has stopped it.
     Drained,
@@ -220,7 +220,12 @@ impl Shared {
 /// A page of a plan.
 pub(crate) fn page(active: &Active, from: u32, count: usize) -> Page {
     let places = from..from.saturating_add(u32::try_from(count.min(PAGE_MAX)).unwrap_or(0));
-    let items = places.clone().map_while(|place| active.at(place));
+    let items = places.clone().map_while(|place| {
+        let (object, state) = active.at(place)?;
+        let is_brought =
+            matches!(state, Entry::Waiting | Entry::Outbid) && active.brought.has(place);
+        Some((object, if is_brought { Entry::Brought } else { state }))
+    });
     let objects: Vec<_> = items
         .map(|(object, state)| Item {
             site: object.site.to_owned(),

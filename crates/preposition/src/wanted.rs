@@ -37,9 +37,16 @@ pub(crate) fn name(object: &Object<'_>) -> ObjectName {
     }
 }
 
-/// Whether what would have to go for an object is worth as much.
-pub(crate) fn is_outbid(cache: &Cache, object: &Object<'_>, now_s: u64) -> bool {
-    !is_sure(object, now_s) && !cache.is_worth_filling(expected(object, now_s))
+/// Whether what would have to go for an object is worth as much. What `was_here` has its place back for
+/// less than what is new.
+pub(crate) fn is_outbid(cache: &Cache, object: &Object<'_>, was_here: bool, now_s: u64) -> bool {
+    let expected = expected(object, now_s);
+    let is_worth_it = if was_here {
+        cache.is_worth_keeping(expected)
+    } else {
+        cache.is_worth_filling(expected)
+    };
+    !is_worth_it && !is_sure(object, now_s)
 }
 
 #[cfg(test)]

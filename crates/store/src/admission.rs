@@ -130,6 +130,12 @@ impl Admission {
         Ok(disk.number)
     }
 
+    /// Whether there is a disk of which a tenth was never written to.
+    pub(crate) fn has_room(&self) -> bool {
+        let mut disks = self.disks.iter();
+        disks.any(|disk| disk.may_write() && disk.unused_segments() * 10 > disk.segments())
+    }
+
     /// The disk for a key: of those that are fit to be written to, the one that the key's hash
     /// likes best, so that keys spread evenly and a lost disk moves its own keys only.
     fn target(&self, tag: u64, bytes: u64) -> Result<&Arc<Disk>, Unadmitted> {

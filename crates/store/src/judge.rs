@@ -80,6 +80,11 @@ impl Judge {
         self.policy.expect(tag, per_day_thousandths, self.now());
     }
 
+    pub(crate) fn expect_asked(&self, tag: u64, per_day_thousandths: u32) {
+        self.policy
+            .expect_asked(tag, per_day_thousandths, self.now());
+    }
+
     pub(crate) fn appraise(&self, tag: u64, per_day_thousandths: u32) {
         self.policy.appraise(tag, per_day_thousandths, self.now());
     }
@@ -88,6 +93,13 @@ impl Judge {
         match self.admit {
             Admit::Everything => true,
             Admit::Proven => self.policy.is_worth_filling(per_day_thousandths),
+        }
+    }
+
+    pub(crate) fn is_worth_keeping(&self, per_day_thousandths: u32) -> bool {
+        match self.admit {
+            Admit::Everything => true,
+            Admit::Proven => self.policy.is_worth_keeping(per_day_thousandths),
         }
     }
 

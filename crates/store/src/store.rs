@@ -6,8 +6,7 @@ use bytes::Bytes;
 use prometheus::Registry;
 
 use crate::{
-    Budget, Checked, Config, DiskState, Epoch, Error, Exhausted, Key, PinsFull, Record, Refused,
-    Stats, Tier,
+    Budget, Checked, Config, DiskState, Epoch, Error, Exhausted, Key, Record, Stats, Tier,
     admission::Admission,
     directory::Directory,
     fetch::Fetcher,
@@ -24,7 +23,7 @@ use crate::{
 /// When the last clone is dropped without [`Store::close`], the writers stop at once, as in a
 /// crash: what was not flushed is lost.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(pub(crate) Arc<Inner>);
 
 /// What all clones share. The tasks hold its parts and never all of it, so that they end when the
 /// last clone is dropped.
@@ -124,6 +123,14 @@ impl Store {
         self.0.fetcher.check(key).await
     }
 
+    /// A record, by a read that nobody else waits for: it brings none into RAM, and counts as no use.
+    /// What cannot be read now, for whatever reason, is not there.
+    ///
+    /// Cancel safe.
+    pub async fn peek(&self, key: &Key) -> Option<Record> {
+        self.0.fetcher.peek(key).await
+    }
+
     /// The memory that slices may take. Whoever makes one for [`Self::put`] reserves its room here
     /// first and has the bytes hold it, so that it counts for as long as anybody refers to it.
     pub fn budget(&self) -> &Budget {
@@ -149,89 +156,6 @@ impl Store {
             by_plan: false,
         };
         self.0.admission.put(key, record);
-    }
-
-    /// A plan expects so many thousandths of a request a day for the record. That is credit: the
-    /// record counts as if it had been asked for at this rate all along, so that it is written at
-    /// its first miss if that is worth a write, and stays on disk until its viewers come. The credit
-    /// decays as what viewers add does, by half in four days. Tell it before the fill of what was
-    /// not told before; to tell it twice adds nothing.
-    ///
-    /// A few atomic operations, and a short lock that misses take as well: not for hits.
-    pub fn expect(&self, key: &Key, per_day_thousandths: u32) {
-        let tag = self.0.directory.tag(key);
-        self.0.admission.judge.expect(tag, per_day_thousandths);
-    }
-
-    /// The same at the start of a plan's day, for what is held: from now on the record is worth what
-    /// the plan expects, more or less than what was counted. A plan knows more of a slice than the
-    /// few requests for it tell; what is asked for afterwards counts on from there. Only once with
-    /// every plan: more often it would forget what its day brings.
-    pub fn appraise(&self, key: &Key, per_day_thousandths: u32) {
-        let tag = self.0.directory.tag(key);
-        self.0.admission.judge.appraise(tag, per_day_thousandths);
-    }
-
-    /// Whether what is expected at this rate is worth being filled ahead of its viewers: everything
-    /// is while the disks have room. What is worth less than what would have to go for it is not, nor
-    /// what is worth little more.
-    pub fn is_worth_filling(&self, per_day_thousandths: u32) -> bool {
-        self.0.admission.judge.is_worth_filling(per_day_thousandths)
-    }
-
-    /// Keeps a record on disk, in place of an older one, because a plan wants it there: it need not
-    /// have proven itself, but the write budget holds. It does not go into RAM, and what is there of
-    /// its key leaves it. Tell as well what is expected of it ([`Self::expect`]), or nothing speaks
-    /// for it when its segment goes.
-    ///
-    /// It is durable after [`Self::flush`]. Never blocks.
-    ///
-    /// # Errors
-    /// When it is not going to be written, and why; the disks hold what they held then.
-    pub fn put_planned(&self, key: Key, stamp: Epoch, bytes: Bytes) -> Result<(), Refused> {
-        let record = Record {
-            bytes,
-            stamp,
-            by_plan: true,
-        };
-        self.0.admission.put_planned(key, record)
-    }
-
-    /// Keeps a record of so many bytes on disk whatever the traffic, once it is there, until
-    /// [`Self::unpin`] or a restart: whoever pins does so again. A pinned head counts with its bytes
-    /// as well. Of a segment that is full of pinned records the last may be lost.
-    ///
-    /// # Errors
-    /// When the pinned records would take more than [`crate::policy::PINNED_MAX`] of the disks. Nothing is pinned
-    /// then.
-    pub fn pin(&self, key: &Key, bytes: u32) -> Result<(), PinsFull> {
-        let tag = self.0.directory.tag(key);
-        let is_pinned = self.0.admission.judge.pin(tag, bytes);
-        is_pinned.then_some(()).ok_or(PinsFull)
-    }
-
-    /// Whether the record is pinned, be it there or not.
-    pub fn is_pinned(&self, key: &Key) -> bool {
-        let tag = self.0.directory.tag(key);
-        self.0.admission.judge.is_pinned(tag)
-    }
-
-    /// A round of pins begins: all that is to stay pinned is pinned again, and what is not by
-    /// [`Self::end_pins`] is let go of then. A round that is given up for the next one costs no pin.
-    pub fn begin_pins(&self) {
-        self.0.admission.judge.begin_pins();
-    }
-
-    /// Lets go of the pins that were not told again since [`Self::begin_pins`] was called last. It holds a
-    /// lock of what comes in for one walk over all pins.
-    pub fn end_pins(&self) {
-        self.0.admission.judge.end_pins();
-    }
-
-    /// From now on the record has to be worth its place again.
-    pub fn unpin(&self, key: &Key) {
-        let tag = self.0.directory.tag(key);
-        self.0.admission.judge.unpin(tag);
     }
 
     /// Drops a record from both tiers. It wins against writes that are queued and reads that are

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use manifest::Pin;
 use preposition::{Allowance, Entry, Load, Reach, Spent, Status, Why, Window};
 
+use tokio::time::sleep;
+
 use crate::support::{Bench, NIGHT, NOON, Origin, Wishes};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -172,15 +174,18 @@ async fn what_is_worth_less_than_what_would_go_for_it_is_not_fetched() {
     let bench = Bench::start(NIGHT, &[(Reach::Shield, &origin)]).await;
     bench.crowd().await;
     bench.push(1, &origin).await.unwrap();
-    for _ in 0..2 {
+    for hour in [NIGHT, NOON] {
+        bench.set_time(hour);
         let status = bench.complete().await;
         assert_eq!((count(&status, Entry::Outbid), origin.reads()), (3, 0));
         let progress = status.progress.unwrap();
         assert_eq!((progress.fills, progress.bytes_left), (0, 0));
         assert!(!progress.is_degraded);
-        // Whoever walks over the plan comes to the same.
+        // Whoever walks over the plan comes to the same, and leaves nothing for the next window to do.
         bench.room.repair();
+        sleep(Duration::from_millis(700)).await;
     }
+    bench.set_time(NIGHT);
     let pinned = Wishes {
         pin: Some(Pin::WhilePlanned),
         ..Wishes::default()

@@ -17,13 +17,13 @@ pub struct Progress {
     /// When fills may run next, or until when they may.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
-    /// Objects to be held.
+    /// Objects to be held: what would have to go for the others is worth as much.
     pub objects: u64,
     /// Those that are held whole and verified.
     pub objects_held: u64,
     /// Those that were given up for now.
     pub objects_failed: u64,
-    /// Bytes to be held.
+    /// Their bytes.
     pub bytes: u64,
     /// Those that are held and verified.
     pub bytes_held: u64,
@@ -108,7 +108,7 @@ pub struct Inventory {
     /// Held bytes among those to be held.
     pub complete_ratio: f64,
     /// The digest of the manifest that the ratio is of, in hexadecimal: two appliances with the same
-    /// one, and a ratio of 1, hold the same objects.
+    /// one, and a ratio of 1, hold the same objects, but for what either found not worth its place.
     pub summary: String,
     /// Objects in the order of their names.
     pub objects: Vec<InventoryObject>,
@@ -140,13 +140,13 @@ pub struct InventoryObject {
 pub enum ObjectState {
     /// Nothing of it is here yet.
     Missing,
-    /// It is let in at its first miss; no bytes are moved for it.
+    /// It is let in as viewers ask for it; no bytes are moved for it.
     Seeded,
     /// On its way.
     Filling,
     /// Part of it is here.
     Partial,
-    /// All of it is here, and verified.
+    /// All of it is here: verified, or as viewers brought it.
     Held,
     /// It was given up for now.
     Failed,

@@ -18,7 +18,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -47,6 +47,8 @@ pub(crate) struct Disk {
     pub(crate) segment_bytes: u64,
     /// Of each segment, the generation of its current use; 0 is never used.
     generations: Vec<AtomicU64>,
+    /// How many were never used.
+    unused: AtomicUsize,
     pub(crate) queue: Queue,
     health: Mutex<Health>,
 }
@@ -74,7 +76,13 @@ impl Disk {
     }
 
     pub(crate) fn set_generation(&self, segment: usize, generation: u64) {
-        self.generations[segment].store(generation, Ordering::Release);
+        if self.generations[segment].swap(generation, Ordering::AcqRel) == 0 {
+            self.unused.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn unused_segments(&self) -> usize {
+        self.unused.load(Ordering::Relaxed)
     }
 
     /// The generation of the segment that an offset lies in.

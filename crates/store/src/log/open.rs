@@ -1,6 +1,9 @@
 //! Taking a disk into use: its superblock, and whether it is ours to write to.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::{
+    sync::atomic::{AtomicU64, AtomicUsize},
+    time::Duration,
+};
 
 use disk::{Device, Options, Pool, Registration};
 use parking_lot::Mutex;
@@ -201,6 +204,7 @@ fn assemble(wish: &Wish<'_>, device: Device, superblock: &Superblock) -> Disk {
         generations: (0..superblock.segments)
             .map(|_| AtomicU64::new(0))
             .collect(),
+        unused: AtomicUsize::new(usize::try_from(superblock.segments).unwrap_or(usize::MAX)),
         queue: Queue::new(settings.write_queue_bytes),
         health: Mutex::new(Health::new(settings.retry_after, settings.eject_after)),
     }

@@ -35,10 +35,12 @@
 //!
 //! Measured by `millpond simulate`; see its bounds in the tests of the command.
 
+mod content;
 mod eviction;
 mod frequencies;
 mod pins;
 mod price;
+mod rate;
 mod references;
 mod worth;
 
@@ -115,6 +117,13 @@ impl Policy {
         self.price.lock().planned(now);
     }
 
+    /// The same for a slice that somebody has just asked for: that counts as well.
+    pub fn expect_asked(&self, tag: u64, per_day_thousandths: u32, now: Duration) {
+        let credit = Worth::planned(per_day_thousandths).and_once();
+        self.frequencies.expect(tag, credit, now);
+        self.price.lock().planned(now);
+    }
+
     /// The same, but that this is what the slice is worth, whatever was counted: a plan sees more than
     /// the few requests for one slice. To be told once with every plan, before its day's requests
     /// count again.
@@ -182,6 +191,12 @@ impl Policy {
     pub fn is_worth_filling(&self, per_day_thousandths: u32) -> bool {
         let credit = Worth::planned(per_day_thousandths);
         self.price.lock().is_worth_filling(credit)
+    }
+
+    /// Whether it is worth its place, if it was there.
+    pub fn is_worth_keeping(&self, per_day_thousandths: u32) -> bool {
+        let credit = Worth::planned(per_day_thousandths);
+        self.price.lock().is_worth_keeping(credit)
     }
 
     /// So many bytes of the slice with this tag are written because a plan wants them there: what it

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::{
     Admission, Settings,
+    content::Content,
+    rate::Rate,
     worth::{Worth, half_lives, real},
 };
 
-const DAY: Duration = Duration::from_hours(24);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 /// Above this share of the missed bytes what was asked for once is written as well.
 const SHARE_GENEROUS: f64 = 0.3;
 /// Written bytes for each missed one, where a disk is much smaller than what is asked for.
@@ -41,7 +43,7 @@ const BURST_DAYS: u64 = 7;
 const STEP: f64 = 0.1;
 /// Prices stay within powers of two, so that they are found again when times change: from the last of them
 /// with six tenths of the disk written. Simulated, none was ever further off.
-const PRICE_MAX: f64 = 6.0;
+pub(super) const PRICE_MAX: f64 = 6.0;
 /// A new slice has to be worth 1.4 times what an old one must, or the two take turns. One that is filled
 /// ahead of its viewers too: what is worth less serves few more than the request at which it would come in
 /// anyway.
@@ -61,8 +63,8 @@ pub(super) struct Price {
     budget: i64,
     /// The part that plans have in what was written lately as new.
     planned_part: f64,
-    /// What that was worth.
-    planned_log2: f64,
+    /// What it was filled with, until it was full.
+    content: Content,
     planned_at: Option<Duration>,
     rate: Rate,
     now: Duration,
@@ -78,7 +80,7 @@ impl Price {
             written: 0.0,
             budget: signed(settings.disk_writes_per_day.saturating_mul(BURST_DAYS)),
             planned_part: 0.0,
-            planned_log2: 0.0,
+            content: Content::new(),
             planned_at: None,
             rate: Rate::default(),
             now: Duration::ZERO,
@@ -88,6 +90,7 @@ impl Price {
     /// An earlier run wrote so much of what is there. A disk that it filled has chosen already.
     pub(super) fn found(&mut self, bytes: u64) {
         self.written += real(bytes);
+        self.content.add(bytes, Worth::ONCE);
         if self.written > self.capacity * FULL {
             self.is_full = true;
             self.written = self.written.max(self.capacity * YOUNG_TURNS.1);
@@ -112,8 +115,9 @@ impl Price {
     pub(super) fn wrote_planned(&mut self, bytes: u64, worth: Worth) {
         self.wrote_of(bytes, 1.0);
         self.written += real(bytes) * (YOUNG_TURNS.1 - 1.0);
-        let log2 = worth.log2().clamp(-PRICE_MAX, PRICE_MAX);
-        self.planned_log2 += (log2 - self.planned_log2) * self.weight(bytes);
+        if !self.is_full {
+            self.content.add(bytes, worth);
+        }
     }
 
     /// Something new, that was worth the price.
@@ -121,6 +125,9 @@ impl Price {
         self.wrote_of(bytes, 0.0);
         if self.is_full {
             self.move_by(real(bytes));
+        } else {
+            // Viewers fill a disk with whatever comes.
+            self.content.add(bytes, Worth::ONCE);
         }
     }
 
@@ -135,12 +142,8 @@ impl Price {
 
     fn wrote_of(&mut self, bytes: u64, planned: f64) {
         self.spend(bytes);
-        self.planned_part += (planned - self.planned_part) * self.weight(bytes);
-    }
-
-    /// How much of what is remembered of the writes lately these bytes are.
-    fn weight(&self, bytes: u64) -> f64 {
-        (real(bytes) / (self.capacity * PUSHES)).min(1.0)
+        let weight = (real(bytes) / (self.capacity * PUSHES)).min(1.0);
+        self.planned_part += (planned - self.planned_part) * weight;
     }
 
     fn spend(&mut self, bytes: u64) {
@@ -148,12 +151,12 @@ impl Price {
         self.budget = self.budget.saturating_sub(signed(bytes));
     }
 
-    /// There is a choice to make from now on. Where plans have filled the disk, the best first, what they
-    /// put there last is what anything else has to be worth; a day later, too.
+    /// There is a choice to make from now on. Where plans have filled the disk, what the least of that is
+    /// worth is what anything else has to be; a day later, too. Where viewers had a part in it, it is little.
     pub(super) fn filled(&mut self) {
         if !self.is_full {
-            let least = self.planned_log2 - half_lives(DAY);
-            self.log2 = self.log2.max(least * self.planned_part);
+            let least = self.content.least() - half_lives(DAY);
+            self.log2 = self.log2.max(least);
         }
         self.is_full = true;
     }
@@ -166,6 +169,10 @@ impl Price {
         } else {
             Admission::Unproven
         }
+    }
+
+    pub(super) fn is_worth_keeping(&self, worth: Worth) -> bool {
+        !self.is_full || worth > Worth::new(self.log2)
     }
 
     pub(super) fn is_worth_filling(&self, worth: Worth) -> bool {
@@ -241,180 +248,6 @@ fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-/// Bytes a day, over about the last day.
-#[derive(Debug, Default)]
-struct Rate {
-    per_day: f64,
-    bytes: u64,
-    since: Duration,
-    is_known: bool,
-}
-
-impl Rate {
-    fn count(&mut self, bytes: u64, now: Duration) {
-        self.bytes += bytes;
-        let passed = now.saturating_sub(self.since);
-        if passed < DAY / 24 {
-            return;
-        }
-        let days = passed.div_duration_f64(DAY);
-        let rate = real(self.bytes) / days;
-        let weight = if self.is_known {
-            1.0 - (-days).exp()
-        } else {
-            1.0
-        };
-        self.per_day += (rate - self.per_day) * weight;
-        (self.bytes, self.since, self.is_known) = (0, now, true);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CAPACITY: u64 = 1_000_000;
-
-    fn price(per_day: u64, found_bytes: u64) -> Price {
-        let mut price = Price::new(&Settings {
-            capacity_bytes: CAPACITY,
-            disk_writes_per_day: per_day,
-        });
-        price.found(found_bytes);
-        price
-    }
-
-    /// Misses `bytes` on each of `days`, hour by hour, and writes what is admitted of slices whose
-    /// worths are spread evenly from 0 to 4. Tells the bytes written.
-    fn live(price: &mut Price, bytes: u64, days: std::ops::Range<u64>) -> u64 {
-        let mut written = 0;
-        for slot in days.start * 2400..days.end * 2400 {
-            let now = Duration::from_secs(slot * 36);
-            let slice = bytes / 2400;
-            price.missed(slice, now);
-            if price.admits(Worth::new(real(slot * 37 % 100) / 25.0)) == Admission::Write {
-                price.wrote(slice);
-                written += slice;
-            }
-        }
-        written
-    }
-
-    #[test]
-    fn everything_is_written_until_the_disk_is_full() {
-        let mut price = price(u64::MAX, 0);
-        assert_eq!(price.admits(Worth::ONCE), Admission::Write);
-        price.filled();
-        assert_eq!(price.admits(Worth::ONCE), Admission::Unproven);
-    }
-
-    #[test]
-    fn of_a_tight_disk_s_misses_a_small_share_is_written() {
-        let mut price = price(u64::MAX, CAPACITY);
-        live(&mut price, 2 * CAPACITY, 0..2);
-        let written = real(live(&mut price, 2 * CAPACITY, 2..12)) / real(20 * CAPACITY);
-        assert!((0.09..0.11).contains(&written), "{written}");
-    }
-
-    #[test]
-    fn what_a_plan_writes_moves_no_price_and_neither_does_what_it_pushes_on() {
-        let mut price = price(u64::MAX, CAPACITY);
-        price.filled();
-        let before = price.keeping();
-        for _ in 0..50 {
-            price.wrote_planned(CAPACITY / 50, Worth::ONCE);
-            price.kept(CAPACITY / 50);
-        }
-        assert!(price.keeping().log2() < before.log2() + 1.0);
-        price.wrote(CAPACITY / 2);
-        assert!(price.keeping().log2() > before.log2() + 1.5);
-    }
-
-    #[test]
-    fn a_disk_that_plans_have_filled_asks_for_what_the_last_of_it_is_worth() {
-        let mut price = price(u64::MAX, 0);
-        for fill in (0..100).rev() {
-            price.wrote_planned(CAPACITY / 100, Worth::new(2.0 + f64::from(fill) / 10.0));
-        }
-        price.filled();
-        assert_eq!(price.admits(Worth::new(2.0)), Admission::Unproven);
-        assert_eq!(price.admits(Worth::new(3.0)), Admission::Write);
-        assert!(price.keeping() < Worth::new(2.0), "the last of it stays");
-        // Nor is it young, as one that viewers have filled.
-        let mut viewers = self::price(u64::MAX, 0);
-        viewers.wrote(CAPACITY);
-        viewers.filled();
-        let [chosen, young] =
-            [&mut price, &mut viewers].map(|price| live(price, CAPACITY / 2, 0..1));
-        assert!(2 * chosen < young, "{chosen} beside {young}");
-    }
-
-    #[test]
-    fn what_plans_put_on_a_disk_that_viewers_filled_says_little_of_its_price() {
-        let mut price = price(u64::MAX, 0);
-        price.wrote_planned(CAPACITY / 10, Worth::new(5.0));
-        price.wrote(CAPACITY * 9 / 10);
-        price.filled();
-        assert!(price.keeping().log2() < 0.1);
-    }
-
-    #[test]
-    fn with_a_plan_in_force_a_tight_disk_writes_more() {
-        let mut price = price(u64::MAX, CAPACITY);
-        live(&mut price, 2 * CAPACITY, 0..2);
-        for day in 2..4 {
-            price.planned(u32::try_from(day).unwrap() * DAY);
-            live(&mut price, 2 * CAPACITY, day..day + 1);
-        }
-        price.planned(4 * DAY);
-        let written = real(live(&mut price, 2 * CAPACITY, 4..5)) / real(2 * CAPACITY);
-        assert!((0.25..0.35).contains(&written), "{written}");
-        live(&mut price, 2 * CAPACITY, 5..7);
-        let written = real(live(&mut price, 2 * CAPACITY, 7..14)) / real(14 * CAPACITY);
-        assert!(written < 0.12, "{written} when it is over");
-    }
-
-    #[test]
-    fn of_a_roomy_disk_s_misses_all_is_written() {
-        let mut price = price(u64::MAX, CAPACITY);
-        live(&mut price, CAPACITY / 10, 0..4);
-        let written = real(live(&mut price, CAPACITY / 10, 4..14)) / real(CAPACITY);
-        assert!(written > 0.95, "{written}");
-    }
-
-    #[test]
-    fn a_disk_that_has_just_filled_up_turns_over_quickly() {
-        let mut price = price(u64::MAX, 0);
-        live(&mut price, CAPACITY, 0..1);
-        price.filled();
-        let young = live(&mut price, CAPACITY, 1..3);
-        live(&mut price, CAPACITY, 3..20);
-        let old = live(&mut price, CAPACITY, 20..22);
-        assert!(young > 4 * old, "{young} then {old}");
-    }
-
-    #[test]
-    fn the_budget_holds_whatever_else_is_wanted() {
-        for is_full in [false, true] {
-            let mut price = price(CAPACITY / 100, 0);
-            if is_full {
-                price.filled();
-            }
-            let written = live(&mut price, CAPACITY / 8, 0..30);
-            let allowed = CAPACITY / 100 * (30 + BURST_DAYS) + CAPACITY / 8 / 2400;
-            assert!(written <= allowed, "{written} of {allowed}");
-            assert!(written > allowed * 8 / 10, "{written} of {allowed}");
-        }
-    }
-
-    #[test]
-    fn nothing_is_kept_while_the_budget_is_spent() {
-        let mut price = price(1000, CAPACITY);
-        assert!(price.keeping() < Worth::MOST);
-        price.wrote(7001);
-        assert_eq!(price.keeping(), Worth::MOST);
-        assert_eq!(price.admits(Worth::new(20.0)), Admission::BudgetSpent);
-        price.missed(1, DAY);
-        assert!(price.keeping() < Worth::MOST);
-    }
-}
+#[path = "price_tests.rs"]
+mod tests;

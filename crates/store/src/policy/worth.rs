@@ -59,6 +59,11 @@ impl Worth {
         self.0
     }
 
+    /// With one reference more, just now.
+    pub(super) fn and_once(self) -> Self {
+        Self((self.0.exp2() + 1.0).log2())
+    }
+
     /// The larger of both.
     #[must_use]
     pub const fn max(self, other: Self) -> Self {
@@ -94,6 +99,12 @@ mod tests {
         assert!((3.5..4.0).contains(&weight(10)), "{}", weight(10));
         assert!((1.5..2.5).contains(&weight(200)), "{}", weight(200));
         assert!((1.0..1.1).contains(&weight(5_000)), "{}", weight(5_000));
+    }
+
+    #[test]
+    fn a_reference_counts_on_top() {
+        assert_eq!(Worth::NOTHING.and_once(), Worth::ONCE);
+        assert_eq!(Worth::ONCE.and_once(), Worth::TWICE);
     }
 
     #[test]

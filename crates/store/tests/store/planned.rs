@@ -56,6 +56,18 @@ async fn what_is_planned_is_on_disk_before_anybody_asks() {
 }
 
 #[tokio::test]
+async fn a_look_at_a_record_brings_nothing_into_ram() {
+    let bench = Bench::new(1 << 20);
+    let opened = bench.open().await;
+    assert_eq!(plan(&opened, 1), Ok(()));
+    opened.store.flush().await;
+    let record = opened.store.peek(&slice(1)).await.unwrap();
+    assert_eq!(record.bytes, content(&slice(1), 0, SLICE));
+    assert_eq!(opened.store.tier(&slice(1)), Some(Tier::Disk));
+    assert_eq!(opened.store.peek(&slice(2)).await, None);
+}
+
+#[tokio::test]
 async fn what_is_planned_replaces_what_is_older_in_both_tiers() {
     let bench = Bench::new(1 << 20);
     let opened = bench.open().await;
