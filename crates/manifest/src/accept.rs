@@ -153,7 +153,9 @@ fn check_time(head: &Head, now_s: u64, limits: &Limits) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The guard against a plan that would empty the node, by mistake or by a stolen key.
+/// The guard against a plan that would empty the node, by mistake or by a stolen key. A fill that
+/// becomes a seed is not dropped: a planner's budget makes seeds of fills every night, most of which were
+/// never here, and what is here of one stays as long as viewers ask for it.
 fn check_eviction(
     head: &Head,
     diff: &Diff,

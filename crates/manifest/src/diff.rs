@@ -21,7 +21,8 @@ pub struct Diff {
     /// Bytes that the new plan holds and the old one does not: what is to be filled, if the old
     /// plan was done.
     pub fill_bytes: u64,
-    /// Bytes that the old plan holds and the new one does not.
+    /// Bytes that the old plan holds of what the new one does not list or has with other content. What is
+    /// only to be held in part, or let in at its first miss, is not among them: no byte of it goes by that.
     pub dropped_bytes: u64,
 }
 
@@ -53,15 +54,15 @@ impl Diff {
     }
 
     fn note(&mut self, old: Option<(u32, Object<'_>)>, new: Option<(u32, Object<'_>)>) {
-        let (had, wanted) = match (old, new) {
-            (None, None) => (0, 0),
+        match (old, new) {
+            (None, None) => {}
             (Some((at, old)), None) => {
                 self.removed.push(at);
-                (old.bytes_wanted(), 0)
+                self.count(old.bytes_wanted(), 0);
             }
             (None, Some((at, new))) => {
                 self.added.push(at);
-                (0, new.bytes_wanted())
+                self.count(0, new.bytes_wanted());
             }
             (Some((was, old)), Some((is, new))) => {
                 let (had, wanted) = (old.bytes_wanted(), new.bytes_wanted());
@@ -74,11 +75,9 @@ impl Diff {
                 } else {
                     self.changed.push((was, is));
                 }
-                let both = had.min(wanted);
-                (had - both, wanted - both)
+                self.count(0, wanted.saturating_sub(had));
             }
-        };
-        self.count(had, wanted);
+        }
     }
 
     fn count(&mut self, dropped: u64, wanted: u64) {

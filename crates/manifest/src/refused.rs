@@ -89,7 +89,7 @@ pub enum Refused {
          {percent_max} %; if that is meant, sign it with `allow_mass_eviction`"
     )]
     MassEviction {
-        /// Bytes of the present plan that it no longer wants, or wants otherwise.
+        /// Bytes of the present plan that it does not list, or has with other content.
         dropped_bytes: u64,
         /// Bytes of the present plan.
         planned_bytes: u64,

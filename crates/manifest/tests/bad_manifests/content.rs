@@ -1,5 +1,7 @@
 //! What a manifest may not ask for.
 
+use std::ops::Range;
+
 use manifest::{Accepted, Digest, Head, Keys, Kind, Names, Object, Refused, Role, State, accept};
 
 use crate::{
@@ -159,20 +161,17 @@ fn a_manifest_that_drops_more_than_30_percent_of_the_bytes_needs_a_second_flag()
 
 /// Hardening row M13: other ways to empty a node.
 #[test]
-fn replacing_seeding_cutting_and_deltas_count_as_dropping() {
+fn replacing_forgetting_all_and_deltas_count_as_dropping() {
     let mut world = World::new();
     world.apply(&world.signed(head(1), &objects(10)));
     let other = Digest::of(b"other content");
     let replaced = (0..10).map(|n| Object::fill("films", object(n).path, 1_000, other));
-    let seeded = (0..10).map(|n| Object::seed("films", object(n).path, 1_000, 1));
-    let cut = (0..10).map(|n| Object {
-        first_bytes: Some(600),
-        ..object(n)
-    });
+    let replaced_by_seeds = (0..10).map(|n| Object::seed("films", object(n).path, 999, 1));
+    let cut_short = seeds(0..6);
     for less in [
         replaced.collect::<Vec<_>>(),
-        seeded.collect(),
-        cut.collect(),
+        replaced_by_seeds.collect(),
+        cut_short.collect(),
         Vec::new(),
     ] {
         assert_eq!(
@@ -180,17 +179,53 @@ fn replacing_seeding_cutting_and_deltas_count_as_dropping() {
             "mass_eviction"
         );
     }
-    let delta = Head {
+    let removes_four = delta(&world, seeds(4..10), 0..4);
+    assert_eq!(refused(&world, &removes_four, 409).label(), "mass_eviction");
+}
+
+/// Hardening row M13: an ordinary night, in which others are worth the budget.
+#[test]
+fn what_becomes_a_seed_or_is_wanted_in_part_is_not_dropped() {
+    let mut world = World::new();
+    world.apply(&world.signed(head(1), &objects(10)));
+    let in_part = |n| Object {
+        first_bytes: Some(1),
+        ..object(n)
+    };
+    for listed in [seeds(0..10).collect(), (0..10).map(in_part).collect()] {
+        let listed: Vec<_> = listed;
+        let accepted = world.accept(&world.signed(head(2), &listed)).unwrap();
+        assert_eq!(
+            (accepted.diff.changed.len(), accepted.diff.dropped_bytes),
+            (10, 0)
+        );
+    }
+    assert!(world.accept(&delta(&world, seeds(3..10), 0..3)).is_ok());
+}
+
+/// As a planner's budget leaves them: with their digests.
+fn seeds(of: Range<usize>) -> impl Iterator<Item = Object<'static>> {
+    of.map(|n| Object {
+        digest: object(n).digest,
+        ..Object::seed("films", object(n).path, 1_000, 1)
+    })
+}
+
+/// A signed delta of the plan that `world` has.
+fn delta(
+    world: &World,
+    changed: impl Iterator<Item = Object<'static>>,
+    removed: Range<usize>,
+) -> Vec<u8> {
+    let head = Head {
         previous: world.state.digest,
         kind: Kind::Delta { base: 1 },
         ..head(2)
     };
-    let removed = Names::collect((0..4).map(|n| ("films", object(n).path))).unwrap();
-    let delta = manifest::Manifest::new(delta, manifest::Objects::default(), removed).unwrap();
-    assert_eq!(
-        refused(&world, &sign(&delta, &[&world.signer]), 409).label(),
-        "mass_eviction"
-    );
+    let removed = Names::collect(removed.map(|n| ("films", object(n).path))).unwrap();
+    let changed = manifest::Objects::collect(changed).unwrap();
+    let delta = manifest::Manifest::new(head, changed, removed).unwrap();
+    sign(&delta, &[&world.signer])
 }
 
 /// Hardening row M13: the second flag takes the keys that may give it.
