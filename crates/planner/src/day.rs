@@ -28,6 +28,12 @@ impl Day {
         self.0.saturating_sub(other.0)
     }
 
+    /// Whether what viewers may have from that second on is a launch for a plan of this day: until the day in
+    /// UTC on which they may is over.
+    pub(crate) fn launches(self, live_at_s: u64) -> bool {
+        self.begin_s() <= live_at_s
+    }
+
     /// The second since the Unix epoch at which it begins; 0 for days before it.
     pub fn begin_s(self) -> u64 {
         u64::try_from(self.0).unwrap_or(0).saturating_mul(DAY_S)

@@ -97,13 +97,18 @@ pub enum Error {
         /// Why.
         source: DataFusionError,
     },
-    /// What is pinned does not fit.
-    #[error("{appliance}: {bytes} bytes are pinned, and it holds {capacity}")]
+    /// More is mandatory than a box pins.
+    #[error(
+        "{appliance}: {bytes} bytes are mandatory, and a box pins at most an eighth of what it \
+         holds: {bytes_max} of {capacity}"
+    )]
     Pinned {
         /// Which box.
         appliance: String,
-        /// How much is pinned to it.
+        /// How much is mandatory there.
         bytes: u64,
+        /// How much it pins.
+        bytes_max: u64,
         /// How much it holds.
         capacity: u64,
     },

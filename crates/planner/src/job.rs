@@ -68,6 +68,16 @@ pub struct Audience {
     pub budget: u64,
 }
 
+/// A box keeps at most an eighth of its disks whatever the traffic, and refuses pins beyond that.
+const PINNED_PARTS: u64 = 8;
+
+impl Audience {
+    /// Bytes that can be pinned on it.
+    pub(crate) fn pinned_max(&self) -> u64 {
+        self.capacity / PINNED_PARTS
+    }
+}
+
 impl Job {
     pub(crate) fn new(fleet: &Fleet, day: Day, reports: &Path, folders: &[Folder]) -> Self {
         let mut report_bytes = vec![0_u64; fleet.clusters.len()];

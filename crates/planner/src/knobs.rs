@@ -24,6 +24,10 @@ pub struct Knobs {
     /// In how many nights what launches may be filled, its own included: 1 to 7. 3: a night's budget of a
     /// small box is less than a series. It is filled as late as the budgets allow.
     pub launch_nights: u32,
+    /// What launches up to so many hours after a plan's day, which is UTC's, is filled in that plan's night: 0 to
+    /// 48. The next plan's would be too late for what launches before its window closes. 14: a window
+    /// until 06:00 in Los Angeles.
+    pub launch_lead_hours: u32,
     /// The fewest plays a day for which an object is let in at its first miss, in thousandths. 20.
     pub seed_floor: u64,
     /// Plays a day, in thousandths, for each of which an object takes one more box of its cluster.
@@ -52,6 +56,7 @@ impl Default for Knobs {
             floor: u64::from(choice::FILL_FLOOR),
             launch_floor: u64::from(choice::LAUNCH_FLOOR),
             launch_nights: choice::LAUNCH_NIGHTS,
+            launch_lead_hours: 14,
             seed_floor: u64::from(choice::SEED_FLOOR),
             copy_plays: 1_000_000,
             held_worth: u64::from(choice::HELD_WORTH),
@@ -80,7 +85,12 @@ impl Knobs {
         (WEIGHT * (-halves).exp2()).round().clamp(1.0, WEIGHT) as i64
     }
 
-    /// All of them as the row of the table `knob`.
+    /// The same in seconds.
+    pub(crate) fn launch_lead_s(&self) -> u64 {
+        u64::from(self.launch_lead_hours) * 3_600
+    }
+
+    /// All that the SQL asks for as the row of the table `knob`.
     pub(crate) fn columns(&self) -> [(&'static str, i64); 11] {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         [
@@ -101,11 +111,13 @@ impl Knobs {
 
     /// What is wrong with them.
     pub(crate) fn problems(&self) -> Vec<String> {
+        let lead_hours = u64::from(self.launch_lead_hours);
         let knobs = [
             ("days", u64::from(self.days), 1, 28),
             ("half_life_days", u64::from(self.half_life_days), 1, 28),
             ("shrink_days", u64::from(self.shrink_days), 0, 28),
             ("launch_nights", u64::from(self.launch_nights), 1, 7),
+            ("launch_lead_hours", lead_hours, 0, 48),
             ("floor", self.floor, 1, KNOB_MAX),
             ("launch_floor", self.launch_floor, 1, KNOB_MAX),
             ("seed_floor", self.seed_floor, 1, KNOB_MAX),

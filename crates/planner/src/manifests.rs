@@ -7,14 +7,14 @@ use serde::Serialize;
 use signing::{Label, ObjectPath};
 
 use crate::{
-    Action, Error, Job, Limits, Row,
+    Action, Day, Error, Job, Limits, Row,
     day::DAY_S,
     job::Audience,
     rows::{check_pinned, read_rows},
 };
 
-/// How soon launched titles go once they are launched: the first evening is what they are pinned
-/// for, then the policy knows them.
+/// How long titles stay that launched, unless a plan of a later day has them as all others: the first
+/// evening is what they are pinned for, then the policy knows them.
 const LAUNCH_PIN_S: u64 = DAY_S;
 /// What is pinned by contract is filled first, then launches, then by value.
 const PRIORITY_PINNED: u8 = 2;
@@ -72,13 +72,14 @@ pub async fn collect(
     mut each: impl FnMut(Manifest, Summary) -> Result<(), Error>,
 ) -> Result<(), Error> {
     check_pinned(work, job, folder, limits).await?;
+    let day = job.day.parse::<Day>()?;
     let mut next = 0;
     let mut rows: Vec<Row> = Vec::new();
     // Rows are ended by the first of a later box, and the last by the end.
     let mut flush = |rows: &mut Vec<Row>, until: usize| -> Result<(), Error> {
         while next < until {
             let audience = &job.audiences[next];
-            let made = make(audience, rows, stamp)?;
+            let made = make(audience, rows, (day, stamp))?;
             rows.clear();
             each(made.0, made.1)?;
             next += 1;
@@ -106,7 +107,11 @@ pub async fn collect(
 }
 
 /// The manifest of a box and what it comes to.
-fn make(audience: &Audience, rows: &[Row], stamp: &Stamp) -> Result<(Manifest, Summary), Error> {
+fn make(
+    audience: &Audience,
+    rows: &[Row],
+    (day, stamp): (Day, &Stamp),
+) -> Result<(Manifest, Summary), Error> {
     let summary = summary(audience, rows)?;
     let head = Head {
         audience: Label::parse(&audience.name).map_err(|error| Error::Plan(error.to_string()))?,
@@ -118,10 +123,13 @@ fn make(audience: &Audience, rows: &[Row], stamp: &Stamp) -> Result<(Manifest, S
         hints: Hints::default(),
         allow_mass_eviction: stamp.allow_mass_eviction,
     };
-    let objects = rows
-        .iter()
-        .filter(|row| is_nameable(row))
-        .map(|row| object(row, stamp));
+    let mut writer = Writer {
+        stamp,
+        day,
+        pinnable: audience.pinned_max(),
+    };
+    let nameable = rows.iter().filter(|row| is_nameable(row));
+    let objects = nameable.map(|row| writer.object(row));
     let objects = Objects::collect(objects.collect::<Result<Vec<_>, _>>()?)?;
     Ok((Manifest::new(head, objects, Names::collect([])?)?, summary))
 }
@@ -134,37 +142,64 @@ fn is_nameable(row: &Row) -> bool {
         || (is_legal && row.path.len() <= OBJECT_PATH_BYTES_MAX && row.size > 0)
 }
 
-fn object<'a>(row: &'a Row, stamp: &Stamp) -> Result<Object<'a>, Error> {
-    let launch = row
-        .live_at_s
-        .filter(|live_at_s| *live_at_s > stamp.issued_s);
-    let seed = Object {
-        digest: row.digest,
-        live_at_s: launch,
-        ..Object::seed(&row.site, &row.path, row.size, row.expected)
-    };
-    match row.action {
-        Action::Seed => Ok(seed),
-        Action::Fill => {
-            let digest = row
-                .digest
-                .ok_or_else(|| Error::Plan(format!("{} has no digest", row.path)))?;
-            let (pin, priority) = match (row.is_pinned, launch) {
-                (true, _) => (Pin::WhilePlanned, PRIORITY_PINNED),
-                (false, Some(live_at_s)) => (
-                    Pin::Until(live_at_s.saturating_add(LAUNCH_PIN_S)),
-                    PRIORITY_LAUNCH,
-                ),
-                (false, None) => (Pin::Unpinned, 0),
-            };
-            Ok(Object {
-                expected: row.expected,
-                live_at_s: launch,
-                pin,
-                priority,
-                first_bytes: (row.bytes < row.size).then_some(row.bytes),
-                ..Object::fill(&row.site, &row.path, row.size, digest)
-            })
+/// What rows become, the first rank first.
+struct Writer<'a> {
+    stamp: &'a Stamp,
+    /// That is planned for.
+    day: Day,
+    /// Bytes that may still be pinned.
+    pinnable: u64,
+}
+
+impl Writer<'_> {
+    fn object<'a>(&mut self, row: &'a Row) -> Result<Object<'a>, Error> {
+        let live_at_s = row
+            .live_at_s
+            .filter(|live_at_s| *live_at_s > self.stamp.issued_s);
+        let seed = Object {
+            digest: row.digest,
+            live_at_s,
+            ..Object::seed(&row.site, &row.path, row.size, row.expected)
+        };
+        match row.action {
+            Action::Seed => Ok(seed),
+            Action::Fill => {
+                let digest = row
+                    .digest
+                    .ok_or_else(|| Error::Plan(format!("{} has no digest", row.path)))?;
+                let (pin, priority) = self.hold(row);
+                Ok(Object {
+                    expected: row.expected,
+                    live_at_s,
+                    pin,
+                    priority,
+                    first_bytes: (row.bytes < row.size).then_some(row.bytes),
+                    ..Object::fill(&row.site, &row.path, row.size, digest)
+                })
+            }
+        }
+    }
+
+    /// How it is kept, and when its turn comes. A launch beyond what a box pins is filled as early, and then
+    /// has to be worth its place.
+    fn hold(&mut self, row: &Row) -> (Pin, u8) {
+        let launch = row
+            .live_at_s
+            .filter(|live_at_s| self.day.launches(*live_at_s));
+        let (pin, priority) = match (row.is_pinned, launch) {
+            (false, None) => return (Pin::Unpinned, 0),
+            (true, _) => (Pin::WhilePlanned, PRIORITY_PINNED),
+            (false, Some(live_at_s)) => (
+                Pin::Until(live_at_s.saturating_add(LAUNCH_PIN_S)),
+                PRIORITY_LAUNCH,
+            ),
+        };
+        match self.pinnable.checked_sub(row.bytes) {
+            Some(left) => {
+                self.pinnable = left;
+                (pin, priority)
+            }
+            None => (Pin::Unpinned, priority),
         }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct Objects {
     day: Day,
     days: i64,
     launch_nights: u64,
+    launch_lead_s: u64,
     seen: HashSet<u128>,
     assets: HashMap<u128, i64>,
     series: HashMap<u128, i64>,
@@ -45,6 +46,7 @@ impl Objects {
             day: inputs.day,
             days: i64::from(inputs.fleet.knobs.days),
             launch_nights: u64::from(inputs.fleet.knobs.launch_nights),
+            launch_lead_s: inputs.fleet.knobs.launch_lead_s(),
             seen: HashSet::new(),
             assets: HashMap::new(),
             series: HashMap::new(),
@@ -74,13 +76,16 @@ impl Objects {
 
         let begin = self.day.begin_s();
         let live_at = entry.live_at.unwrap_or(0);
-        let is_out = live_at < begin + DAY_S;
-        // Until a whole day of it was seen, its owner knows more.
-        let is_new = live_at + DAY_S > begin && entry.forecast > 0;
+        // The last night before it is the one whose window is over by then, wherever the box is.
+        let due = live_at.saturating_sub(self.launch_lead_s);
+        let is_out = due < begin + DAY_S;
+        let is_launch = self.day.launches(live_at) && entry.forecast > 0;
         // The sooner it comes, the more of the nights before are left for others.
-        let days_until = live_at.saturating_sub(begin) / DAY_S;
+        let days_until = due.saturating_sub(begin) / DAY_S;
         let sooner = self.launch_nights.saturating_sub(days_until);
-        let is_planned = is_out || (is_new && sooner > 0) || entry.mandatory;
+        let is_planned = is_out || (is_launch && sooner > 0) || entry.mandatory;
+        // Until a whole day of it was seen, its owner knows more, though it is no launch any longer.
+        let is_unseen = live_at + DAY_S > begin;
         let numbers = [
             whole(self.seen.len()),
             bytes(entry.size),
@@ -90,10 +95,10 @@ impl Objects {
             i64::from(bucket(title)),
             i64::from(entry.digest.is_some()),
             i64::from(entry.mandatory),
-            if is_new { bytes(sooner) } else { 0 },
+            if is_launch { bytes(sooner) } else { 0 },
             i64::from(entry.excluded || !is_planned),
             self.days_that_tell(live_at),
-            if is_new {
+            if is_unseen {
                 bytes(entry.forecast) * 1_000
             } else {
                 0

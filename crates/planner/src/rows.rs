@@ -88,8 +88,8 @@ pub async fn read_rows(
     query.run(folder, ROWS, take).await
 }
 
-/// Refuses the plan in `folder` if more is pinned to a box than it holds; then what is pinned is not
-/// all in its rows.
+/// Refuses the plan in `folder` if more is mandatory on a box than it pins: what it would not pin is not
+/// held whatever the traffic.
 pub(crate) async fn check_pinned(
     work: &Path,
     job: &Job,
@@ -106,10 +106,11 @@ pub(crate) async fn check_pinned(
                 .and_then(|at| job.audiences.get(at));
             let audience = audience.ok_or_else(|| Error::Plan(format!("a box {appliance}")))?;
             match u64::try_from(bytes) {
-                Ok(bytes) if bytes <= audience.capacity => Ok(()),
+                Ok(bytes) if bytes <= audience.pinned_max() => Ok(()),
                 Ok(_) | Err(_) => Err(Error::Pinned {
                     appliance: audience.name.clone(),
                     bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+                    bytes_max: audience.pinned_max(),
                     capacity: audience.capacity,
                 }),
             }

@@ -379,7 +379,7 @@ async fn what_is_not_named_is_not_planned() {
 #[tokio::test]
 async fn pinned_objects_come_first_and_are_held_unwatched() {
     let pinned = json!({"mandatory": true});
-    let world = one_box(250, 50)
+    let world = one_box(800, 50)
         .object("/hot", 100)
         .object_with("/pinned", 100, pinned)
         .watched(1, "a", "/hot", 90);
@@ -392,14 +392,18 @@ async fn pinned_objects_come_first_and_are_held_unwatched() {
 }
 
 #[tokio::test]
-async fn a_plan_that_cannot_hold_what_is_pinned_is_refused() {
-    let world = one_box(150, 150)
-        .object_with("/one", 100, json!({"mandatory": true}))
-        .object_with("/two", 100, json!({"mandatory": true}));
+async fn a_plan_that_pins_more_than_a_box_does_is_refused() {
+    let world = |two| {
+        one_box(1_600, 150)
+            .object_with("/one", 100, json!({"mandatory": true}))
+            .object_with("/two", two, json!({"mandatory": true}))
+    };
+    assert_eq!(world(100).plan().await.len(), 2);
+    let world = world(101);
     let refused = world.try_plan(&crate::world::LIMITS).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "a: 200 bytes are pinned, and it holds 150"
+        "a: 201 bytes are mandatory, and a box pins at most an eighth of what it holds: 200 of 1600"
     );
 }
 

@@ -16,8 +16,8 @@ use crate::{
 fn a_box_accepts_the_manifest_that_was_planned_for_it() {
     let folder = TempDir::with_prefix("millpond-plan-").unwrap();
     World::simple()
-        .appliance("a", "par", 1_000, 300)
-        .appliance("b", "lyo", 1_000, 300)
+        .appliance("a", "par", 2_000, 300)
+        .appliance("b", "lyo", 2_000, 300)
         .object("/hot", 100)
         .object_with("/pinned", 200, json!({"mandatory": true}))
         .watched(1, "a", "/hot", 5)
@@ -47,7 +47,7 @@ fn a_box_accepts_the_manifest_that_was_planned_for_it() {
 fn people_are_told_what_a_plan_comes_to() {
     let folder = TempDir::with_prefix("millpond-plan-").unwrap();
     World::simple()
-        .appliance("a", "par", 1_000, 50)
+        .appliance("a", "par", 2_000, 50)
         .object_with("/pinned", 200, json!({"mandatory": true}))
         .write(folder.path());
     write_key(folder.path());

@@ -6,6 +6,7 @@ mod bad_input;
 mod broken_off;
 mod by_hand;
 mod command;
+mod launches;
 mod parity;
 mod previous;
 mod promises;

@@ -6,6 +6,7 @@ use datafusion::{
     arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray},
     parquet::arrow::ArrowWriter,
 };
+use manifest::Manifest;
 use planner::{Action, Day, Fleet, Inputs, Limits, Row, Stamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -33,10 +34,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// With knobs that make sums easy: nothing of the region is mixed in, and a day counts alone.
+    /// With knobs that make sums easy: nothing of the region is mixed in, a day counts alone, and its night is
+    /// over when it begins.
     pub(crate) fn simple() -> Self {
         Self {
-            knobs: "days = 1\nshrink_days = 0\nhalf_life_days = 1\n".to_owned(),
+            knobs: "days = 1\nshrink_days = 0\nhalf_life_days = 1\nlaunch_lead_hours = 0\n"
+                .to_owned(),
             ..Self::default()
         }
     }
@@ -153,6 +156,22 @@ impl World {
     }
 
     pub(crate) async fn try_plan(&self, limits: &Limits) -> Result<Vec<Row>, planner::Error> {
+        let day: Day = DAY.parse()?;
+        // What would be refused as a manifest is refused here.
+        let (rows, _) = self.make(limits, day.begin_s()).await?;
+        Ok(rows)
+    }
+
+    /// The manifests that are made of the plan in that second, in the order of the boxes' names.
+    pub(crate) async fn manifests(&self, issued_s: u64) -> Vec<Manifest> {
+        self.make(&LIMITS, issued_s).await.unwrap().1
+    }
+
+    async fn make(
+        &self,
+        limits: &Limits,
+        issued_s: u64,
+    ) -> Result<(Vec<Row>, Vec<Manifest>), planner::Error> {
         let folder = TempDir::with_prefix("millpond-plan-").unwrap();
         let work = folder.path().join("work");
         let job = planner::prepare(&self.write(folder.path()), &work)?;
@@ -164,21 +183,24 @@ impl World {
             Ok(())
         };
         planner::read_rows(&work, &job, &plan, limits, keep).await?;
-        // What would be refused as a manifest is refused here.
         let stamp = Stamp {
             generation: 1,
-            issued_s: job.day.parse::<Day>()?.begin_s(),
+            issued_s,
             lifetime_s: 3600,
             allow_mass_eviction: false,
         };
-        let mut count = 0;
-        planner::collect(&work, &job, &plan, (limits, &stamp), |_, _| {
-            count += 1;
+        let mut manifests = Vec::new();
+        planner::collect(&work, &job, &plan, (limits, &stamp), |manifest, _| {
+            manifests.push(manifest);
             Ok(())
         })
         .await?;
-        assert_eq!(count, job.audiences.len(), "a manifest for each box");
-        Ok(rows)
+        assert_eq!(
+            manifests.len(),
+            job.audiences.len(),
+            "a manifest for each box"
+        );
+        Ok((rows, manifests))
     }
 }
 
