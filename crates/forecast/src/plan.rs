@@ -21,6 +21,9 @@ pub const SEED_FLOOR: u32 = 20;
 /// that are about equal do not take turns.
 pub const HELD_WORTH: u32 = 1250;
 
+/// What a manifest lists at most, as planners have it.
+pub const OBJECTS_MAX: usize = 1_000_000;
+
 /// What is planned by. Floors are thousandths of requests a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
@@ -28,6 +31,8 @@ pub struct Rules {
     pub capacity_bytes: u64,
     /// Bytes that a night's fill may move.
     pub fill_bytes: u64,
+    /// What a manifest may list.
+    pub objects_max: usize,
     /// What is expected at least of a slice that is filled, on a box that could hold all that is expected.
     pub fill_floor: u32,
     /// The same of a slice that launches.
@@ -107,7 +112,8 @@ pub fn plan(
             .map(|one| catalogue.bytes(one.object))
             .sum(),
     );
-    let (mut held, mut filled, mut ahead, mut plan) = (0, 0, 0, Plan::default());
+    let (mut rank, mut held, mut filled, mut ahead) = (0, 0, 0, 0);
+    let mut plan = Plan::default();
     for ((.., object), one) in order {
         let bytes = catalogue.bytes(object);
         if nights_until(one).is_some() {
@@ -116,8 +122,9 @@ pub fn plan(
             }
             ahead += bytes;
         }
+        rank += 1;
         held += bytes;
-        if held > rules.capacity_bytes.saturating_mul(2) {
+        if rank > rules.objects_max || held > rules.capacity_bytes.saturating_mul(2) {
             break;
         }
         let has_room = held <= rules.capacity_bytes;
@@ -180,6 +187,7 @@ mod tests {
             seed_floor: SEED_FLOOR,
             heeds_price: true,
             knows_box: false,
+            objects_max: OBJECTS_MAX,
             held_worth: HELD_WORTH,
         }
     }

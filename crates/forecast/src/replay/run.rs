@@ -66,8 +66,7 @@ pub enum Follow {
     Nothing,
 }
 
-/// Plays one day of a box that is empty before, but filled to the brim by that day's plan where there is
-/// one.
+/// Plays one day of a box that is empty before, but filled by that day's plan where there is one, in one go.
 pub fn cold_day(record: &Record, sizes: &Sizes, strategy: Strategy<'_>, day: usize) -> Tally {
     let mut played = Played::new(record, sizes, strategy);
     let from = DAY * u32::try_from(day).unwrap_or(u32::MAX);
@@ -75,7 +74,6 @@ pub fn cold_day(record: &Record, sizes: &Sizes, strategy: Strategy<'_>, day: usi
     if let (Strategy::Planned(nights, rules), Cache::Appliance(_)) = (strategy, &played.cache) {
         let all = Rules {
             fill_bytes: sizes.disk_bytes,
-            fill_floor: 0,
             ..rules
         };
         if let Some(night) = nights.0.get(day) {

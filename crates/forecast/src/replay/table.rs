@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::{Follow, Knowledge, Nights, Record, Strategy, Tally, cold_day, run};
 use crate::{
     model::Sizes,
-    plan::{FILL_FLOOR, HELD_WORTH, LAUNCH_FLOOR, Rules, SEED_FLOOR},
+    plan::{FILL_FLOOR, HELD_WORTH, LAUNCH_FLOOR, OBJECTS_MAX, Rules, SEED_FLOOR},
 };
 
 /// What to play.
@@ -211,6 +211,7 @@ impl Options {
             seed_floor: self.seed_floor,
             heeds_price: true,
             knows_box: false,
+            objects_max: OBJECTS_MAX,
             held_worth: self.held_worth,
         }
     }

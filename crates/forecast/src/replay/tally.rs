@@ -104,8 +104,8 @@ impl Tally {
     pub fn filled(&mut self, bytes: u64, at: Duration) {
         let hour = usize::try_from(at.as_secs() / 3600).unwrap_or(usize::MAX);
         if let Some(day) = self.days.get_mut(hour / 24) {
+            // What was written for it is told with the next request.
             day.filled += bytes;
-            day.written += bytes;
             self.hours[hour] += bytes;
         }
     }

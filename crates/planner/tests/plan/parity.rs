@@ -166,6 +166,7 @@ async fn a_replay_chooses_what_the_sql_plans() {
         seed_floor: 3_000,
         heeds_price: true,
         knows_box: false,
+        objects_max: forecast::plan::OBJECTS_MAX,
         held_worth: 1_250,
     };
     let knobs = "floor = 20000\nlaunch_floor = 10000\nseed_floor = 3000\n";

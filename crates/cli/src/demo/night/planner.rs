@@ -9,7 +9,9 @@ use std::{
 
 use forecast::{
     estimate::{Day, Launch, estimate},
-    plan::{self, FILL_FLOOR, HELD_WORTH, LAUNCH_FLOOR, LAUNCH_NIGHTS, Rules, SEED_FLOOR},
+    plan::{
+        self, FILL_FLOOR, HELD_WORTH, LAUNCH_FLOOR, LAUNCH_NIGHTS, OBJECTS_MAX, Rules, SEED_FLOOR,
+    },
 };
 use manifest::{
     Digest, Encoding, Head, Hints, Kind, Label, Manifest, Names, Object, Objects, Signed,
@@ -141,6 +143,7 @@ impl Night<'_> {
             seed_floor: SEED_FLOOR,
             heeds_price: true,
             knows_box: false,
+            objects_max: OBJECTS_MAX,
             held_worth: HELD_WORTH,
         }
     }
