@@ -18,6 +18,7 @@ pub(crate) struct Metrics {
     pub(crate) admitted_records: IntCounter,
     pub(crate) planned_records: IntCounter,
     pub(crate) reinserted_records: IntCounter,
+    pub(crate) refused_pins: IntCounter,
     eviction_age: IntGaugeVec,
     reads: IntCounterVec,
     read_bytes: IntCounter,
@@ -100,6 +101,10 @@ impl Metrics {
             reinserted_records: counter(
                 "reinserted_records_total",
                 "Records that were written once more because they are hot.",
+            )?,
+            refused_pins: counter(
+                "pins_refused_total",
+                "Pins that were refused: what is pinned already takes all that it may.",
             )?,
             eviction_age,
             reads: by(

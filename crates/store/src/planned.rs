@@ -74,8 +74,11 @@ impl Store {
     /// then.
     pub fn pin(&self, key: &Key, bytes: u32) -> Result<(), PinsFull> {
         let tag = self.0.directory.tag(key);
-        let is_pinned = self.0.admission.judge.pin(tag, bytes);
-        is_pinned.then_some(()).ok_or(PinsFull)
+        if self.0.admission.judge.pin(tag, bytes) {
+            return Ok(());
+        }
+        self.0.metrics.refused_pins.inc();
+        Err(PinsFull)
     }
 
     /// Whether the record is pinned, be it there or not.

@@ -231,7 +231,9 @@ async fn pins_take_a_bounded_part_of_the_disks() {
     let part = u32::try_from(capacity / 8).unwrap();
     assert_eq!(opened.store.pin(&slice(1), part - 100), Ok(()));
     assert_eq!(opened.store.pin(&slice(2), 101), Err(PinsFull));
+    assert_eq!(opened.counter("pins_refused_total", None), 1);
     assert_eq!(opened.store.pin(&slice(3), 100), Ok(()));
+    assert_eq!(opened.counter("pins_refused_total", None), 1);
 }
 
 #[tokio::test]
