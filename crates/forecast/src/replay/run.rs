@@ -66,7 +66,8 @@ pub enum Follow {
     Nothing,
 }
 
-/// Plays one day of a box that is empty before, but filled by that day's plan where there is one, in one go.
+/// Plays one day of a box that is empty before, but filled by that day's plan where there is one, in one go and
+/// to the brim: a planner does so with a `floor` of 1 and a budget of all that the box holds.
 pub fn cold_day(record: &Record, sizes: &Sizes, strategy: Strategy<'_>, day: usize) -> Tally {
     let mut played = Played::new(record, sizes, strategy);
     let from = DAY * u32::try_from(day).unwrap_or(u32::MAX);
@@ -74,6 +75,7 @@ pub fn cold_day(record: &Record, sizes: &Sizes, strategy: Strategy<'_>, day: usi
     if let (Strategy::Planned(nights, rules), Cache::Appliance(_)) = (strategy, &played.cache) {
         let all = Rules {
             fill_bytes: sizes.disk_bytes,
+            fill_floor: 1,
             ..rules
         };
         if let Some(night) = nights.0.get(day) {
