@@ -145,10 +145,11 @@ fn shown_fill() -> Vec<String> {
 
 #[test]
 fn the_fill_plane_that_the_edges_file_shows_is_right_and_its_defaults_are_the_codes() {
-    const DEFAULTS: [&str; 13] = [
+    const DEFAULTS: [&str; 14] = [
         "rate",
         "window_bytes",
         "writes_per_day",
+        "fast_track",
         "concurrency",
         "egress_percent_max",
         "disk_p99_max",

@@ -31,6 +31,8 @@ pub struct Config {
     pub capacity_bytes: u64,
     /// When.
     pub windows: Vec<Window>,
+    /// Whether what is urgent is filled outside of them as well.
+    pub has_fast_track: bool,
     /// How fast, while viewers leave it all.
     pub bytes_per_s: u64,
     /// How much in a window and on a day.

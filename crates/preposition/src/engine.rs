@@ -181,8 +181,10 @@ impl Engine {
         self.upkeep.unpin_due(&self.active, now.unix_s());
         self.errands.forget_abandoned();
         if matches!(at, At::Closed(_)) {
-            self.stop_all(|lane| lane == Lane::Window);
-            self.errands.cut(|lane| lane == Lane::Window);
+            let has_fast_track = self.shared.config.has_fast_track;
+            let is_cut = |lane| lane == Lane::Window || !has_fast_track;
+            self.stop_all(is_cut);
+            self.errands.cut(is_cut);
         }
         if self.shared.is_draining.load(Ordering::Relaxed) {
             self.stop_all(|_| true);
@@ -244,6 +246,7 @@ impl Engine {
             now: now.wall,
             at: At::of(&self.shared.config.windows, now.wall),
             is_draining: self.shared.is_draining.load(Ordering::Relaxed),
+            has_fast_track: self.shared.config.has_fast_track,
             ledger: &self.ledger,
             allowance: &allowance,
             reserved_bytes: self.underway.reserved_bytes() + self.errands.reserved_bytes(),

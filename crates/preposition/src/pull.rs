@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::{StatusCode, header};
+use manifest::Refused;
 use message::{
     Carried, Condition, Demand, Error, Fetch, Kind, ObjectName, Response, Timestamp, Upstream,
 };
@@ -73,25 +74,30 @@ async fn once(pull: &Pull, fill: &Preposition, etag: &mut Option<Arc<str>>) -> R
     let outcome = match fill.push_by(Way::Pull, bytes).await {
         Ok(_) => Ok(()),
         // What is in force already lies there still.
-        Err(Rejected::Refused(manifest::Refused::Replayed {
+        Err(Rejected::Refused(Refused::Replayed {
             generation,
             current,
         })) if generation == current => Ok(()),
-        // Nothing was judged.
-        Err(
-            why @ (Rejected::Busy
-            | Rejected::Ending
-            | Rejected::Unkept(_)
-            | Rejected::Unrehearsed(_)
-            | Rejected::Quarantined { .. }),
-        ) => {
-            return Err(why.to_string());
-        }
+        Err(why) if !is_judged(&why) => return Err(why.to_string()),
         Err(why) => Err(why.to_string()),
     };
     // What was judged once need not come again, whatever the judgement.
     *etag = new;
     outcome
+}
+
+/// Whether the same bytes will always be answered so.
+fn is_judged(why: &Rejected) -> bool {
+    match why {
+        Rejected::Busy
+        | Rejected::Ending
+        | Rejected::Unkept(_)
+        | Rejected::Unrehearsed(_)
+        | Rejected::Quarantined { .. }
+        // Its time comes, or that of its key: by this clock, or when that is right again.
+        | Rejected::Refused(Refused::FromTheFuture { .. } | Refused::KeyNotValid(_)) => false,
+        Rejected::Refused(_) | Rejected::Unfit { .. } | Rejected::OtherGeneration { .. } => true,
+    }
 }
 
 type Pulled = Option<(Bytes, Option<Arc<str>>)>;
@@ -148,6 +154,17 @@ async fn read(response: Response, bytes_max: u64) -> Result<Bytes, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_came_too_early_is_pulled_again() {
+        let early = Refused::FromTheFuture {
+            issued_s: 2_000,
+            now_s: 1_000,
+        };
+        assert!(!is_judged(&early.into()));
+        assert!(is_judged(&Refused::Unsigned.into()));
+        assert!(!is_judged(&Rejected::Busy));
+    }
 
     #[test]
     fn a_node_comes_back_later_after_each_failure_and_not_with_all_others() {

@@ -28,6 +28,8 @@ pub struct Facts<'a> {
     pub at: At,
     /// Whether an operator has stopped it.
     pub is_draining: bool,
+    /// Whether what is urgent may begin outside the window.
+    pub has_fast_track: bool,
     /// What was spent, and what may be.
     pub ledger: &'a Ledger,
     /// The same.
@@ -145,9 +147,9 @@ impl Facts<'_> {
     /// Whether something of so many bytes may begin: it must be over before the allowance is.
     fn may_begin(&self, bytes: u64, lane: Lane) -> Result<(), Why> {
         let window = match (lane, self.at) {
-            (Lane::Fast, _) => None,
-            (Lane::Window, At::Open(Opening { start, .. })) => Some(start),
-            (Lane::Window, At::Closed(_)) => return Err(Why::WindowClosed),
+            (Lane::Fast, _) if self.has_fast_track => None,
+            (Lane::Fast | Lane::Window, At::Open(Opening { start, .. })) => Some(start),
+            (Lane::Fast | Lane::Window, At::Closed(_)) => return Err(Why::WindowClosed),
         };
         let needed = self.reserved_bytes.saturating_add(bytes);
         let fits = |window| {
@@ -191,6 +193,7 @@ mod tests {
             now: HOUR,
             at: OPEN,
             is_draining: false,
+            has_fast_track: true,
             ledger,
             allowance: &ALLOWANCE,
             reserved_bytes: 0,
@@ -217,6 +220,22 @@ mod tests {
         };
         assert_eq!(urgent.step(), Step::Start(Lane::Fast));
         assert_eq!(facts(&ledger).step(), Step::Start(Lane::Window));
+        let has_fast_track = false;
+        let kept = Facts {
+            has_fast_track,
+            ..urgent
+        };
+        assert_eq!(
+            kept.step(),
+            Step::Wait(Why::WindowClosed),
+            "by the node's config"
+        );
+        let open = Facts {
+            has_fast_track,
+            next_fast: Some(10),
+            ..facts(&ledger)
+        };
+        assert_eq!(open.step(), Step::Start(Lane::Fast), "still first");
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub(crate) struct Wish {
     folder: Option<PathBuf>,
     keys: Keys,
     windows: Vec<Window>,
+    has_fast_track: bool,
     bytes_per_s: u64,
     allowance: Allowance,
     concurrency: usize,
@@ -66,6 +67,8 @@ impl Wish {
         let folder = section.path("state").optional();
         let keys = read_keys(section);
         let windows = section.sections("window", 0..=WINDOWS_MAX, read_window);
+        // Without a window there is nothing else.
+        let has_fast_track = section.flag("fast_track").or(true) || windows.is_empty();
         let bytes_per_s = section.bytes("rate", BYTES_PER_S_MIN..=TIB).or(50_000_000);
         let allowance = Allowance {
             window_bytes: section.bytes("window_bytes", MIB..=1024 * TIB).or(TIB),
@@ -90,6 +93,7 @@ impl Wish {
             audience,
             folder,
             windows,
+            has_fast_track,
             bytes_per_s,
             allowance,
             concurrency,
@@ -127,6 +131,7 @@ impl Wish {
             // Until the disks are open.
             capacity_bytes: u64::MAX,
             windows: self.windows,
+            has_fast_track: self.has_fast_track,
             bytes_per_s: self.bytes_per_s,
             allowance: self.allowance,
             concurrency: self.concurrency,

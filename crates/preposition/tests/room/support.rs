@@ -431,6 +431,7 @@ fn config_of(folder: &TempDir, key: &SigningKey) -> Config {
         memory_bytes: 64 << 20,
         capacity_bytes: 128 << 20,
         windows: vec![Window::parse("02:00-06:00", "UTC", &[]).unwrap()],
+        has_fast_track: true,
         bytes_per_s: 100_000_000,
         allowance: Allowance {
             window_bytes: 1 << 30,
