@@ -81,7 +81,8 @@ pub(crate) enum Error {
     },
     /// Not all nodes have done what they were asked.
     #[error(
-        "of {asked} nodes {silent} did not answer and {refused} refused; what the others answered is done"
+        "of {asked} nodes {silent} did not answer and {refused} refused{}; what the others answered is done",
+        unkept_too(*.unkept)
     )]
     Nodes {
         /// Nodes that were asked.
@@ -90,6 +91,8 @@ pub(crate) enum Error {
         silent: usize,
         /// These have done nothing.
         refused: usize,
+        /// What these answered could not be used.
+        unkept: usize,
     },
     /// A node did not start.
     #[error("a node did not start")]
@@ -145,6 +148,13 @@ impl Error {
             | Self::Nodes { .. }
             | Self::Node(_) => ExitCode::FAILURE,
         }
+    }
+}
+
+fn unkept_too(unkept: usize) -> String {
+    match unkept {
+        0 => String::new(),
+        some => format!(", and what {some} answered could not be kept"),
     }
 }
 

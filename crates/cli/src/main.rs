@@ -63,7 +63,7 @@ enum Action {
     /// Write, sign and look at manifests of what appliances should hold.
     #[command(subcommand)]
     Manifest(manifest::Action),
-    /// Tell how far running nodes have come with filling what their manifests want.
+    /// Tell how far running nodes have come with filling what their manifests want, and what they hold.
     #[command(subcommand)]
     Fill(nodes::fill::Action),
     /// Tell what running nodes are asked for most.

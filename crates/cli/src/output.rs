@@ -30,6 +30,12 @@ pub(crate) fn say(text: impl AsRef<str>) {
     printed(writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush()));
 }
 
+/// Prints all of a file to standard output.
+pub(crate) fn pour(file: &mut impl io::Read) {
+    let mut out = io::stdout().lock();
+    printed(io::copy(file, &mut out).and_then(|_bytes| out.flush()));
+}
+
 /// Prints a line over the last one, where there is a terminal; else a line of its own.
 pub(crate) fn refresh(text: &str) {
     let mut out = io::stdout().lock();

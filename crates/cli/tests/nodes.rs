@@ -1,5 +1,5 @@
-//! `millpond manifest push`, `fill status`, `popularity top` and `purge`, as an operator runs them: the
-//! built program against a real edge and its steering API.
+//! `millpond manifest push`, `fill status`, `fill inventory`, `popularity top` and `purge`, as an operator
+//! runs them: the built program against a real edge and its steering API.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -161,6 +161,87 @@ async fn a_manifest_is_pushed_followed_to_its_end_seen_and_taken_back() {
     desk.good("manifest withdraw 7 --nodes nodes.toml").await;
     let idle = desk.good("fill status --nodes nodes.toml").await;
     assert_eq!(idle, "edge1: no manifest\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_holds_is_written_as_planners_read_it() {
+    let objects = [1, 2, 3].map(|n| Object::new(&format!("/v/{n}.m4s"), 90_007 * n));
+    let desk = Desk::new(Plan::default(), &objects).await;
+    let write = "fill inventory --into held --nodes nodes.toml";
+    let file = desk.folder.path().join("held/edge1.ndjson");
+    let told = desk.good(write).await;
+    assert!(told.contains("no manifest"), "{told}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "");
+
+    let manifest = desk.manifest("edge1", 7, &objects).await;
+    let push = format!("manifest push {} --nodes nodes.toml", manifest.display());
+    desk.good(&push).await;
+    desk.good("fill status --follow --nodes nodes.toml").await;
+    let told = desk.good(write).await;
+    assert_eq!(
+        told,
+        "edge1: held/edge1.ndjson: generation 7, 3 objects held, 527.3 KiB\n"
+    );
+    let lines = objects.each_ref().map(|object| {
+        let (path, bytes) = (&object.name, object.bytes);
+        format!("{{\"site\":\"media\",\"path\":\"{path}\",\"bytes\":{bytes}}}\n")
+    });
+    assert_eq!(fs::read_to_string(&file).unwrap(), lines.concat());
+    let left = fs::read_dir(desk.folder.path().join("held")).unwrap();
+    assert_eq!(left.count(), 1, "nothing but whole files is left");
+
+    let printed = desk
+        .good("fill inventory --into - --node edge1 --nodes nodes.toml")
+        .await;
+    assert_eq!(printed, lines.concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_inventory_is_missing_is_named_and_keeps_its_file_and_others_get_theirs() {
+    let desk = Desk::new(Plan::default(), &[]).await;
+    let (guard, port) = silent();
+    let hang_up = std::thread::spawn(move || guard.accept().map(drop));
+    desk.write("nodes.toml", "steering.test", &[("edge2", port, false)]);
+    let held = desk.folder.path().join("held");
+    fs::create_dir(&held).unwrap();
+    fs::write(held.join("edge2.ndjson"), "of yesterday\n").unwrap();
+    let (_, told) = desk
+        .bad("fill inventory --into held --nodes nodes.toml")
+        .await;
+    for what in ["edge2: ", "hint: is it up", "of 2 nodes 1 did not answer"] {
+        assert!(told.contains(what), "{what} in {told}");
+    }
+    hang_up.join().unwrap().unwrap();
+    let kept = fs::read_to_string(held.join("edge2.ndjson")).unwrap();
+    assert_eq!(kept, "of yesterday\n");
+    assert!(held.join("edge1.ndjson").is_file());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inventory_that_has_nowhere_to_go_is_told_as_that() {
+    let desk = Desk::new(Plan::default(), &[]).await;
+    let in_the_way = desk.folder.path().join("held/edge1.ndjson/a");
+    fs::create_dir_all(in_the_way).unwrap();
+    let (said, told) = desk
+        .bad("fill inventory --into held --nodes nodes.toml --json")
+        .await;
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said[0]["error"]["code"], "unwritten", "{said}");
+    assert!(told.contains("what 1 answered could not be kept"), "{told}");
+
+    desk.write("two.toml", "steering.test", &[("a/b", 1, false)]);
+    for (nowhere, why) in [
+        ("--into - --nodes two.toml", "for one node"),
+        (
+            "--into held --nodes two.toml",
+            "\"a/b\" makes no name of a file",
+        ),
+    ] {
+        let run = run(desk.folder.path(), &format!("fill inventory {nowhere}")).await;
+        let told = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(2), "{told}");
+        assert!(told.contains(why), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

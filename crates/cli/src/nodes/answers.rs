@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use steering::client::ClientError;
 
-use super::{Node, hint::hint};
+use super::{Failed, Node, hint::hint};
 use crate::{
     Error,
     output::{chain, plain, remark, say},
@@ -13,7 +13,7 @@ use crate::{
 /// What one node answered.
 pub(super) struct Answer<'n, T> {
     pub(super) node: &'n Node,
-    pub(super) outcome: Result<T, ClientError>,
+    pub(super) outcome: Result<T, Failed>,
 }
 
 /// What all nodes answered, in the order in which they were named.
@@ -50,31 +50,35 @@ impl<'n, T: Serialize> Answers<'n, T> {
 
     /// Tells which nodes have not done it: that makes the command fail.
     pub(super) fn settle(self) -> Result<(), Error> {
-        let (mut silent, mut refused) = (0, 0);
+        let (mut silent, mut refused, mut unkept) = (0, 0, 0);
         for Answer { node, outcome } in &self.answers {
             let Err(error) = outcome else { continue };
             match error {
-                ClientError::Refused(_) => refused += 1,
-                ClientError::Url { .. }
-                | ClientError::Tls(_)
-                | ClientError::Broken { .. }
-                | ClientError::Odd(_) => silent += 1,
+                Failed::Call(ClientError::Refused(_)) => refused += 1,
+                Failed::Call(
+                    ClientError::Url { .. }
+                    | ClientError::Tls(_)
+                    | ClientError::Broken { .. }
+                    | ClientError::Odd(_),
+                ) => silent += 1,
+                Failed::Restless | Failed::Unwritten { .. } => unkept += 1,
             }
             complain(&node.name, error);
         }
-        if silent + refused == 0 {
+        if silent + refused + unkept == 0 {
             return Ok(());
         }
         Err(Error::Nodes {
             asked: self.answers.len(),
             silent,
             refused,
+            unkept,
         })
     }
 }
 
 /// Why a node has not done it, and what may help.
-fn complain(name: &str, error: &ClientError) {
+fn complain(name: &str, error: &Failed) {
     let mut text = format!("{name}: {}", plain(&chain(error)));
     if let Some(hint) = hint(error) {
         text.push_str("\n  hint: ");
@@ -90,9 +94,13 @@ impl<T: Serialize> Answer<'_, T> {
             Ok(answer) => json!({ "node": name, "url": url, "answer": answer }),
             Err(error) => {
                 let code = match error {
-                    ClientError::Refused(problem) => problem.code.as_str(),
-                    ClientError::Broken { .. } => "no_answer",
-                    ClientError::Url { .. } | ClientError::Tls(_) | ClientError::Odd(_) => "odd",
+                    Failed::Call(ClientError::Refused(problem)) => problem.code.as_str(),
+                    Failed::Call(ClientError::Broken { .. }) => "no_answer",
+                    Failed::Call(
+                        ClientError::Url { .. } | ClientError::Tls(_) | ClientError::Odd(_),
+                    ) => "odd",
+                    Failed::Restless => "restless",
+                    Failed::Unwritten { .. } => "unwritten",
                 };
                 let error = json!({ "code": code, "detail": chain(error), "hint": hint(error) });
                 json!({ "node": name, "url": url, "error": error })

@@ -1,4 +1,4 @@
-//! `millpond fill status`: how far nodes have come.
+//! `millpond fill`: how far nodes have come, and what they hold.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use steering::{
     report::{FillFailure, Phase, Progress, amount},
 };
 
-use super::{Answers, Fleet, Node, ask};
+use super::{Answers, Failed, Fleet, Node, ask, inventory};
 use crate::{
     Error, nodes,
     output::{Board, bar, plain, say},
@@ -35,6 +35,8 @@ Examples:
 pub(crate) enum Action {
     /// How much of its manifest a node holds, how fast the rest comes, and what failed
     Status(Arguments),
+    /// Write what nodes hold of their manifests into files, from which the planner plans
+    Inventory(inventory::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -48,7 +50,14 @@ pub(crate) struct Arguments {
     nodes: nodes::Arguments,
 }
 
-pub(crate) fn run(Action::Status(arguments): &Action) -> Result<(), Error> {
+pub(crate) fn run(action: &Action) -> Result<(), Error> {
+    match action {
+        Action::Status(arguments) => status(arguments),
+        Action::Inventory(arguments) => inventory::run(arguments),
+    }
+}
+
+fn status(arguments: &Arguments) -> Result<(), Error> {
     let fleet = arguments.nodes.edges()?;
     if !arguments.follow {
         let now_s = message::now().unix_s();
@@ -105,7 +114,7 @@ fn lines(answers: &Answers<'_, Progress>) -> Vec<String> {
 
 /// Whether there is nothing more to wait for of a node. One that does not answer is asked a few times
 /// more: it may be about to start again.
-fn may_leave(outcome: &Result<Progress, ClientError>, silent: &mut u32) -> bool {
+fn may_leave(outcome: &Result<Progress, Failed>, silent: &mut u32) -> bool {
     match outcome {
         Ok(progress) => {
             *silent = 0;
@@ -114,15 +123,19 @@ fn may_leave(outcome: &Result<Progress, ClientError>, silent: &mut u32) -> bool 
                 Phase::Waiting | Phase::Filling | Phase::Yielding => false,
             }
         }
-        Err(ClientError::Broken { .. }) => {
+        Err(Failed::Call(ClientError::Broken { .. })) => {
             *silent += 1;
             *silent >= SILENT_MAX
         }
         Err(
-            ClientError::Url { .. }
-            | ClientError::Tls(_)
-            | ClientError::Refused(_)
-            | ClientError::Odd(_),
+            Failed::Call(
+                ClientError::Url { .. }
+                | ClientError::Tls(_)
+                | ClientError::Refused(_)
+                | ClientError::Odd(_),
+            )
+            | Failed::Restless
+            | Failed::Unwritten { .. },
         ) => true,
     }
 }
@@ -248,7 +261,7 @@ mod tests {
         let mut silent = 0;
         let broken = || {
             let (to, what) = (String::new(), String::new());
-            Err(ClientError::Broken { to, what })
+            Err(Failed::Call(ClientError::Broken { to, what }))
         };
         assert!(!may_leave(&broken(), &mut silent));
         assert!(!may_leave(&broken(), &mut silent));
@@ -257,7 +270,7 @@ mod tests {
         assert_eq!(left, [false, false, true]);
         assert!(may_leave(&Ok(Progress::default()), &mut silent));
         assert!(may_leave(
-            &Err(ClientError::Odd(String::new())),
+            &Err(Failed::Call(ClientError::Odd(String::new()))),
             &mut silent
         ));
     }

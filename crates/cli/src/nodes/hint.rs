@@ -2,7 +2,17 @@
 
 use steering::{Reason, client::ClientError};
 
-pub(super) fn hint(error: &ClientError) -> Option<&'static str> {
+use super::Failed;
+
+pub(super) fn hint(error: &Failed) -> Option<&'static str> {
+    match error {
+        Failed::Call(error) => of_call(error),
+        Failed::Restless => Some("wait until no more manifests are pushed, and run it again"),
+        Failed::Unwritten { .. } => None,
+    }
+}
+
+fn of_call(error: &ClientError) -> Option<&'static str> {
     match error {
         ClientError::Url { .. } | ClientError::Tls(_) => None,
         ClientError::Broken { what, .. } => Some(of_broken(what)),
@@ -84,7 +94,7 @@ mod tests {
             ("Connection refused (os error 111)", "is it up"),
         ] {
             let (to, what) = (String::new(), what.to_owned());
-            let hint = hint(&ClientError::Broken { to, what }).unwrap_or_default();
+            let hint = hint(&ClientError::Broken { to, what }.into()).unwrap_or_default();
             assert!(hint.contains(told), "{hint}");
         }
     }

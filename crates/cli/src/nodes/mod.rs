@@ -5,9 +5,11 @@
 //! ```
 
 mod answers;
+mod failed;
 mod file;
 pub(crate) mod fill;
 mod hint;
+mod inventory;
 pub(crate) mod manifests;
 pub(crate) mod popularity;
 pub(crate) mod purge;
@@ -16,10 +18,11 @@ use std::{collections::HashSet, path::PathBuf};
 
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
-use steering::client::{Client, ClientError};
+use steering::client::Client;
 
 use self::{
     answers::{Answer, Answers},
+    failed::Failed,
     file::Listed,
 };
 use crate::{Error, output};
@@ -185,10 +188,10 @@ fn find(wanted: &str, listed: &[Listed]) -> Result<Listed, Error> {
 
 impl Fleet {
     /// Asks all nodes, and waits for each: the client bounds how long that takes.
-    fn ask<T: Serialize>(
-        &self,
-        question: impl AsyncFn(&Node) -> Result<T, ClientError>,
-    ) -> Answers<'_, T> {
+    fn ask<T: Serialize, E>(&self, question: impl AsyncFn(&Node) -> Result<T, E>) -> Answers<'_, T>
+    where
+        Failed: From<E>,
+    {
         let nodes: Vec<&Node> = self.nodes.iter().collect();
         let answers = self.runtime.block_on(ask(&nodes, question));
         Answers::new(answers, self.json)
@@ -197,15 +200,17 @@ impl Fleet {
 
 /// Asks these nodes at one time; the answers come in the order of the nodes. On a terminal a line
 /// tells whom we wait for.
-async fn ask<'n, T>(
+async fn ask<'n, T, E>(
     nodes: &[&'n Node],
-    question: impl AsyncFn(&Node) -> Result<T, ClientError>,
-) -> Vec<Answer<'n, T>> {
+    question: impl AsyncFn(&Node) -> Result<T, E>,
+) -> Vec<Answer<'n, T>>
+where
+    Failed: From<E>,
+{
     let question = &question;
-    let asked = nodes
-        .iter()
-        .enumerate()
-        .map(|(place, node)| async move { (place, *node, question(node).await) });
+    let asked = nodes.iter().enumerate().map(|(place, node)| async move {
+        (place, *node, question(node).await.map_err(Failed::from))
+    });
     let mut asked = stream::iter(asked).buffer_unordered(AT_ONCE);
     let mut answers: Vec<Option<Answer<'n, T>>> = nodes.iter().map(|_| None).collect();
     loop {
