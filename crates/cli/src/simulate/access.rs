@@ -44,6 +44,8 @@ impl Cut {
 
 #[cfg(test)]
 mod tests {
+    use forecast::replay::Record;
+
     use super::*;
 
     fn request(offset: u64, length: u64, object_size: u64) -> Request {
@@ -62,6 +64,12 @@ mod tests {
         accesses
             .map(|access| (access.bytes, access.wanted))
             .collect()
+    }
+
+    #[test]
+    fn replays_cut_objects_as_nodes_do() {
+        let (whole, piece) = (Record::WHOLE_BYTES_MAX, Record::PIECE_BYTES);
+        assert_eq!((whole, piece), (cache::WHOLE_BYTES_MAX, cache::SLICE_BYTES));
     }
 
     #[test]
