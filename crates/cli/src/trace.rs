@@ -26,19 +26,26 @@ pub(crate) struct Arguments {
     output: PathBuf,
 }
 
+/// A preset, as an argument.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Kind {
+pub(crate) enum Kind {
     N,
     A,
     L,
 }
 
+impl From<Kind> for Preset {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::N => Self::N,
+            Kind::A => Self::A,
+            Kind::L => Self::L,
+        }
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
-    let preset = match arguments.preset {
-        Kind::N => Preset::N,
-        Kind::A => Preset::A,
-        Kind::L => Preset::L,
-    };
+    let preset = Preset::from(arguments.preset);
     let settings = preset.settings(arguments.scale, arguments.days, arguments.seed);
     let wrong = Error::of_trace(&arguments.output);
     let mut writer = Writer::create(&arguments.output).map_err(&wrong)?;

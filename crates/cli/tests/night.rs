@@ -11,6 +11,10 @@ use std::{
 const SESSIONS: &str = "60";
 
 fn demo(folder: &Path, planner: &str) -> Output {
+    demo_of(folder, planner, &[])
+}
+
+fn demo_of(folder: &Path, planner: &str, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_millpond"))
         .args([
             "demo",
@@ -24,6 +28,7 @@ fn demo(folder: &Path, planner: &str) -> Output {
         .arg(folder.join("demo"))
         .arg("--plot")
         .arg(folder.join("night.svg"))
+        .args(more)
         .output()
         .unwrap()
 }
@@ -88,6 +93,24 @@ fn the_planner_itself_plans_where_it_is_built() {
     let folder = tempfile::tempdir().unwrap();
     let run = demo(folder.path(), program.to_str().unwrap());
     holds(folder.path(), &run);
+}
+
+#[test]
+fn another_preset_is_played_and_one_that_is_none_is_told_which_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = demo_of(folder.path(), "here", &["--preset", "A"]);
+    assert!(run.status.success(), "{run:?}");
+    let told = String::from_utf8(run.stdout).unwrap();
+    assert!(told.contains("8192 times smaller"), "{told}");
+    assert!(
+        told.contains("every byte of every answer was compared"),
+        "{told}"
+    );
+
+    let run = demo_of(folder.path(), "here", &["--preset", "x"]);
+    assert_eq!(run.status.code(), Some(2));
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert!(told.contains("[possible values: n, a, l]"), "{told}");
 }
 
 #[test]

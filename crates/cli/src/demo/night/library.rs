@@ -1,7 +1,7 @@
 //! What there is to watch, and who watches it when: a made-up workload, made small.
 //!
 //! A film or an episode comes in three renditions, each cut into pieces of five minutes. Viewers are
-//! those of preset N of `traces`: Zipf over titles, a day's curve, launches. Pieces are much smaller than
+//! those of a preset of `traces`: Zipf over titles, a day's curve, launches. Pieces are much smaller than
 //! real ones, so that three days go through real nodes in a minute.
 
 use std::{
@@ -22,17 +22,44 @@ pub(super) const HOURS: usize = 24;
 
 /// Half minutes of a piece.
 const PIECE: u64 = 10;
-/// Real bytes of one of ours.
-pub(super) const SHRUNK: u64 = 16_384;
 /// The workload's rung that stands for each rendition, by what it carries.
 const RENDITIONS: [usize; 3] = [3, 5, 14];
 const HOUR_MS: u64 = 3_600_000;
 
-/// Of the preset's sessions, one a day for each of its titles about.
-const SESSIONS_OF_N: f64 = 20_000.0;
-/// Films and series that are released on a day of the middle: more than the preset would have in a catalogue
-/// so small, so that most days have some, and that no single one decides an evening.
-const RELEASES: f64 = 2.0;
+/// How a preset is made small.
+struct Small {
+    /// Its sessions on a day, of which the demo has a part, as of its titles.
+    sessions: f64,
+    /// Films and series that are released on a day of the middle: more than the preset would have in a
+    /// catalogue so small, so that most days have some, and that no single one decides an evening.
+    releases: f64,
+    /// Real bytes of one of ours.
+    shrunk: u64,
+}
+
+impl Small {
+    const fn of(preset: Preset) -> Self {
+        match preset {
+            Preset::N => Self {
+                sessions: 20_000.0,
+                releases: 2.0,
+                shrunk: 16_384,
+            },
+            // Fifty films and series at 3000 sessions: of larger pieces, so that disks have some segments, and
+            // with fewer new ones, which would be most of the catalogue.
+            Preset::A => Self {
+                sessions: 30_000.0,
+                releases: 1.0,
+                shrunk: 8_192,
+            },
+            Preset::L => Self {
+                sessions: 80_000.0,
+                releases: 2.0,
+                shrunk: 16_384,
+            },
+        }
+    }
+}
 
 /// A viewer asks for a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,21 +77,25 @@ pub(super) struct Library {
     pub(super) catalogue: Catalogue,
     /// In order of time.
     pub(super) plays: Vec<Play>,
+    /// Real bytes of one of ours.
+    pub(super) shrunk: u64,
 }
 
 impl Library {
     /// The same from the same arguments, for ever. Titles are as many as the preset has for so many
     /// sessions.
-    pub(super) fn new(sessions_per_day: u32, seed: u64) -> Self {
-        let scale = f64::from(sessions_per_day) / SESSIONS_OF_N;
-        let settings = Preset::N.settings(scale, DAYS as u64, seed);
-        Self::of(&Settings {
-            launches_per_day: RELEASES.max(settings.launches_per_day),
+    pub(super) fn new(preset: Preset, sessions_per_day: u32, seed: u64) -> Self {
+        let small = Small::of(preset);
+        let scale = f64::from(sessions_per_day) / small.sessions;
+        let settings = preset.settings(scale, DAYS as u64, seed);
+        let settings = Settings {
+            launches_per_day: small.releases.max(settings.launches_per_day),
             ..settings
-        })
+        };
+        Self::of(&settings, small.shrunk)
     }
 
-    fn of(settings: &Settings) -> Self {
+    fn of(settings: &Settings, shrunk: u64) -> Self {
         let mut catalogue = Catalogue::default();
         for asset in traces::catalogue(settings) {
             let pieces = asset.positions.div_ceil(PIECE);
@@ -72,14 +103,18 @@ impl Library {
                 let asset = &asset;
                 (0..pieces).map(move |piece| {
                     let half_minute = asset.object_bytes(*rung, piece * PIECE);
-                    (half_minute * PIECE / SHRUNK).max(1)
+                    (half_minute * PIECE / shrunk).max(1)
                 })
             });
             let live_day = asset.live_unix_ms.map(day_of);
             catalogue.list(number(asset.title), number(pieces), live_day, sizes);
         }
         let plays = plays(settings, &catalogue);
-        Self { catalogue, plays }
+        Self {
+            catalogue,
+            plays,
+            shrunk,
+        }
     }
 
     /// What is asked for in an hour.
@@ -218,7 +253,7 @@ mod tests {
 
     #[test]
     fn there_are_three_days_of_viewers_and_something_is_released_meanwhile() {
-        let library = Library::new(200, 1);
+        let library = Library::new(Preset::N, 200, 1);
         for day in 0..DAYS {
             let plays = library.of_day(day).len();
             assert!((300..6000).contains(&plays), "{plays} on day {day}");
@@ -235,8 +270,24 @@ mod tests {
     }
 
     #[test]
+    fn presets_differ_in_how_many_watch_what_and_not_in_how_much_is_played() {
+        let played = |preset| {
+            let library = Library::new(preset, 1000, 1);
+            let requests = library.plays.len();
+            assert!(
+                (15_000..45_000).contains(&requests),
+                "{preset:?}: {requests}"
+            );
+            // So often is what is asked for asked for.
+            requests / library.asked().len()
+        };
+        let [n, a, l] = [Preset::N, Preset::A, Preset::L].map(played);
+        assert!(n < l && l < a, "{n} {l} {a}");
+    }
+
+    #[test]
     fn a_path_finds_its_piece_and_its_bytes_are_its_own() {
-        let library = Library::new(10, 1);
+        let library = Library::new(Preset::N, 10, 1);
         for object in library.objects().step_by(97) {
             assert_eq!(library.find(&library.path(object)), Some(object));
             let content = library.content(object);

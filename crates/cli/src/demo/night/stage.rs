@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use forecast::{catalogue::Object, show::bytes};
 
 use super::{
-    library::{Library, SHRUNK},
+    library::Library,
     nodes::{ALONE, FILLED, Size, WINDOW},
     planner::{self, Planner},
 };
@@ -21,11 +21,12 @@ pub(super) fn text(
         objects.map(|object| library.catalogue.bytes(object)).sum()
     };
     let origin = format!(
-        "origin   {} films and episodes in {} pieces, {}: five minutes of one rendition each, {SHRUNK} times \
+        "origin   {} films and episodes in {} pieces, {}: five minutes of one rendition each, {} times \
          smaller;\n         viewers ask for {} of them, {}",
         library.catalogue.assets.len(),
         library.objects().len(),
         bytes(sum(&mut library.objects())),
+        library.shrunk,
         asked.len(),
         bytes(sum(&mut asked.iter().copied())),
     );
