@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::tally::{Rest, Tally};
+use crate::{
+    crowd::Crowd,
+    tally::{Rest, Tally},
+};
 
 /// What else is known of a named object. Two cache lines, and not parts of three.
 #[derive(Clone, Default)]
@@ -15,14 +18,24 @@ pub(crate) struct Entry {
     pub(crate) tally: Tally,
     /// Index into the shard's sites.
     pub(crate) site: u16,
-    /// Enough viewers came within an hour that has ended.
+    /// Who asked in hours that have ended.
+    pub(crate) crowd: Crowd,
+    /// Enough viewers came within a week.
     pub(crate) was_public: bool,
 }
 
+const _: () = assert!(size_of::<Entry>() == 128);
+
 impl Entry {
-    /// Whether its name may be told: so many viewers came within an hour.
+    /// Whether its name may be told: so many viewers came within a week at some time.
     pub(crate) fn is_public(&self, sessions_min: u32) -> bool {
-        self.was_public || self.tally.sessions.at_least() >= sessions_min
+        self.was_public || self.has_crowd(sessions_min)
+    }
+
+    /// Whether so many viewers came within an hour, or a week.
+    pub(crate) fn has_crowd(&self, sessions_min: u32) -> bool {
+        let hour = self.tally.sessions;
+        hour.at_least() >= sessions_min || self.crowd.at_least(hour) >= sessions_min
     }
 
     /// A number of each of its cache lines.

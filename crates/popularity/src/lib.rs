@@ -14,6 +14,7 @@
 //! # What it does not do
 //! It reads no clock but the one that a keeper is given, knows no client, and names nothing that too few viewers asked for.
 
+mod crowd;
 mod decay;
 mod demand;
 mod entry;

@@ -38,7 +38,8 @@ pub struct Config {
     pub memory_bytes: u64,
     /// The time in which demand loses half of its weight.
     pub half_life: Duration,
-    /// An object is named to others once so many viewers asked for it within an hour.
+    /// An object is named to others once so many viewers asked for it within a week: above 10 or so hardly ever,
+    /// if not within an hour.
     pub sessions_min: u32,
 }
 

@@ -18,6 +18,7 @@
 use std::{ops::Range, sync::Arc};
 
 use crate::{
+    crowd::Crowd,
     decay::{Decay, Hour},
     demand::Demand,
     entry::{Entry, Named, Site},
@@ -167,6 +168,7 @@ impl Shard {
                 size: one.size,
                 tally,
                 site,
+                crowd: Crowd::default(),
                 was_public: false,
             };
         } else {
@@ -182,12 +184,13 @@ impl Shard {
             return;
         }
         let factor = self.decay.factor(self.hour, hour);
-        self.hour = hour;
+        let before = std::mem::replace(&mut self.hour, hour);
         for set in &mut self.sets {
             set.decay(factor);
         }
         for entry in &mut self.entries {
             entry.error *= factor;
+            entry.crowd.pass(before, hour);
         }
         self.front.decay(factor);
     }
@@ -254,8 +257,8 @@ impl Shard {
         self.floors().fold(0.0, f64::max)
     }
 
-    /// Takes what was served since the last call. What fewer than `sessions_min` viewers asked for goes
-    /// unnamed into the rest of its site.
+    /// Takes what was served since the last call. What fewer than `sessions_min` viewers asked for within a
+    /// week goes unnamed into the rest of its site.
     pub(crate) fn end_hour(&mut self, sessions_min: u32) -> Ended {
         self.settle();
         let mut rows = Vec::new();
@@ -265,8 +268,10 @@ impl Shard {
             else {
                 continue;
             };
+            let has_crowd = entry.has_crowd(sessions_min);
             let tally = std::mem::take(&mut entry.tally);
-            if tally.sessions.at_least() >= sessions_min {
+            entry.crowd.join(tally.sessions);
+            if has_crowd && tally.requests > 0 {
                 entry.was_public = true;
                 rows.push(Row::of(&site.name, path, entry.size, &tally));
             } else {
