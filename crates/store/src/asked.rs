@@ -1,23 +1,30 @@
-//! What the policy counted, as the chunks of a file that is kept over restarts: see
+//! What the policy knows, as the chunks of a file that is kept over restarts: see
 //! [`crate::recency`].
 //!
 //! ```text
 //! mark      number of the first bucket
 //! payload   version 1, zero 7 | how many buckets the table has 8 | bucket | bucket | ...
 //! bucket    as the policy tells it, 32 B: it depends on no clock
+//!
+//! mark      2^64 - 1: prices, the first chunk
+//! payload   version 1, zero 7 | binary logarithm of the price, float 8 | bytes left to write, signed 8 |
+//!           bytes missed a day, float 8
 //! ```
+//!
+//! Without the price what a restart finds would give way to anything, and without what is left of the
+//! budget a node that is restarted every day would write a week's worth on each.
 //!
 //! A table of another size takes it in as well: disks come and go between two runs. Races with
 //! what is counted meanwhile cost a count, as everywhere in the table: nobody waits, nothing is
 //! locked. Time stands still between two runs.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use crate::{
     format::take,
     judge::Judge,
     keepsake::Chunk,
-    policy::{BUCKETS, TOLD_BYTES},
+    policy::{BUCKETS, TOLD_BYTES, Told},
 };
 
 /// Of what a bucket tells: the slots, and the half-life by which they count.
@@ -25,10 +32,17 @@ const VERSION: u8 = 1;
 /// Buckets of a chunk: 1 MiB of them.
 const CHUNK_BUCKETS: u64 = (1 << 20) / TOLD_BYTES as u64;
 
-/// All of the table, a MiB at a time.
+/// Marks the chunk with prices. No table has so many buckets.
+const PRICES: u64 = u64::MAX;
+
+/// Prices, and all of the table, a MiB at a time.
 pub(crate) fn chunks(judge: Arc<Judge>) -> impl Iterator<Item = Chunk> {
     let of = judge.buckets();
-    (0..of.div_ceil(CHUNK_BUCKETS)).map(move |number| {
+    let prices = Chunk {
+        mark: PRICES,
+        payload: prices(judge.tell_price()),
+    };
+    let table = (0..of.div_ceil(CHUNK_BUCKETS)).map(move |number| {
         let first = number * CHUNK_BUCKETS;
         let mut payload = vec![VERSION, 0, 0, 0, 0, 0, 0, 0];
         payload.extend_from_slice(&of.to_le_bytes());
@@ -37,11 +51,34 @@ pub(crate) fn chunks(judge: Arc<Judge>) -> impl Iterator<Item = Chunk> {
             mark: first,
             payload,
         }
-    })
+    });
+    iter::once(prices).chain(table)
+}
+
+fn prices(told: Told) -> Vec<u8> {
+    let version = [VERSION, 0, 0, 0, 0, 0, 0, 0];
+    let (log2, missed) = (told.log2.to_le_bytes(), told.missed_per_day.to_le_bytes());
+    [version, log2, told.budget_bytes.to_le_bytes(), missed].concat()
+}
+
+fn parse_prices(mut payload: &[u8]) -> Option<Told> {
+    let version: [u8; 8] = take(&mut payload)?;
+    let told = Told {
+        log2: f64::from_le_bytes(take(&mut payload)?),
+        budget_bytes: i64::from_le_bytes(take(&mut payload)?),
+        missed_per_day: f64::from_le_bytes(take(&mut payload)?),
+    };
+    (version == [VERSION, 0, 0, 0, 0, 0, 0, 0] && payload.is_empty()).then_some(told)
 }
 
 /// Takes in a chunk, unless it makes no sense.
 pub(crate) fn recall(judge: &Judge, chunk: &Chunk) {
+    if chunk.mark == PRICES {
+        if let Some(told) = parse_prices(&chunk.payload) {
+            judge.recall_price(told);
+        }
+        return;
+    }
     let Some((of, told)) = parse(&chunk.payload) else {
         return;
     };
@@ -86,6 +123,23 @@ mod tests {
         let after = judge(1 << 40);
         chunks(asked()).for_each(|chunk| recall(&after, &chunk));
         assert_eq!(after.worth(TAG, false), asked().worth(TAG, false));
+    }
+
+    #[test]
+    fn prices_are_remembered_by_the_next_run() {
+        let told = Told {
+            log2: 1.5,
+            budget_bytes: -7,
+            missed_per_day: 1e12,
+        };
+        assert_eq!(parse_prices(&prices(told)), Some(told));
+        let after = judge(1 << 40);
+        let mut whole = prices(told);
+        whole.push(0);
+        assert_eq!(parse_prices(&whole), None);
+        assert_eq!(parse_prices(&whole[..31]), None);
+        chunks(asked()).for_each(|chunk| recall(&after, &chunk));
+        assert_eq!(after.tell_price(), asked().tell_price());
     }
 
     #[test]

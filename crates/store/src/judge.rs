@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     Admit,
-    policy::{Admission, KEPT_MAX, Policy, Settings, TOLD_BYTES, Worth, kept},
+    policy::{Admission, KEPT_MAX, Policy, Settings, TOLD_BYTES, Told, Worth, kept},
 };
 
 /// For so long what an earlier run read from disk counts as asked for twice.
@@ -238,6 +238,14 @@ impl Judge {
     /// Takes in what a bucket of a table of `of` of them told.
     pub(crate) fn recall(&self, bucket: u64, of: u64, told: &[u8]) {
         self.policy.recall(bucket, of, told, self.now());
+    }
+
+    pub(crate) fn tell_price(&self) -> Told {
+        self.policy.tell_price()
+    }
+
+    pub(crate) fn recall_price(&self, told: Told) {
+        self.policy.recall_price(told);
     }
 
     pub(crate) fn budget_left_bytes(&self) -> u64 {

@@ -54,6 +54,7 @@ pub use frequencies::{BUCKETS, TOLD_BYTES};
 pub use pins::PINNED_MAX;
 use pins::Pins;
 use price::Price;
+pub use price::Told;
 use references::References;
 pub use worth::Worth;
 
@@ -254,6 +255,16 @@ impl Policy {
     /// is known by now it stays.
     pub fn recall(&self, bucket: u64, of: u64, told: &[u8], now: Duration) {
         self.frequencies.recall(bucket, of, told, now);
+    }
+
+    /// Tells the price and what is left of the budget, for a policy of a later run.
+    pub fn tell_price(&self) -> Told {
+        self.price.lock().tell()
+    }
+
+    /// Goes on from what an earlier run told. Time stands still in between.
+    pub fn recall_price(&self, told: Told) {
+        self.price.lock().recall(told);
     }
 
     /// Bytes of memory that it takes for disks of so many bytes.

@@ -49,6 +49,17 @@ pub(super) const PRICE_MAX: f64 = 6.0;
 /// anyway.
 const NEWCOMER: f64 = 0.5;
 
+/// What a run knows of prices that a later one may go on with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Told {
+    /// The binary logarithm of the price.
+    pub log2: f64,
+    /// Bytes that may still be written.
+    pub budget_bytes: i64,
+    /// Bytes that viewers miss.
+    pub missed_per_day: f64,
+}
+
 /// The price, and what moves it.
 #[derive(Debug)]
 pub(super) struct Price {
@@ -65,6 +76,8 @@ pub(super) struct Price {
     planned_part: f64,
     /// What it was filled with, until it was full.
     content: Content,
+    /// What it was in an earlier run, until that run's disks are found.
+    recalled: Option<f64>,
     planned_at: Option<Duration>,
     rate: Rate,
     now: Duration,
@@ -78,9 +91,10 @@ impl Price {
             log2: 0.0,
             is_full: false,
             written: 0.0,
-            budget: signed(settings.disk_writes_per_day.saturating_mul(BURST_DAYS)),
+            budget: most(settings.disk_writes_per_day),
             planned_part: 0.0,
             content: Content::new(),
+            recalled: None,
             planned_at: None,
             rate: Rate::default(),
             now: Duration::ZERO,
@@ -94,6 +108,33 @@ impl Price {
         if self.written > self.capacity * FULL {
             self.is_full = true;
             self.written = self.written.max(self.capacity * YOUNG_TURNS.1);
+            self.log2 = self.recalled.take().unwrap_or(self.log2);
+        }
+    }
+
+    /// What a later run may know.
+    pub(super) fn tell(&self) -> Told {
+        Told {
+            log2: self.log2,
+            budget_bytes: self.budget,
+            missed_per_day: self.rate.per_day,
+        }
+    }
+
+    /// Goes on from where an earlier run ended: what was spent is spent. Its price holds for full disks
+    /// alone, which may be found before or after this.
+    pub(super) fn recall(&mut self, told: Told) {
+        let most = most(self.per_day);
+        let spent = most.saturating_sub(self.budget);
+        self.budget = told.budget_bytes.clamp(-most, most).saturating_sub(spent);
+        if told.missed_per_day.is_finite() {
+            self.rate.recall(told.missed_per_day.max(0.0));
+        }
+        if told.log2.is_finite() {
+            self.recalled = Some(told.log2.clamp(-PRICE_MAX, PRICE_MAX));
+        }
+        if self.is_full {
+            self.log2 = self.recalled.take().unwrap_or(self.log2);
         }
     }
 
@@ -234,14 +275,18 @@ impl Price {
         self.now = now;
         let earned = u128::from(self.per_day) * passed.as_millis() / DAY.as_millis();
         let earned = i64::try_from(earned).unwrap_or(i64::MAX);
-        let most = signed(self.per_day.saturating_mul(BURST_DAYS));
-        self.budget = self.budget.saturating_add(earned).min(most);
+        self.budget = self.budget.saturating_add(earned).min(most(self.per_day));
     }
 }
 
 /// How far `value` is on its way from the first to the second, from 0 to 1.
 fn part(value: f64, (from, to): (f64, f64)) -> f64 {
     ((value - from) / (to - from)).clamp(0.0, 1.0)
+}
+
+/// What may be saved up.
+fn most(per_day: u64) -> i64 {
+    signed(per_day.saturating_mul(BURST_DAYS))
 }
 
 fn signed(bytes: u64) -> i64 {

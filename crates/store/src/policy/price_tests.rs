@@ -160,3 +160,66 @@ fn nothing_is_kept_while_the_budget_is_spent() {
     price.missed(1, DAY);
     assert!(price.keeping() < Worth::MOST);
 }
+
+/// A full disk whose price rose, most of the week's budget spent.
+fn spent() -> Price {
+    let mut price = price(CAPACITY / 10, CAPACITY);
+    price.missed(0, Duration::from_secs(1));
+    price.wrote(CAPACITY / 2);
+    assert!(price.keeping().log2() > 1.0);
+    price
+}
+
+#[test]
+fn a_restart_changes_neither_the_price_nor_what_is_left_of_the_budget() {
+    let before = spent();
+    let found_first = {
+        let mut price = price(CAPACITY / 10, CAPACITY);
+        price.recall(before.tell());
+        price
+    };
+    let told_first = {
+        let mut price = price(CAPACITY / 10, 0);
+        price.recall(before.tell());
+        price.found(CAPACITY);
+        price
+    };
+    for price in [found_first, told_first] {
+        assert_eq!(price.keeping(), before.keeping());
+        assert_eq!(price.budget_left_bytes(), before.budget_left_bytes());
+    }
+}
+
+#[test]
+fn what_was_written_before_it_is_told_what_was_spent_is_spent_as_well() {
+    let before = spent();
+    let mut price = price(CAPACITY / 10, CAPACITY);
+    price.wrote(CAPACITY / 10);
+    price.recall(before.tell());
+    assert_eq!(price.budget_left_bytes(), CAPACITY / 10);
+}
+
+#[test]
+fn the_price_of_disks_that_were_emptied_since_is_not_that_of_what_fills_them_now() {
+    let mut price = price(CAPACITY / 10, 0);
+    price.recall(spent().tell());
+    price.filled();
+    assert_eq!(price.keeping(), Worth::ONCE);
+}
+
+#[test]
+fn what_no_run_can_have_told_does_no_harm() {
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX] {
+        for budget_bytes in [i64::MIN, i64::MAX] {
+            let mut price = price(CAPACITY / 10, CAPACITY);
+            price.recall(Told {
+                log2: number,
+                budget_bytes,
+                missed_per_day: number,
+            });
+            assert!(price.keeping().log2() <= PRICE_MAX || price.keeping() == Worth::MOST);
+            assert!(price.budget_left_bytes() <= CAPACITY / 10 * BURST_DAYS);
+            assert!(live(&mut price, CAPACITY, 0..30) > 0, "it recovers");
+        }
+    }
+}

@@ -14,6 +14,13 @@ pub(super) struct Rate {
 }
 
 impl Rate {
+    /// What an earlier run knew, unless this one knows better.
+    pub(super) fn recall(&mut self, per_day: f64) {
+        if !self.is_known {
+            (self.per_day, self.is_known) = (per_day, true);
+        }
+    }
+
     pub(super) fn count(&mut self, bytes: u64, now: Duration) {
         self.bytes += bytes;
         let passed = now.saturating_sub(self.since);
