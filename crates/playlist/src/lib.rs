@@ -1,9 +1,10 @@
-//! What playlists name: HLS (RFC 8216, RFC 8216bis) and DASH (ISO/IEC 23009-1). Pure: text and its
-//! address go in, addresses come out.
+//! What playlists name: HLS (RFC 8216, RFC 8216bis), DASH (ISO/IEC 23009-1) and Smooth Streaming
+//! ([MS-SSTR]). Pure: text and its address go in, addresses come out.
 //!
 //! ```text
-//! text ─▶ hls: a line at a time ─────────────────────────────▶ Collector ─▶ Listing
-//!      └▶ dash: events ─▶ Manifest ─▶ tracks ─▶ segments ───▶     (counts, and names once)
+//! text ─▶ hls: a line at a time ──────────────────────────────────▶ Collector ─▶ Listing
+//!      └▶ xml ─▶ dash: Manifest ─▶ tracks ─▶ segments ────────────▶     (counts, and names once)
+//!            └─▶ smooth: a stream at a time ─▶ tracks ─▶ fragments ▶
 //! ```
 //!
 //! Playlists are written by others. Whatever one says, reading it costs no more time and memory than
@@ -12,6 +13,8 @@
 mod collect;
 pub mod dash;
 mod hls;
+mod smooth;
+mod xml;
 
 pub use collect::{Limits, Listing};
 pub use url::Url;
@@ -23,6 +26,8 @@ pub enum Format {
     Hls,
     /// A media presentation description.
     Dash,
+    /// A client manifest of Smooth Streaming.
+    Smooth,
 }
 
 /// Why a playlist cannot be listed.
@@ -34,9 +39,9 @@ pub enum Error {
     /// It names more than [`Limits`] allow.
     #[error("a playlist names up to {0}")]
     TooMany(&'static str),
-    /// Not UTF-8.
-    #[error("it is not UTF-8")]
-    NotUtf8,
+    /// Neither UTF-8 nor, where it is XML, UTF-16.
+    #[error("it is in no encoding that it may have")]
+    Encoding,
     /// Something else, or cut short.
     #[error("it is no playlist: {0}")]
     Malformed(String),
@@ -56,12 +61,18 @@ pub fn list(format: Format, text: &[u8], base: &Url, limits: &Limits) -> Result<
     if text.len() > limits.text_bytes_max {
         return Err(Error::TooLong(limits.text_bytes_max));
     }
-    let text = std::str::from_utf8(text).map_err(|_invalid| Error::NotUtf8)?;
-    let text = text.trim_start_matches('\u{feff}');
     let mut found = collect::Collector::new(limits);
     match format {
-        Format::Hls => hls::read(text, base, &mut found)?,
-        Format::Dash => dash::Manifest::read(text)?.list(base, &mut found)?,
+        // RFC 8216 section 4: playlists are in UTF-8.
+        Format::Hls => hls::read(xml::utf8(text)?, base, &mut found)?,
+        Format::Dash => {
+            let text = xml::decoded(text, limits.text_bytes_max)?;
+            dash::Manifest::read(&text)?.list(base, &mut found)?;
+        }
+        Format::Smooth => {
+            let text = xml::decoded(text, limits.text_bytes_max)?;
+            smooth::read(&text, base, &mut found)?;
+        }
     }
     Ok(found.listing)
 }

@@ -1,25 +1,15 @@
 //! From text to a [`Manifest`]: what it says of segments is kept, the rest is skipped.
-//!
-//! It goes as deep as the elements that are known here, and no deeper; document types, and with them
-//! entities, are refused.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
-use quick_xml::{
-    XmlVersion,
-    escape::resolve_predefined_entity,
-    events::{BytesStart, Event},
-};
+use quick_xml::events::BytesStart;
 
 use super::{Addressing, Kind, Level, Manifest, Period, Run, Segment, Set, Track};
-use crate::{Error, collect::REFERENCE_BYTES_MAX};
-
-/// Elements that are kept.
-const ELEMENTS_MAX: usize = 100_000;
-
-/// Attributes of an element: the schema has some thirty for the largest.
-const ATTRIBUTES_MAX: usize = 128;
+use crate::{
+    Error,
+    xml::{Reader, attributes, malformed, number},
+};
 
 impl Manifest {
     /// Reads a manifest.
@@ -27,9 +17,7 @@ impl Manifest {
     /// # Errors
     /// What is no whole manifest, or one of which parts are elsewhere.
     pub fn read(text: &str) -> Result<Self, Error> {
-        let mut xml = quick_xml::Reader::from_str(text);
-        xml.config_mut().expand_empty_elements = true;
-        let mut reader = Reader { xml, kept: 0 };
+        let mut reader = Reader::new(text);
         let mut manifest = None;
         reader.children(true, |reader, start| match start.local_name().as_ref() {
             b"MPD" if manifest.is_none() => {
@@ -40,11 +28,6 @@ impl Manifest {
         })?;
         manifest.ok_or_else(|| malformed("there is no MPD"))
     }
-}
-
-struct Reader<'t> {
-    xml: quick_xml::Reader<&'t [u8]>,
-    kept: usize,
 }
 
 impl<'t> Reader<'t> {
@@ -233,101 +216,6 @@ impl<'t> Reader<'t> {
         }
         Ok(run)
     }
-
-    /// Hands on each element up to the end of the one that it is in, or of the text at the root. Each
-    /// has to be read to its end.
-    fn children(
-        &mut self,
-        is_root: bool,
-        mut take: impl FnMut(&mut Self, &BytesStart<'t>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        loop {
-            match self.next()? {
-                Event::Start(start) | Event::Empty(start) => {
-                    self.kept += 1;
-                    if self.kept > ELEMENTS_MAX {
-                        return Err(Error::TooMany("elements"));
-                    }
-                    take(self, &start)?;
-                }
-                Event::End(_) => return Ok(()),
-                Event::Eof if is_root => return Ok(()),
-                Event::Eof => return Err(malformed("it is cut short")),
-                _ => {}
-            }
-        }
-    }
-
-    /// The text of an element, to its end.
-    fn text(&mut self) -> Result<String, Error> {
-        let mut text = String::new();
-        loop {
-            match self.next()? {
-                Event::Text(part) => text.push_str(&part.decode().map_err(bad)?),
-                Event::CData(part) => text.push_str(&part.decode().map_err(bad)?),
-                Event::GeneralRef(part) => {
-                    if let Some(character) = part.resolve_char_ref().map_err(bad)? {
-                        text.push(character);
-                    } else {
-                        let name = part.decode().map_err(bad)?;
-                        let known = resolve_predefined_entity(&name);
-                        text.push_str(known.ok_or_else(|| malformed("an unknown entity"))?);
-                    }
-                }
-                Event::Start(start) => self.skip(&start)?,
-                Event::End(_) => return Ok(text.trim().to_owned()),
-                Event::Eof => return Err(malformed("it is cut short")),
-                _ => {}
-            }
-            if text.len() > REFERENCE_BYTES_MAX {
-                return Err(Error::TooMany("characters of a reference"));
-            }
-        }
-    }
-
-    fn skip(&mut self, start: &BytesStart<'t>) -> Result<(), Error> {
-        self.xml.read_to_end(start.name()).map_err(bad)?;
-        Ok(())
-    }
-
-    fn next(&mut self) -> Result<Event<'t>, Error> {
-        match self.xml.read_event().map_err(bad)? {
-            Event::DocType(_) => Err(Error::Unsupported("a document type")),
-            event => Ok(event),
-        }
-    }
-}
-
-/// Hands on each attribute by its name without prefix.
-fn attributes(
-    start: &BytesStart<'_>,
-    mut take: impl FnMut(&str, &str) -> Result<(), Error>,
-) -> Result<(), Error> {
-    // Looking for one that is there twice takes the square of their number.
-    for (count, attribute) in start.attributes().with_checks(false).enumerate() {
-        let attribute = attribute.map_err(bad)?;
-        if count >= ATTRIBUTES_MAX {
-            return Err(Error::TooMany("attributes"));
-        }
-        let (name, prefix) = attribute.key.decompose();
-        let name = std::str::from_utf8(name.into_inner()).unwrap_or_default();
-        match prefix {
-            Some(_) if name == "href" => {
-                return Err(Error::Unsupported("a manifest that has parts elsewhere"));
-            }
-            Some(_) => {}
-            None => {
-                let value = attribute.normalized_value(XmlVersion::Implicit1_0);
-                take(name, value.map_err(bad)?.trim())?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn number<T: FromStr>(text: &str) -> Result<T, Error> {
-    text.parse()
-        .map_err(|_no_number| Error::Malformed(format!("{text:?} is no number that can be")))
 }
 
 /// XML Schema part 2 section 3.2.6, without years and months, which are of no fixed length.
@@ -337,12 +225,4 @@ fn duration(text: &str) -> Result<Duration, Error> {
     let length = span.to_duration(SpanRelativeTo::days_are_24_hours());
     let length = length.map_err(|_unclear| wrong())?;
     Duration::try_from(length).map_err(|_negative| wrong())
-}
-
-fn malformed(what: &str) -> Error {
-    Error::Malformed(what.to_owned())
-}
-
-fn bad(error: impl std::fmt::Display) -> Error {
-    Error::Malformed(error.to_string())
 }

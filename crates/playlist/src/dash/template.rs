@@ -65,6 +65,10 @@ impl<'t> Template<'t> {
         let lacks = |what| Error::Malformed(format!("a template wants a {what} that is not told"));
         let mut made = String::new();
         for part in &self.0 {
+            // A track's name may be as long as the manifest, and be wanted some hundred times.
+            if made.len() > REFERENCE_BYTES_MAX {
+                return Err(Error::TooMany("characters of a reference"));
+            }
             let (value, width) = match part {
                 Part::Text(text) => {
                     made.push_str(text);

@@ -219,6 +219,14 @@ fn a_manifest_without_end_is_refused_in_time() {
     assert_eq!(listed(&many), Err(Error::TooMany("attributes")));
     let deep = with(&"<a>".repeat(100_000));
     assert!(listed(&deep).is_err());
+    let name = "x".repeat(1 << 20);
+    let again = "$RepresentationID$".repeat(200);
+    let long = format!(
+        "<MPD><Period><AdaptationSet><SegmentTemplate media=\"{again}\"/>\
+         <Representation id=\"{name}\"/></AdaptationSet></Period></MPD>"
+    );
+    let refused = Err(Error::TooMany("characters of a reference"));
+    assert_eq!(listed(&long), refused, "and not after 200 MiB");
     let over = "<SegmentTemplate startNumber=\"18446744073709551615\" media=\"$Number$\"/>";
     assert!(listed(&with(over)).is_err());
 }
