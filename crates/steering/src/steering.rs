@@ -64,6 +64,7 @@ impl Steering {
         let triggers = cdni::run(
             book.clone(),
             Arc::clone(&engine),
+            config.roles.clone(),
             config.memory_bytes / 4,
             stop.clone(),
         );

@@ -19,7 +19,7 @@ pub(crate) struct Trigger {
     pub(crate) estimated_unix_s: Option<u64>,
     /// Targets that are done with, be it in vain.
     pub(crate) done: u64,
-    /// What its playlists were found to name.
+    /// What its lists were found to name.
     #[serde(default)]
     pub(crate) found: u64,
     pub(crate) faults: Vec<Fault>,
@@ -115,11 +115,12 @@ pub(crate) enum Target {
         path: String,
         size: Option<u64>,
     },
-    /// What a playlist names, and itself.
-    Playlist {
+    /// What an object list names, and itself.
+    #[serde(alias = "Playlist")]
+    List {
         site: String,
         url: String,
-        format: PlaylistFormat,
+        format: ListFormat,
         size: Option<u64>,
     },
     /// What a regular expression over URLs matches on a site.
@@ -138,11 +139,17 @@ pub(crate) enum Target {
     },
 }
 
-/// Which kind of playlist it is.
+/// Which kind of object list it is: a playlist, or a file that lists objects and other lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum PlaylistFormat {
+pub(crate) enum ListFormat {
     Hls,
     Dash,
+    /// Smooth Streaming.
+    Mss,
+    /// What a trigger's own list is.
+    Json,
+    /// A URL in each line.
+    Text,
 }
 
 /// Where a trigger is in its life.
@@ -259,7 +266,7 @@ impl Trigger {
         trigger
     }
 
-    /// How many targets it has, and what its playlists were found to name so far.
+    /// How many targets it has, and what its lists were found to name so far.
     pub(crate) fn total(&self) -> u64 {
         let items = self.draft.items.iter();
         let named: u64 = items.map(|item| item.targets.len() as u64).sum();
@@ -316,5 +323,22 @@ impl Trigger {
         } else {
             State::Failed
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_an_earlier_release_has_kept_is_the_same_list() {
+        let kept = r#"{"Playlist":{"site":"vod","url":"u","format":"Dash","size":null}}"#;
+        let list = Target::List {
+            site: "vod".to_owned(),
+            url: "u".to_owned(),
+            format: ListFormat::Dash,
+            size: None,
+        };
+        assert_eq!(serde_json::from_str::<Target>(kept).unwrap(), list);
     }
 }

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     book::Book,
+    lists::{Lists, Walk},
     model::{Action, Draft, FaultKind, State, Subject, Target, Trigger},
-    playlists::{Lists, Walk},
 };
-use crate::{Engine, Prefill, Purge, PurgeWhat, Reason, Refused};
+use crate::{Engine, Prefill, Purge, PurgeWhat, Reason, Refused, access::Roles};
 
 /// Objects of one trigger that are asked for at one time. The engine has its own limits.
 pub(super) const PREFILLS_MAX: usize = 8;
@@ -25,10 +25,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 pub(crate) async fn run(
     book: Book,
     engine: Arc<dyn Engine>,
+    roles: Roles,
     lists_bytes: u64,
     stop: CancellationToken,
 ) {
-    let lists = Arc::new(Lists::new(lists_bytes));
+    let lists = Arc::new((Lists::new(lists_bytes), roles));
     let mut work = JoinSet::new();
     loop {
         let now = message::now().unix_s();
@@ -69,7 +70,7 @@ pub(crate) async fn run(
 async fn drive(
     book: &Book,
     engine: &dyn Engine,
-    lists: &Lists,
+    lists: &(Lists, Roles),
     trigger: Arc<Trigger>,
     cancelled: CancellationToken,
 ) {
@@ -108,15 +109,15 @@ fn give_up(trigger: &mut Trigger, kind: FaultKind, why: &str) {
     trigger.state = State::Failed;
 }
 
-async fn work(book: &Book, engine: &dyn Engine, lists: &Lists, trigger: &Trigger) {
+async fn work(book: &Book, engine: &dyn Engine, lists: &(Lists, Roles), trigger: &Trigger) {
     let Some(action) = trigger.draft.action else {
         return;
     };
     let draft = &trigger.draft;
     let all = draft.items.iter();
     let all = all.flat_map(|item| item.targets.iter().map(|target| (&item.subject, target)));
-    let (playlists, named): (Vec<_>, Vec<_>) =
-        all.partition(|(_, target)| matches!(target, Target::Playlist { .. }));
+    let (listed, named): (Vec<_>, Vec<_>) =
+        all.partition(|(_, target)| matches!(target, Target::List { .. }));
     let at_once = match action {
         Action::Preposition => PREFILLS_MAX,
         // In order, each durable before the next.
@@ -143,9 +144,10 @@ async fn work(book: &Book, engine: &dyn Engine, lists: &Lists, trigger: &Trigger
             }
         });
     }
-    let walk = Walk::new(book, engine, lists, (trigger, action));
-    for (subject, target) in playlists {
-        walk.playlist(subject, target).await;
+    let (lists, roles) = lists;
+    let walk = Walk::new(book, engine, (lists, roles), (trigger, action));
+    for (subject, target) in listed {
+        walk.list(subject, target).await;
     }
 }
 
@@ -188,7 +190,7 @@ async fn one(
             }
         }
         // Those are walked through.
-        Target::Playlist { .. } => Ok(()),
+        Target::List { .. } => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use cache::{BadExpression, Expression, Pattern};
 use http::Uri;
 use message::ObjectName;
 
-use super::model::{FaultKind, PlaylistFormat, Target};
+use super::model::{FaultKind, ListFormat, Target};
 use crate::{Engine, Reason, Refused, access::Role};
 
 /// What a name came to.
@@ -35,18 +35,22 @@ pub(crate) fn url(
     })
 }
 
-/// The playlist that a URL names; what it names is found when the trigger is worked on.
+/// Why an object of a list is not done that is of no known type.
+pub(crate) const UNKNOWN_TYPE: &str =
+    "objects are of type \"object\", \"hls\", \"dash\", \"mss\", \"json\" or \"text\"";
+
+/// The object list that a URL names; what it names is found when the trigger is worked on.
 ///
 /// # Errors
 /// As [`url`].
-pub(crate) fn playlist(
+pub(crate) fn list(
     engine: &dyn Engine,
     role: &Role,
     url: &str,
-    format: PlaylistFormat,
+    format: ListFormat,
     size: Option<u64>,
 ) -> Result<Found, Refused> {
-    own(engine, role, url, |name| Target::Playlist {
+    own(engine, role, url, |name| Target::List {
         site: name.site.to_string(),
         url: url.to_owned(),
         format,
@@ -75,15 +79,27 @@ fn own(
     Ok(Found::Targets(vec![target(name)]))
 }
 
-/// The object of `site` that a URL in one of its playlists names.
+/// The object that a URL names in a list on `site`: one of that site, or of another that is the owner's
+/// in whose `role` it is read. Whoever steers all sites has none more by it: the list is not its own.
 ///
 /// # Errors
 /// What is on another site or on none, or cannot be an object's.
-pub(crate) fn on_site(engine: &dyn Engine, site: &str, url: &str) -> Result<ObjectName, Refused> {
+pub(crate) fn listed(
+    engine: &dyn Engine,
+    role: Option<&Role>,
+    site: &str,
+    url: &str,
+) -> Result<ObjectName, Refused> {
+    let is_own = |found: &str| match role {
+        Some(role @ Role::Owner(_)) => role.owns(found),
+        Some(Role::Steering | Role::Reader) | None => false,
+    };
     match located(engine, url)? {
-        Some((found, uri)) if *found == *site => engine.object(site, uri.path(), uri.query()),
+        Some((found, uri)) if *found == *site || is_own(&found) => {
+            engine.object(&found, uri.path(), uri.query())
+        }
         Some(_) | None => {
-            let what = "a playlist names what is not on its site";
+            let what = "a list names what is not on its site";
             Err(Refused::new(Reason::UnknownHost, what))
         }
     }

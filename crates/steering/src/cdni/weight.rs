@@ -3,8 +3,8 @@
 use serde_json::Value as Json;
 
 use super::{
+    lists::TOLD_BYTES_MAX,
     model::{Draft, Item, Subject, Target},
-    playlists::TOLD_BYTES_MAX,
 };
 
 /// What an allocation takes besides its bytes.
@@ -20,9 +20,9 @@ impl Draft {
         let texts = [&self.cdn_path, &self.labels, &self.prerequisites];
         let texts: usize = texts.into_iter().flatten().map(|text| string(text)).sum();
         let targets = self.items.iter().flat_map(|item| &item.targets);
-        let mut playlists = targets.filter(|target| matches!(target, Target::Playlist { .. }));
+        let mut lists = targets.filter(|target| matches!(target, Target::List { .. }));
         // What goes wrong with what they name is told by name.
-        let told = playlists.next().map_or(0, |_| TOLD_BYTES_MAX);
+        let told = lists.next().map_or(0, |_| TOLD_BYTES_MAX);
         let bytes = size_of::<Self>() + json(&self.told) + items + 2 * faults + texts + told;
         Self {
             memory_bytes: bytes as u64,
@@ -51,14 +51,14 @@ fn subject(named: &Subject) -> usize {
 fn target(target: &Target) -> usize {
     let hosts = match target {
         Target::Expression { hosts, .. } => hosts.iter().map(|host| string(host)).sum(),
-        Target::Object { .. } | Target::Playlist { .. } | Target::Pattern { .. } => 0,
+        Target::Object { .. } | Target::List { .. } | Target::Pattern { .. } => 0,
     };
     let (site, path) = match target {
         Target::Expression {
             site, expression, ..
         } => (site, expression),
         Target::Object { site, path, .. } => (site, path),
-        Target::Playlist { site, url, .. } => (site, url),
+        Target::List { site, url, .. } => (site, url),
         Target::Pattern { site, pattern, .. } => (site, pattern),
     };
     size_of::<Target>() + string(site) + string(path) + hosts

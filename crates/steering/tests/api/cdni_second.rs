@@ -307,7 +307,7 @@ async fn what_must_be_enforced_and_is_not_understood_fails_the_trigger() {
 async fn a_spec_that_is_not_known_is_told_as_it_was_given() {
     let world = World::new().await;
     let ccids = spec("ccids", &json!({ "ccids": ["film-7"] }));
-    let list = json!([{ "href": "https://cdn.example/film.ism", "type": "mss" }]);
+    let list = json!([{ "href": "https://cdn.example/film.zip", "type": "zip" }]);
     let body = json!({ "action": "purge", "specs": [ccids, spec("content-objectlist", &list)] });
     let path = create(&world, body).await;
     let shown = becomes(&world, &path, "failed").await;
@@ -316,7 +316,7 @@ async fn a_spec_that_is_not_known_is_told_as_it_was_given() {
     assert!(
         shown["errors"][1]["specs"][0]
             .to_string()
-            .contains("film.ism"),
+            .contains("film.zip"),
         "{shown}"
     );
 }

@@ -13,6 +13,7 @@ mod document;
 mod engine;
 mod heartbeat;
 mod limits;
+mod lists;
 mod page;
 mod playlists;
 mod support;

@@ -18,7 +18,7 @@ fn media(segments: &str) -> String {
 }
 
 /// A world whose cache has these.
-async fn world(texts: &[(&str, &str)]) -> World {
+pub(crate) async fn world(texts: &[(&str, &str)]) -> World {
     let world = World::new().await;
     let texts = texts.iter();
     let texts = texts.map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
@@ -26,7 +26,7 @@ async fn world(texts: &[(&str, &str)]) -> World {
     world
 }
 
-fn trigger(action: &str, url: &str, kind: &str) -> Json {
+pub(crate) fn trigger(action: &str, url: &str, kind: &str) -> Json {
     let list = json!([{ "href": url, "type": kind }]);
     json!({ "action": action, "specs": [spec("content-objectlist", &list)] })
 }

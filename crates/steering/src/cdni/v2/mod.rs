@@ -1,8 +1,8 @@
 //! The second edition (draft-ietf-cdni-ci-triggers-rfc8007bis, as of its 19th and 20th revision):
 //! one resource for command and status, lists of objects, time windows, priorities.
 //!
-//! Understood: specs `urls`, `uri-pattern-match`, `uri-regex-match` and `content-objectlist` (objects
-//! and playlists) for content; the policies `time-policy` and `execution-policy`. Everything else is an error of
+//! Understood: specs `urls`, `uri-pattern-match`, `uri-regex-match` and `content-objectlist` (objects,
+//! playlists and lists in files of their own) for content; the policies `time-policy` and `execution-policy`. Everything else is an error of
 //! the trigger (`espec`, `esubject`, `eextension`), unless its sender says that it need not be enforced.
 
 mod policy;

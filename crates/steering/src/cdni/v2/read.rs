@@ -6,7 +6,8 @@ use serde_json::Value as Json;
 use super::{
     super::{
         draft::{Context, SUBJECTS_MAX},
-        model::{Action, Draft, Edition, Fault, FaultKind, PlaylistFormat, Subject},
+        lists::{Kind, Object},
+        model::{Action, Draft, Edition, Fault, FaultKind, Subject},
         subject::{self, Found},
         v1,
     },
@@ -48,15 +49,6 @@ struct RegexMatch {
 struct ObjectList {
     #[serde(alias = "object-list")]
     objects: Vec<Object>,
-}
-
-#[derive(Deserialize)]
-struct Object {
-    href: String,
-    #[serde(default, rename = "type")]
-    kind: Option<String>,
-    #[serde(default)]
-    size: Option<u64>,
 }
 
 /// Reads a new trigger.
@@ -225,15 +217,10 @@ fn read_objects(
     for object in objects {
         let Object { href, kind, size } = object;
         let (engine, role) = (context.engine, context.role);
-        let playlist = |format| subject::playlist(engine, role, &href, format, size);
-        let found = match kind.as_deref() {
-            None | Some("object") => subject::url(engine, role, &href, size)?,
-            Some("hls") => playlist(PlaylistFormat::Hls)?,
-            Some("dash") => playlist(PlaylistFormat::Dash)?,
-            Some(_) => {
-                let why = "objects are of type \"object\", \"hls\" or \"dash\" here";
-                Found::Nothing(FaultKind::Spec, why)
-            }
+        let found = match Kind::named(kind.as_deref()) {
+            Some(Kind::Object) => subject::url(engine, role, &href, size)?,
+            Some(Kind::List(format)) => subject::list(engine, role, &href, format, size)?,
+            None => Found::Nothing(FaultKind::Spec, subject::UNKNOWN_TYPE),
         };
         draft.add(Subject::ContentUrl(href), found);
     }
