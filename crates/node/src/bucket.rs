@@ -7,6 +7,7 @@ use std::{
 
 use daemon::config::{Secret, Section};
 use message::Timestamp;
+use tls::Identity;
 use upstream::{Credentials, S3};
 
 /// A bucket that speaks S3.
@@ -85,7 +86,7 @@ impl Bucket {
             virtual_hosted: self.virtual_hosted,
             allow_http: self.allow_http,
             prefix: self.prefix.clone(),
-            tls: client_tls(self.ca.as_deref(), &[b"http/1.1"], now)?,
+            tls: client_tls(self.ca.as_deref(), None, &[b"http/1.1"], now)?,
         })
     }
 }
@@ -94,12 +95,14 @@ impl Bucket {
 const SYSTEM_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// TLS towards an origin whose certificate `ca` has signed; without it, one of the machine's
-/// authorities, and none where there are none: an `https` origin is then refused at start.
+/// authorities, and none where there are none: an `https` origin is then refused at start. `identity` is
+/// shown to an origin that asks who we are.
 ///
 /// # Errors
-/// When a file of authorities is unusable.
+/// When a file of authorities, or the identity, is unusable.
 pub fn client_tls(
     ca: Option<&Path>,
+    identity: Option<&Identity>,
     alpn: &[&[u8]],
     now: &Timestamp,
 ) -> Result<Option<Arc<rustls::ClientConfig>>, crate::Error> {
@@ -110,7 +113,7 @@ pub fn client_tls(
     let alpn = alpn.iter().map(|name| name.to_vec()).collect();
     let config = tls::ClientConfig {
         ca: vec![ca.to_owned()],
-        identity: None,
+        identity: identity.cloned(),
         alpn,
     };
     let (config, warnings) = config.build(now.wall)?;

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use daemon::config::Section;
 use message::{Timestamp, Upstream};
+use tls::Identity;
 use upstream::{
     Closes, HttpOrigin, HttpOriginConfig, Limits, Metrics, ObjectStorage, ObjectStorageConfig,
     Store,
@@ -28,6 +29,7 @@ enum Place {
         urls: Vec<String>,
         host: Option<String>,
         ca: Option<PathBuf>,
+        identity: Option<Identity>,
         closes: Closes,
     },
 }
@@ -65,9 +67,11 @@ impl Origin {
                 urls,
                 host,
                 ca,
+                identity,
                 closes,
             } => {
-                let tls = client_tls(ca.as_deref(), &[b"h2", b"http/1.1"], now)?;
+                let alpn: [&[u8]; 2] = [b"h2", b"http/1.1"];
+                let tls = client_tls(ca.as_deref(), identity.as_ref(), &alpn, now)?;
                 let config = HttpOriginConfig {
                     name,
                     node: node.to_owned(),
@@ -111,6 +115,7 @@ fn read_origin(section: &mut Section) -> Option<(Place, Limits)> {
             let urls = section.list("urls", 1..=16).required();
             let host = section.text("host").optional();
             let ca = section.file("ca").optional();
+            let identity = read_identity(section);
             let closes = section
                 .choice("close_delimited", CLOSES)
                 .or(Closes::default());
@@ -118,9 +123,21 @@ fn read_origin(section: &mut Section) -> Option<(Place, Limits)> {
                 urls: urls?,
                 host,
                 ca,
+                identity,
                 closes,
             }
         }
     };
     Some((origin, limits))
+}
+
+/// Who we are to an origin that asks for it.
+fn read_identity(section: &mut Section) -> Option<Identity> {
+    let cert = section.file("certificate").optional();
+    let key = section.private_file("key").optional();
+    if cert.is_some() != key.is_some() {
+        let hint = "give both to show a certificate, or neither";
+        section.problem("certificate", "needs key, and the reverse", Some(hint));
+    }
+    cert.zip(key).map(|(cert, key)| Identity { cert, key })
 }
