@@ -14,6 +14,9 @@ use upstream::{Metrics, ShieldsConfig};
 
 use crate::{config::Config, fill::Plane, gate::Gate, popularity::Counting};
 
+/// What a reload takes over of the config.
+const TAKEN_OVER: &[&str] = &["site", "regions", "fill.keys", "fill.pull"];
+
 /// An edge: listeners, access log, gate, cache, store, shields.
 pub struct App {
     file: PathBuf,
@@ -21,6 +24,8 @@ pub struct App {
     effective: serde_json::Value,
     gate: Arc<Gate>,
     requests: RequestMetrics,
+    /// Of all ways to where something is.
+    upstreams: Metrics,
     fill: Option<Plane>,
     node: Node,
     counting: Option<Counting>,
@@ -62,6 +67,7 @@ impl App {
             effective: config.effective,
             gate,
             requests: daemon.requests,
+            upstreams: metrics,
             fill,
             node,
             counting,
@@ -80,18 +86,23 @@ impl App {
         }
     }
 
-    /// Reads the config again: sites, keys and certificates are taken over, whole or not at all.
+    /// Reads the config again: sites, keys, certificates, and from where manifests are pulled, are taken
+    /// over, whole or not at all.
     fn take_over(&self) -> Result<serde_json::Value, BoxError> {
         let config = Config::load(&self.file)?;
         let now = message::now();
+        let pull = match &self.fill {
+            Some(_) => config.pull(&self.upstreams, &now)?,
+            None => None,
+        };
         self.node.reload(&now)?;
-        know_sites(&self.requests, &config);
-        self.gate.replace_sites(&config, now.unix_s());
         if let Some(fill) = &self.fill {
             fill.reload(&now)?;
-            fill.replace_sites(&config);
+            fill.take_over(&config, pull);
         }
-        for key in node::changed(&self.effective, &config.effective, &["site", "regions"]) {
+        know_sites(&self.requests, &config);
+        self.gate.replace_sites(&config, now.unix_s());
+        for key in node::changed(&self.effective, &config.effective, TAKEN_OVER) {
             tracing::warn!(key, "changed in the config file; a restart takes it over");
         }
         Ok(config.effective)

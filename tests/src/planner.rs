@@ -34,16 +34,28 @@ pub struct Wishes<'a> {
 impl Planner {
     /// A new key, and a file of those that nodes trust.
     pub fn new() -> Self {
+        Self::named("planner1")
+    }
+
+    /// The same, with a key of this id.
+    pub fn named(kid: &str) -> Self {
         let planner = Self {
             folder: TempDir::with_prefix("millpond-planner-").unwrap(),
-            key: key(Algorithm::Ed25519, "planner1"),
+            key: key(Algorithm::Ed25519, kid),
         };
-        let roles = vec![Role::Plan, Role::Evict];
-        let key = planner.key.verify_key();
-        let keys = Keys::new(vec![PlannerKey { key, roles }], []).unwrap();
-        fs::write(planner.keys(), keys.to_json()).unwrap();
+        planner.trust(&[&planner]);
         fs::create_dir(planner.root()).unwrap();
         planner
+    }
+
+    /// Has nodes trust these planners and no others, once they read the file again.
+    pub fn trust(&self, planners: &[&Self]) {
+        let keys = planners.iter().map(|planner| PlannerKey {
+            key: planner.key.verify_key(),
+            roles: vec![Role::Plan, Role::Evict],
+        });
+        let keys = Keys::new(keys.collect(), []).unwrap();
+        fs::write(self.keys(), keys.to_json()).unwrap();
     }
 
     /// The file of the keys that nodes trust.

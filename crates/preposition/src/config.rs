@@ -21,7 +21,7 @@ pub struct Config {
     pub folder: PathBuf,
     /// For whom manifests are that are taken here.
     pub audience: Label,
-    /// Whose.
+    /// Whose, from the start; [`crate::Preposition::replace_keys`] tells of others.
     pub keys: Keys,
     /// How large, how long and how destructive.
     pub limits: Limits,

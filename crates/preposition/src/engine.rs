@@ -20,10 +20,10 @@ use crate::{
     attempt::{Attempts, Outcome},
     entry::Entry,
     errands::{Asked, Errands},
-    keeper::Order,
     lanes::Lanes,
     ledger::{Allowance, Ledger},
     ledger_file,
+    orders::Orders,
     pace::Pace,
     repair::{self, Repaired},
     schedule::{Facts, Lane, Step, Why},
@@ -45,7 +45,7 @@ const AFTER_LOSS: Duration = Duration::from_secs(5);
 
 pub(crate) struct Engine {
     shared: Arc<Shared>,
-    orders: mpsc::Sender<Order>,
+    orders: Orders,
     attempts: Arc<Attempts>,
     active: Arc<Active>,
     lanes: Lanes,
@@ -64,11 +64,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        orders: mpsc::Sender<Order>,
-        errands: mpsc::Receiver<Asked>,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, orders: Orders, errands: mpsc::Receiver<Asked>) -> Self {
         let pace = Arc::new(Pace::new(shared.config.bytes_per_s));
         let attempts = Attempts::new(shared.parts.clone(), pace, shared.config.escalation);
         let attempts = Arc::new(attempts);
@@ -164,9 +160,7 @@ impl Engine {
         if repaired.is_released {
             self.active.is_released.store(true, Ordering::Relaxed);
             // If the keeper has too much to do, they go once more after a restart.
-            let _full = self
-                .orders
-                .try_send(Order::Released(Arc::downgrade(&self.active)));
+            let _is_full = self.orders.released(Arc::downgrade(&self.active));
         }
         self.lanes.requeue(&self.active);
         self.upkeep.look_at_seeds(&self.active, repaired.has_told);

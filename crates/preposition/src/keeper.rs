@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 use manifest::{Accepted, Kind, Limits, Objects, Refused, State};
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, oneshot},
-    time::timeout,
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,26 +17,18 @@ use crate::{
     active::Active,
     answer::{Pushed, Rejected},
     applied::{self, InForce, Told},
-    memory, rehearsal,
+    memory,
+    orders::Order,
+    rehearsal,
     shape::Shape,
     shared::Shared,
     signed,
-    trust::{self, Trust, Way},
+    trust::{self, Trusts, Way},
 };
 
-/// Orders that may wait; more are refused, and whoever sends them comes again.
-pub(crate) const ORDERS_MAX: usize = 4;
 /// So long the plan before the one in force may take to go before the next one is judged: whoever
 /// works at it is told at once.
 const SEAT_WAIT: Duration = Duration::from_secs(10);
-
-/// What is asked of the keeper.
-pub(crate) enum Order {
-    Push(Bytes, Way, oneshot::Sender<Result<Pushed, Rejected>>),
-    Withdraw(u64, oneshot::Sender<Result<(), Rejected>>),
-    /// What the plan has let go of is gone. The plan may be, too.
-    Released(Weak<Active>),
-}
 
 /// Takes orders until it is stopped. What is begun is brought to its end, so that an answer
 /// always says what is in force.
@@ -45,30 +37,55 @@ pub(crate) async fn keep(
     mut orders: mpsc::Receiver<Order>,
     stop: CancellationToken,
 ) {
-    let mut trusts = Way::ALL.map(|way| (way, Trust::default()));
-    while let Some(Some(order)) = stop.run_until_cancelled(orders.recv()).await {
-        match order {
-            Order::Push(bytes, way, answer) => {
-                let trust = trusts.iter_mut().find(|(known, _)| *known == way);
-                // Both ways are known.
-                let mut unknown = Trust::default();
-                let trust = trust.map_or(&mut unknown, |(_, trust)| trust);
-                let outcome = trusted(&shared, trust, way, bytes.clone()).await;
-                if !is_known_already(&shared, &outcome, bytes).await {
-                    note(&shared, outcome.as_ref());
-                }
-                // Whoever asked may have gone; what is in force is so all the same.
-                let _gone = answer.send(outcome);
+    let mut trusts = Trusts::default();
+    let mut keys = shared.keys.subscribe();
+    loop {
+        let now = (shared.parts.clock)().wall;
+        shared.metrics.show_trusts(&trusts, now);
+        let order = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            // By the old ones they were bad.
+            Ok(()) = keys.changed() => {
+                trusts.forgive();
+                continue;
             }
-            Order::Withdraw(generation, answer) => {
-                let outcome = apart(&shared, move |shared| withdraw(shared, generation)).await;
-                let _gone = answer.send(outcome);
+            order = orders.recv() => order,
+            () = quarantine_ends(&trusts, now) => continue,
+        };
+        let Some(order) = order else { return };
+        obey(&shared, &mut trusts, order).await;
+    }
+}
+
+/// Until somebody is listened to again.
+async fn quarantine_ends(trusts: &Trusts, now: Duration) {
+    match trusts.next_end(now) {
+        // By another clock than that which decides: not so often, in case that they differ.
+        Some(left) => sleep(left.max(Duration::from_secs(1))).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn obey(shared: &Arc<Shared>, trusts: &mut Trusts, order: Order) {
+    match order {
+        Order::Push(bytes, turn, answer) => {
+            let outcome = trusted(shared, trusts, &turn.way, bytes.clone()).await;
+            if !is_known_already(shared, &outcome, bytes).await {
+                note(shared, &turn.way, outcome.as_ref());
             }
-            Order::Released(active) => {
-                let outcome = apart(&shared, move |shared| released(shared, &active)).await;
-                if let Err(error) = outcome {
-                    tracing::warn!(%error, "what was removed could not be written down");
-                }
+            drop(turn);
+            // Whoever asked may have gone; what is in force is so all the same.
+            let _gone = answer.send(outcome);
+        }
+        Order::Withdraw(generation, answer) => {
+            let outcome = apart(shared, move |shared| withdraw(shared, generation)).await;
+            let _gone = answer.send(outcome);
+        }
+        Order::Released(active) => {
+            let outcome = apart(shared, move |shared| released(shared, &active)).await;
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "what was removed could not be written down");
             }
         }
     }
@@ -87,24 +104,26 @@ async fn apart<T: Send + 'static>(
 /// Takes a manifest unless too many bad ones came the same way, and judges that way by it.
 async fn trusted(
     shared: &Arc<Shared>,
-    trust: &mut Trust,
-    way: Way,
+    trusts: &mut Trusts,
+    way: &Way,
     bytes: Bytes,
 ) -> Result<Pushed, Rejected> {
     let now = (shared.parts.clock)().wall;
-    let quarantined = shared.metrics.quarantined.with_label_values(&[way.name()]);
-    if let Some(until) = trust.quarantine(now) {
+    if let Some(until) = trusts.quarantine(way, now) {
         let until_s = until.as_secs();
         return Err(Rejected::Quarantined { until_s });
     }
-    quarantined.set(0);
     let outcome = push(shared, bytes).await;
     if outcome.as_ref().err().is_some_and(trust::is_bad)
-        && let Some(until) = trust.was_bad(now)
+        && let Some(until) = trusts.was_bad(way, now)
     {
-        quarantined.set(1);
-        let (way, until_s) = (way.name(), until.as_secs());
-        tracing::error!(way, until_s, "bad manifests again and again: none is taken");
+        let (way, who, until_s) = (way.name(), way.who(), until.as_secs());
+        tracing::error!(
+            way,
+            who,
+            until_s,
+            "bad manifests again and again: none is taken"
+        );
     }
     outcome
 }
@@ -150,7 +169,8 @@ fn judge(shared: &Shared, bytes: &[u8]) -> Result<Judged, Rejected> {
         memory_bytes_max: memory_bytes_max.saturating_sub(bytes.len() as u64),
         ..config.limits
     };
-    let accepted = manifest::accept(state, bytes, now_s, &config.keys, &limits)?;
+    let keys = Arc::clone(&shared.keys.borrow());
+    let accepted = manifest::accept(state, bytes, now_s, &keys, &limits)?;
     let (pushed, shape) = (
         told(&accepted),
         Shape::of(&accepted.manifest, accepted.plan()),
@@ -308,7 +328,7 @@ async fn is_known_already(
     known.await.unwrap_or(false)
 }
 
-fn note(shared: &Shared, outcome: Result<&Pushed, &Rejected>) {
+fn note(shared: &Shared, way: &Way, outcome: Result<&Pushed, &Rejected>) {
     match outcome {
         Ok(pushed) => {
             shared.metrics.applied.inc();
@@ -317,7 +337,8 @@ fn note(shared: &Shared, outcome: Result<&Pushed, &Rejected>) {
         Err(why) => {
             let refused = &shared.metrics.refused;
             refused.with_label_values(&[why.label()]).inc();
-            tracing::warn!(%why, "a manifest was refused; what was in force stays");
+            let (way, who) = (way.name(), way.who());
+            tracing::warn!(way, who, %why, "a manifest was refused; what was in force stays");
         }
     }
 }

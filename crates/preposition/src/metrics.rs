@@ -1,8 +1,13 @@
 //! What prepositioning counts.
 
+use std::time::Duration;
+
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::{active::Active, entry::ENTRIES, shared::Pulse, window::At};
+use crate::{
+    active::Active, entry::ENTRIES, pull_metrics::PullMetrics, shared::Pulse, trust::Trusts,
+    window::At,
+};
 
 pub(crate) struct Metrics {
     pub(crate) bytes: IntCounter,
@@ -14,10 +19,10 @@ pub(crate) struct Metrics {
     pub(crate) applied: IntCounter,
     /// Members of those that are in force which this program does not know.
     pub(crate) unknown: IntCounter,
-    /// By the way on which manifests come.
-    pub(crate) quarantined: IntGaugeVec,
+    /// By the way on which manifests come, and who sends them.
+    quarantined: IntGaugeVec,
     pub(crate) repaired: IntCounter,
-    pub(crate) pulls_failed: IntCounter,
+    pub(crate) pulls: PullMetrics,
     entries: IntGaugeVec,
     bytes_wanted: IntGauge,
     bytes_held: IntGauge,
@@ -49,9 +54,9 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
-        let gauges = |name: &str, help: &str, label: &str| {
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
             let options = Opts::new(format!("millpond_fill_{name}"), help);
-            let gauges = IntGaugeVec::new(options, &[label])?;
+            let gauges = IntGaugeVec::new(options, labels)?;
             registry.register(Box::new(gauges.clone()))?;
             Ok::<_, prometheus::Error>(gauges)
         };
@@ -64,7 +69,7 @@ impl Metrics {
             quarantined: gauges(
                 "quarantined",
                 "1 while no manifest is taken that comes this way.",
-                "way",
+                &["way", "who"],
             )?,
             bytes: counter("bytes_total", "Bytes that came in by plan.")?,
             filled: counters("filled_total", "Objects filled by plan.", "source")?,
@@ -76,8 +81,8 @@ impl Metrics {
                 "Members of manifests that were ignored.",
             )?,
             repaired: counter("repaired_total", "Objects that were here and are not.")?,
-            pulls_failed: counter("pulls_failed_total", "Pulls of a manifest that failed.")?,
-            entries: gauges("objects", "Objects of the plan by state.", "state")?,
+            pulls: PullMetrics::register(registry)?,
+            entries: gauges("objects", "Objects of the plan by state.", &["state"])?,
             bytes_wanted: gauge("wanted_bytes", "Bytes that the plan wants here.")?,
             bytes_held: gauge("held_bytes", "Bytes of them that are here and verified.")?,
             bytes_left: gauge("left_bytes", "Bytes that the plan still lacks.")?,
@@ -91,7 +96,11 @@ impl Metrics {
                 "Until when the manifest in force is current; 0 without one.",
             )?,
             window_open: gauge("window_open", "1 while filling may run by its windows.")?,
-            waits: gauges("waits", "1 for why nothing more is begun just now.", "why")?,
+            waits: gauges(
+                "waits",
+                "1 for why nothing more is begun just now.",
+                &["why"],
+            )?,
             degraded: gauge("degraded", "1 if more than 1 % of the plan failed.")?,
             rate: gauge("rate_bytes_per_second", "Rate that filling is given now.")?,
         })
@@ -112,6 +121,15 @@ impl Metrics {
         self.generation
             .set(signed(active.in_force.state.generation));
         self.degraded.set(active.is_degraded().into());
+    }
+
+    /// Who is left alone.
+    pub(crate) fn show_trusts(&self, trusts: &Trusts, now: Duration) {
+        for (way, is_quarantined) in trusts.iter(now) {
+            let labels = [way.name(), way.who()];
+            let gauge = self.quarantined.with_label_values(&labels);
+            gauge.set(is_quarantined.into());
+        }
     }
 
     /// How it goes on, as the engine tells it.

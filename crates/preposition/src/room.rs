@@ -7,11 +7,11 @@ use std::sync::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use manifest::Digest;
+use manifest::{Digest, Keys};
 use message::Timestamp;
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, Semaphore, mpsc, oneshot},
+    sync::{Notify, Semaphore, mpsc, oneshot, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -25,10 +25,10 @@ use crate::{
     engine::Engine,
     entry::Entry,
     errands::{self, Errand, Undone},
-    keeper::{self, ORDERS_MAX, Order},
-    memory,
+    keeper, memory,
     metrics::Metrics,
-    pull::{self, Pull},
+    orders::Orders,
+    pull::{self, Came, Pull},
     schedule::Why,
     scrubber::Scrubber,
     shared::{Pulse, Shared},
@@ -44,7 +44,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Preposition {
     shared: Arc<Shared>,
-    orders: mpsc::Sender<Order>,
+    orders: Orders,
+    pulls: Arc<watch::Sender<Option<Pull>>>,
     errands: mpsc::Sender<errands::Asked>,
 }
 
@@ -103,10 +104,11 @@ impl Preposition {
             pulse: Mutex::new(pulse),
             failures: Mutex::default(),
             metrics,
+            keys: watch::Sender::new(Arc::new(config.keys.clone())),
             config,
             parts,
         });
-        let (orders, received) = mpsc::channel(ORDERS_MAX);
+        let (orders, received) = Orders::new();
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         tasks.spawn(keeper::keep(Arc::clone(&shared), received, stop.clone()));
         if let Some(pass) = shared.config.scrub {
@@ -119,26 +121,49 @@ impl Preposition {
         let fill = Self {
             shared,
             orders,
+            pulls: Arc::new(watch::Sender::new(pull)),
             errands,
         };
-        if let Some(pull) = pull {
-            tasks.spawn(pull::run(pull, fill.clone(), node.into(), stop.clone()));
-        }
+        let pulls = fill.pulls.subscribe();
+        tasks.spawn(pull::run(pulls, fill.clone(), node.into(), stop.clone()));
         Ok((fill, Running { tasks, stop }))
     }
 
-    /// Takes a signed manifest into force; it is durable when this returns.
+    /// Takes a signed manifest into force that `who` has sent; it is durable when this returns. Who sends
+    /// bad ones again and again is not listened to for a while; everybody else is.
     ///
     /// Cancel safe: a manifest that is being judged may come into force all the same.
     ///
     /// # Errors
     /// Why it is not in force; what was before is.
-    pub async fn push(&self, file: Bytes) -> Result<Pushed, Rejected> {
-        self.push_by(Way::Push, file).await
+    pub async fn push(&self, who: Arc<str>, file: Bytes) -> Result<Pushed, Rejected> {
+        self.push_by(Way::Push(who), file).await
     }
 
     pub(crate) async fn push_by(&self, way: Way, file: Bytes) -> Result<Pushed, Rejected> {
-        self.ask(|answer| Order::Push(file, way, answer)).await
+        self.orders.push(way, file).await
+    }
+
+    /// From now on manifests of these keys are taken, and no others. What is in force stays, whoever has
+    /// signed it.
+    pub fn replace_keys(&self, keys: Keys) {
+        let is_other = self.shared.keys.send_if_modified(|known| {
+            let is_other = known.to_json() != keys.to_json();
+            if is_other {
+                *known = Arc::new(keys);
+            }
+            is_other
+        });
+        if is_other {
+            let known = Arc::clone(&self.shared.keys.borrow());
+            let kids: Vec<_> = known.keys().iter().map(|key| &key.key.kid).collect();
+            tracing::info!(?kids, "manifests of these keys are taken from now on");
+        }
+    }
+
+    /// From now on the manifest is pulled from there, at once and from then on, or no more.
+    pub fn replace_pull(&self, pull: Option<Pull>) {
+        self.pulls.send_replace(pull);
     }
 
     /// The manifest of this generation as it was signed: kept of the one in force, also when it was
@@ -179,19 +204,7 @@ impl Preposition {
     /// # Errors
     /// When another is in force, or it could not be made durable.
     pub async fn withdraw(&self, generation: u64) -> Result<(), Rejected> {
-        self.ask(|answer| Order::Withdraw(generation, answer)).await
-    }
-
-    async fn ask<T>(
-        &self,
-        order: impl FnOnce(oneshot::Sender<Result<T, Rejected>>) -> Order,
-    ) -> Result<T, Rejected> {
-        let (answer, answered) = oneshot::channel();
-        match self.orders.try_send(order(answer)) {
-            Ok(()) => answered.await.unwrap_or(Err(Rejected::Ending)),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(Rejected::Busy),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(Rejected::Ending),
-        }
+        self.orders.withdraw(generation).await
     }
 
     /// How it stands.
@@ -255,12 +268,38 @@ impl Preposition {
         (self.shared.parts.clock)()
     }
 
-    pub(crate) fn file_bytes_max(&self) -> u64 {
+    fn file_bytes_max(&self) -> u64 {
         self.shared.config.limits.file_bytes_max
     }
 
-    pub(crate) fn pull_failed(&self) {
-        self.shared.metrics.pulls_failed.inc();
+    /// What a pull may take: as much as a plan, which comes of it.
+    pub(crate) fn pulled_bytes_max(&self) -> u64 {
+        let memory_bytes = memory::plan_bytes_max(self.shared.config.memory_bytes);
+        self.file_bytes_max().min(memory_bytes)
+    }
+
+    /// Tells when manifests of others are taken.
+    pub(crate) fn keys(&self) -> watch::Receiver<Arc<Keys>> {
+        self.shared.keys.subscribe()
+    }
+
+    /// Whether this is what is in force. Hashed in a thread for that.
+    pub(crate) async fn is_known(&self, file: Bytes) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let known = tokio::task::spawn_blocking(move || shared.is_in_force(&file)).await;
+        known.unwrap_or(false)
+    }
+
+    /// A manifest was refused before all of it was here.
+    pub(crate) fn refused(&self, why: &Rejected) {
+        let refused = &self.shared.metrics.refused;
+        refused.with_label_values(&[why.label()]).inc();
+    }
+
+    /// Counts a pull, so many of which have failed in a row.
+    pub(crate) fn pulled(&self, came: &Came, failures: u32) {
+        let now_s = self.now().unix_s();
+        self.shared.metrics.pulls.count(came, failures, now_s);
     }
 }
 

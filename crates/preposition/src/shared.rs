@@ -9,9 +9,9 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use manifest::Signed;
+use manifest::{Keys, Signed};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::{
     active::Active, config::Config, config::Parts, failures::Failures, metrics::Metrics,
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) parts: Parts,
     pub(crate) metrics: Metrics,
+    /// Whose manifests are taken: those of the config, until others are told.
+    pub(crate) keys: watch::Sender<Arc<Keys>>,
     /// The plan in force; replaced as a whole.
     pub(crate) active: ArcSwap<Active>,
     /// Places for plans that are there at a time.

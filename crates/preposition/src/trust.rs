@@ -2,40 +2,100 @@
 //!
 //! A planner that has gone wrong often does so every other time: what is good in between would be put in
 //! force, and the node would go from one plan to another and back. So that good ones do not excuse bad
-//! ones, a source that sends several within an hour is left alone, for longer each time; what was in
-//! force stays, and an alarm is on. It is known by nobody but this process: a restart lifts it.
+//! ones, who sends several within an hour is left alone, for longer each time; what was in force stays,
+//! and an alarm is on. Everybody is judged apart: the planner that went wrong does not keep out the one
+//! that is to mend it. It is known by nobody but this process: a restart lifts it, and other keys do,
+//! since it was by the old ones that they were judged.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use manifest::Refused;
 
 use crate::answer::Rejected;
 
 /// How a manifest comes here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Way {
-    /// Somebody sent it, over the steering API.
-    Push,
+    /// This one sent it, over the steering API.
+    Push(Arc<str>),
     /// It was fetched.
     Pull,
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 2] = [Self::Push, Self::Pull];
-
     /// As in metrics.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Push => "push",
+            Self::Push(_) => "push",
             Self::Pull => "pull",
+        }
+    }
+
+    /// Who sent it, if somebody did.
+    pub(crate) fn who(&self) -> &str {
+        match self {
+            Self::Push(who) => who,
+            Self::Pull => "",
         }
     }
 }
 
-/// What is held against the manifests of one source.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Trust {
-    /// When it sent bad ones of late, since the Unix epoch.
+/// What is held against each way on which a bad manifest has come.
+#[derive(Debug, Default)]
+pub(crate) struct Trusts(HashMap<Way, Trust>);
+
+impl Trusts {
+    /// As many as may steer a node, and its own pulls. Whoever comes beyond them is judged together.
+    const WAYS_MAX: usize = 65;
+
+    /// Until when nothing is taken on this way, if so.
+    pub(crate) fn quarantine(&self, way: &Way, now: Duration) -> Option<Duration> {
+        let trust = self.0.get(way).or_else(|| self.0.get(&Self::others()))?;
+        trust.quarantine(now)
+    }
+
+    /// A bad one came on it. Until when nothing is taken from now on, if that was one too many.
+    pub(crate) fn was_bad(&mut self, way: &Way, now: Duration) -> Option<Duration> {
+        if !self.0.contains_key(way) && self.0.len() >= Self::WAYS_MAX {
+            self.0.retain(|_, trust| !trust.is_clean(now));
+        }
+        let is_room = self.0.contains_key(way) || self.0.len() < Self::WAYS_MAX;
+        let way = if is_room { way.clone() } else { Self::others() };
+        self.0.entry(way).or_default().was_bad(now)
+    }
+
+    /// Forgets all.
+    pub(crate) fn forgive(&mut self) {
+        for trust in self.0.values_mut() {
+            *trust = Trust::default();
+        }
+    }
+
+    /// How long until the next quarantine ends, if there is one.
+    pub(crate) fn next_end(&self, now: Duration) -> Option<Duration> {
+        let ends = self.0.values().filter_map(|trust| trust.quarantine(now));
+        ends.min().map(|until| until.saturating_sub(now))
+    }
+
+    /// All that are known, each with whether nothing is taken on it.
+    pub(crate) fn iter(&self, now: Duration) -> impl Iterator<Item = (&Way, bool)> {
+        let each = self.0.iter();
+        each.map(move |(way, trust)| (way, trust.quarantine(now).is_some()))
+    }
+
+    fn others() -> Way {
+        Way::Push(Arc::from(""))
+    }
+}
+
+/// What is held against the manifests of one way.
+#[derive(Debug, Default)]
+struct Trust {
+    /// When it brought bad ones of late, since the Unix epoch.
     bad: VecDeque<Duration>,
     /// It is left alone until then.
     until: Option<Duration>,
@@ -52,17 +112,25 @@ impl Trust {
     const MOST: Duration = Duration::from_hours(24);
 
     /// Until when it is left alone, if it is.
-    pub(crate) fn quarantine(&self, now: Duration) -> Option<Duration> {
+    fn quarantine(&self, now: Duration) -> Option<Duration> {
         // A clock that was set back far does not make it longer than it may be.
         self.until
             .filter(|until| *until > now && *until <= now + Self::MOST)
     }
 
-    /// It sent a bad one. Until when it is left alone from now on, if that was one too many.
-    pub(crate) fn was_bad(&mut self, now: Duration) -> Option<Duration> {
-        let is_recent = |age: Duration| age < Self::MEMORY;
-        self.bad
-            .retain(|at| now.checked_sub(*at).is_some_and(is_recent));
+    /// Whether nothing is left of what was held against it.
+    fn is_clean(&self, now: Duration) -> bool {
+        let is_over = self.until.is_none_or(|until| until + Self::MOST < now);
+        is_over && !self.bad.iter().any(|at| Self::is_recent(*at, now))
+    }
+
+    fn is_recent(at: Duration, now: Duration) -> bool {
+        now.checked_sub(at).is_some_and(|age| age < Self::MEMORY)
+    }
+
+    /// It brought a bad one. Until when it is left alone from now on, if that was one too many.
+    fn was_bad(&mut self, now: Duration) -> Option<Duration> {
+        self.bad.retain(|at| Self::is_recent(*at, now));
         self.bad.push_back(now);
         if self.bad.len() < Self::BAD_MAX {
             return None;
@@ -137,6 +205,41 @@ mod tests {
         assert_eq!(trust.quarantine(minutes(45)), None);
         let again = [50, 60, 70, 80].map(|at| trust.was_bad(minutes(at)));
         assert_eq!(again[3], Some(minutes(110)), "twice as long");
+    }
+
+    #[test]
+    fn who_sends_bad_ones_is_left_alone_and_nobody_else() {
+        let push = |who: &str| Way::Push(Arc::from(who));
+        let (wrong, right) = (push("wrong.test"), push("right.test"));
+        let mut trusts = Trusts::default();
+        let last = [0, 1, 2, 3].map(|at| trusts.was_bad(&wrong, minutes(at)));
+        assert_eq!(last[3], Some(minutes(18)));
+        let quarantine = |trusts: &Trusts, way| trusts.quarantine(way, minutes(4));
+        assert_eq!(quarantine(&trusts, &wrong), Some(minutes(18)));
+        for other in [&right, &Way::Pull] {
+            assert_eq!(quarantine(&trusts, other), None);
+        }
+        assert_eq!(trusts.next_end(minutes(4)), Some(Duration::from_mins(14)));
+        trusts.forgive();
+        assert_eq!(quarantine(&trusts, &wrong), None);
+    }
+
+    #[test]
+    fn however_many_come_no_more_are_remembered_than_may() {
+        let mut trusts = Trusts::default();
+        let each = |n: u32| Way::Push(n.to_string().into());
+        for n in 0..1000 {
+            assert_eq!(trusts.was_bad(&each(n), START).is_some(), {
+                // The 66th and all after it are one.
+                n >= 68 && (n - 68) % 4 == 0
+            });
+        }
+        assert_eq!(trusts.0.len(), Trusts::WAYS_MAX + 1);
+        assert_eq!(trusts.quarantine(&each(7), START), None);
+        assert!(trusts.quarantine(&each(2000), START).is_some());
+        let later = START + Duration::from_hours(60);
+        trusts.was_bad(&each(3000), later);
+        assert_eq!(trusts.0.len(), 1, "what is long past is forgotten");
     }
 
     #[test]

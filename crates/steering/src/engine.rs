@@ -28,8 +28,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Each disk; asked for every heartbeat.
     fn disks(&self) -> Vec<Disk>;
 
-    /// Verifies, judges and applies a signed manifest: whole or not at all.
-    fn push(&self, manifest: Bytes, at: Timestamp) -> Doing<'_, Pushed>;
+    /// Verifies, judges and applies a signed manifest: whole or not at all. `who` is the name of the
+    /// client that sends it.
+    fn push(&self, who: &Arc<str>, manifest: Bytes, at: Timestamp) -> Doing<'_, Pushed>;
 
     /// The manifests that are kept, newest first; at most 100.
     fn manifests(&self) -> Vec<ManifestSummary>;

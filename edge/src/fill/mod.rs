@@ -42,7 +42,7 @@ impl Plane {
         daemon: &Daemon,
         now: &Timestamp,
     ) -> Result<Option<Self>, node::Error> {
-        let Some(Fill { room, pull, peers }) = config.fill.clone() else {
+        let Some(Fill { room, peers, .. }) = config.fill.clone() else {
             return Ok(None);
         };
         let room = preposition::Config {
@@ -61,16 +61,8 @@ impl Plane {
             clock: Arc::new(message::now),
         };
         let node = &config.sections.common.name;
-        let pull = pull.map(|pull| {
-            let name = Arc::from("manifests");
-            let upstream = pull.origin.upstream(&name, node, metrics, now)?;
-            Ok::<_, node::Error>(Pull {
-                upstream,
-                name: pull.name,
-                interval: pull.interval,
-            })
-        });
-        let started = Preposition::start(room, parts, pull.transpose()?, &daemon.registry);
+        let pull = config.pull(metrics, now)?;
+        let started = Preposition::start(room, parts, pull, &daemon.registry);
         let (room, running) = started.map_err(|error| node::Error::Room("fill", error.into()))?;
         let serving = peers.and_then(|peers| {
             let gate = Gate {
@@ -91,9 +83,14 @@ impl Plane {
         }))
     }
 
-    /// Takes over the sites of another config.
-    pub(crate) fn replace_sites(&self, config: &Config) {
+    /// Takes over the sites and the planners' keys of another config, and from where it has manifests
+    /// pulled.
+    pub(crate) fn take_over(&self, config: &Config, pull: Option<Pull>) {
         self.sites.store(Arc::new(rules(config)));
+        if let Some(fill) = &config.fill {
+            self.room.replace_keys(fill.room.keys.clone());
+            self.room.replace_pull(pull);
+        }
     }
 
     /// Where it serves the other edges of its cluster, if it does.
@@ -114,6 +111,25 @@ impl Plane {
             peers.end().await;
         }
         self.running.end().await;
+    }
+}
+
+impl Config {
+    /// From where manifests are pulled, if they are; its files are read.
+    pub(crate) fn pull(
+        &self,
+        metrics: &Metrics,
+        now: &Timestamp,
+    ) -> Result<Option<Pull>, node::Error> {
+        let Some(pull) = self.fill.as_ref().and_then(|fill| fill.pull.as_ref()) else {
+            return Ok(None);
+        };
+        let (label, node) = (Arc::from("manifests"), &self.sections.common.name);
+        Ok(Some(Pull {
+            upstream: pull.origin.upstream(&label, node, metrics, now)?,
+            name: pull.name.clone(),
+            interval: pull.interval,
+        }))
     }
 }
 

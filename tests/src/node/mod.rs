@@ -66,8 +66,8 @@ pub struct Node {
 }
 
 enum Life {
-    Edge(Edge),
-    Shield(Shield),
+    Edge(Box<Edge>),
+    Shield(Box<Shield>),
     Child(Box<Child>),
 }
 
@@ -129,7 +129,7 @@ impl Home {
                     admin,
                     steering: edge.steering_address(),
                     peers: edge.peers_address(),
-                    life: Life::Edge(edge),
+                    life: Life::Edge(Box::new(edge)),
                 })
             }
             Role::Shield => {
@@ -143,7 +143,7 @@ impl Home {
                     admin,
                     steering: shield.steering_address(),
                     peers: None,
-                    life: Life::Shield(shield),
+                    life: Life::Shield(Box::new(shield)),
                 })
             }
         }

@@ -13,6 +13,7 @@ mod conditional;
 mod config;
 mod fields;
 mod fill;
+mod fill_keys;
 mod fill_night;
 mod fill_peers;
 mod fill_pull;

@@ -44,6 +44,7 @@ impl Steered {
     async fn over(planner: Planner, memory: &str) -> Self {
         let plan = planner.edge("00:00-00:00").edge_steered();
         let plan = plan.edge_key("fill.memory", memory);
+        let plan = plan.edge_key("steering.steering", vec!["steering.test", "other.test"]);
         let objects = objects();
         let world = Box::pin(async { Box::new(plan.start(&objects).await) }).await;
         let steering = world.steering("steering.test");
@@ -81,10 +82,13 @@ impl Steered {
 
     /// Status and code of the answer.
     async fn push(&self, file: Vec<u8>) -> (u16, String) {
+        self.push_by(&self.steering, file).await
+    }
+
+    /// The same, of who else may push.
+    async fn push_by(&self, pusher: &Client, file: Vec<u8>) -> (u16, String) {
         let media = "application/octet-stream";
-        let sent = self
-            .steering
-            .raw(Method::POST, "/v1/manifests", media, file.into());
+        let sent = pusher.raw(Method::POST, "/v1/manifests", media, file.into());
         let (status, body) = sent.await.unwrap();
         let body: Json = serde_json::from_slice(&body).unwrap();
         let code = body["code"].as_str().unwrap_or_default();
@@ -342,7 +346,8 @@ async fn what_is_new_in_the_format_is_ignored_and_counted_or_answered_422() {
 
 /// Hardening row M21.
 #[tokio::test(flavor = "multi_thread")]
-async fn good_and_bad_manifests_in_turns_end_in_quarantine_with_the_last_good_one_in_force() {
+async fn good_and_bad_manifests_in_turns_end_in_quarantine_of_who_sends_them_with_the_last_good_one_in_force()
+ {
     let edge = Steered::start().await;
     let stranger = Planner::new();
     for generation in 2..6 {
@@ -358,6 +363,17 @@ async fn good_and_bad_manifests_in_turns_end_in_quarantine_with_the_last_good_on
     let answer = edge.push(good).await;
     assert_eq!(answer, (429, "manifest_quarantined".to_owned()));
     assert_eq!(edge.in_force().await, Some(4));
-    let alarm = "millpond_fill_quarantined{way=\"push\"}";
-    assert_eq!(edge.world.edge().count(alarm).await, 1);
+    let alarm = |who: &str| format!("millpond_fill_quarantined{{way=\"push\",who=\"{who}\"}}");
+    let told = async |who: &str| edge.world.edge().count(&alarm(who)).await;
+    assert_eq!(told("steering.test").await, 1);
+
+    // Nobody else has to suffer for it, and what another one brings lifts nothing.
+    let other = edge.world.steering("other.test");
+    let good = edge.changed(5, |_head, _object| {});
+    assert_eq!(edge.push_by(&other, good).await, (201, String::new()));
+    assert_eq!(edge.in_force().await, Some(5));
+    let good = edge.changed(6, |_head, _object| {});
+    let answer = edge.push(good).await;
+    assert_eq!(answer, (429, "manifest_quarantined".to_owned()));
+    assert_eq!(told("other.test").await, 0);
 }

@@ -78,10 +78,10 @@ impl Rooms {
         self.planes.fill.as_ref()?.progress()
     }
 
-    async fn push(&self, file: Bytes) -> Result<Pushed, Refused> {
+    async fn push(&self, who: Arc<str>, file: Bytes) -> Result<Pushed, Refused> {
         let fill = self.fill()?.clone();
         let mut fresh = true;
-        if let Err(rejected) = fill.push(file.clone()).await {
+        if let Err(rejected) = fill.push(who, file.clone()).await {
             // What is in force already is no news, and no fault.
             let hashed = fill.clone();
             let again = tokio::task::spawn_blocking(move || hashed.is_in_force(&file)).await;
@@ -171,8 +171,8 @@ impl Engine for Rooms {
         disks.collect()
     }
 
-    fn push(&self, manifest: Bytes, _at: Timestamp) -> Doing<'_, Pushed> {
-        Box::pin(self.push(manifest))
+    fn push(&self, who: &Arc<str>, manifest: Bytes, _at: Timestamp) -> Doing<'_, Pushed> {
+        Box::pin(self.push(Arc::clone(who), manifest))
     }
 
     fn manifests(&self) -> Vec<ManifestSummary> {

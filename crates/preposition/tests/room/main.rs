@@ -16,7 +16,7 @@ use std::time::Duration;
 use manifest::{Hints, Pin};
 use preposition::{Entry, FillState, Reach, Rejected, Why};
 
-use crate::support::{Bench, NIGHT, NOON, Origin, Wishes, manifest_of, object};
+use crate::support::{Bench, NIGHT, NOON, Origin, PUSHER, Wishes, manifest_of, object};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_planned_is_filled_in_the_window_and_not_before() {
@@ -216,7 +216,7 @@ async fn a_flood_of_pushes_is_told_to_come_again() {
     let origin = Origin::with(2, 100_000);
     let bench = Bench::start(NOON, &[(Reach::Shield, &origin)]).await;
     let file = manifest_of(&bench.key, 1, &origin);
-    let pushes = (0..100).map(|_| bench.room.push(file.clone()));
+    let pushes = (0..100).map(|_| bench.push_by(PUSHER, file.clone()));
     let outcomes = futures_util::future::join_all(pushes).await;
     let busy = outcomes
         .iter()
@@ -395,15 +395,17 @@ async fn a_source_of_good_and_bad_manifests_in_turns_is_left_alone_and_the_last_
         bench.push(turn + 1, &origin).await.unwrap();
         bench.set_time(NOON + Duration::from_mins(turn * 10 + 5));
         let forged = manifest_of(&stranger.key, 99, &origin);
-        let refused = bench.room.push(forged).await.unwrap_err();
+        let refused = bench.push_by(PUSHER, forged).await.unwrap_err();
         assert_eq!(refused.status(), 403);
     }
     bench.set_time(NOON + Duration::from_mins(40));
     let refused = bench.push(5, &origin).await.unwrap_err();
     assert_eq!((refused.status(), refused.label()), (429, "quarantined"));
     assert_eq!(bench.room.progress().unwrap().generation, 4);
+    let other = manifest_of(&bench.key, 5, &origin);
+    bench.push_by("other.test", other).await.unwrap();
     bench.set_time(NOON + Duration::from_mins(51));
-    bench.push(5, &origin).await.unwrap();
+    bench.push(6, &origin).await.unwrap();
     bench.end().await;
     stranger.end().await;
 }

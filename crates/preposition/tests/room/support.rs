@@ -35,6 +35,9 @@ use store::{DiskConfig, Epoch, Key, Store};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
+/// Who pushes, unless it is told.
+pub(crate) const PUSHER: &str = "steering.test";
+
 /// 2026-07-01, in the window and out of it.
 pub(crate) const NIGHT: Duration = Duration::from_hours(495_243);
 pub(crate) const NOON: Duration = Duration::from_hours(495_252);
@@ -295,10 +298,14 @@ impl Bench {
             .await
     }
 
+    /// Pushes any file as somebody.
+    pub(crate) async fn push_by(&self, who: &str, file: Bytes) -> Result<Pushed, Rejected> {
+        self.room.push(who.into(), file).await
+    }
+
     /// Pushes a manifest of all that `origin` has.
     pub(crate) async fn push(&self, generation: u64, origin: &Origin) -> Result<Pushed, Rejected> {
-        self.room
-            .push(manifest_of(&self.key, generation, origin))
+        self.push_by(PUSHER, manifest_of(&self.key, generation, origin))
             .await
     }
 
@@ -310,7 +317,7 @@ impl Bench {
         wishes: Wishes<'_>,
     ) -> Result<Pushed, Rejected> {
         let file = manifest_as(&self.key, generation, origin, wishes);
-        self.room.push(file).await
+        self.push_by(PUSHER, file).await
     }
 
     /// Bytes that the store keeps whatever the traffic.

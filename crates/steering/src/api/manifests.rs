@@ -12,7 +12,10 @@ use super::{
 use crate::{Reason, Refused, report::Manifests};
 
 pub(super) async fn push(api: &Arc<Api>, call: Call) -> Result<Reply, Refused> {
-    let pushed = api.engine.push(call.body, call.at).await?;
+    let pushed = api
+        .engine
+        .push(&call.caller.name, call.body, call.at)
+        .await?;
     let status = if pushed.fresh {
         StatusCode::CREATED
     } else {

@@ -77,7 +77,7 @@ impl Engine for Player {
         }]
     }
 
-    fn push(&self, manifest: Bytes, at: Timestamp) -> Doing<'_, Pushed> {
+    fn push(&self, _who: &Arc<str>, manifest: Bytes, at: Timestamp) -> Doing<'_, Pushed> {
         Box::pin(async move {
             let text = String::from_utf8_lossy(&manifest);
             if text == "one bad too many" {
