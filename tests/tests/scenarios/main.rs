@@ -17,6 +17,7 @@ mod fill_keys;
 mod fill_night;
 mod fill_peers;
 mod fill_pull;
+mod fill_yields;
 mod hygiene;
 mod lies;
 mod live;
