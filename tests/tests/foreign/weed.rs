@@ -126,9 +126,14 @@ impl Weed {
     }
 
     async fn put(&self, object: &Object) -> Option<()> {
-        let key = Key::from(object.name.trim_start_matches('/'));
+        self.put_bytes(&object.name, object.content()).await
+    }
+
+    /// Puts an object of any content, or does not.
+    pub(crate) async fn put_bytes(&self, name: &str, content: bytes::Bytes) -> Option<()> {
+        let key = Key::from(name.trim_start_matches('/'));
         let put = self.store();
-        let put = put.put(&key, PutPayload::from_bytes(object.content()));
+        let put = put.put(&key, PutPayload::from_bytes(content));
         let put = tokio::time::timeout(Duration::from_secs(20), put).await;
         put.ok()?.ok().map(drop)
     }
