@@ -17,7 +17,7 @@ use semantics::{
     key::{KeyRules, QueryRule},
     live::DIRECTIVES,
 };
-use signing::{Carriers, Label, Regions};
+use signing::{Carriers, Grammar, Label, Regions};
 use tls::Identity;
 
 use crate::{
@@ -56,6 +56,8 @@ pub(crate) struct Site {
     pub(crate) tokens: Option<Tokens>,
     pub(crate) regions: Regions,
     pub(crate) carriers: Carriers,
+    /// What its paths may be.
+    pub(crate) grammar: Grammar,
     pub(crate) key: KeyRules,
     pub(crate) cors: Cors,
     /// Whether `Server-Timing` is sent to those who ask.
@@ -168,6 +170,11 @@ fn read_shields(section: &mut Section) -> Option<Shields> {
     })
 }
 
+const GRAMMARS: &[(&str, Grammar)] = &[
+    ("unreserved", Grammar::Unreserved),
+    ("delimited", Grammar::Delimited),
+];
+
 fn read_site(section: &mut Section, countries: &Countries) -> Option<Site> {
     let label = "a name of up to 64 letters, digits, '.', '_' or '-'";
     let name = section
@@ -183,6 +190,9 @@ fn read_site(section: &mut Section, countries: &Countries) -> Option<Site> {
     let tokens = tokens::read(section, countries.here.as_ref());
     let carriers = tokens::read_carriers(section, tokens.as_ref().and_then(Option::as_ref));
     let regions = tokens::read_regions(section, countries.are_known());
+    let grammar = section
+        .choice("path_grammar", GRAMMARS)
+        .or(Grammar::Unreserved);
     let mut query = section.list("query", 0..=64).or(Vec::new());
     let origins = section.list("cors", 0..=256).or(vec!["*".to_owned()]);
     let server_timing = section.flag("server_timing").or(false);
@@ -210,6 +220,7 @@ fn read_site(section: &mut Section, countries: &Countries) -> Option<Site> {
         tokens: tokens?,
         regions,
         carriers,
+        grammar,
         key: KeyRules {
             query,
             case: rules.case,

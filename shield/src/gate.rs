@@ -10,7 +10,7 @@ use semantics::{
     fields,
     key::{self, KeyRules, QueryRule},
 };
-use signing::ObjectPath;
+use signing::{Grammar, ObjectPath};
 
 use crate::config::Config;
 
@@ -87,8 +87,10 @@ impl Gate {
         let (site, path) = target.split_at(target.find('/').ok_or_else(absent)?);
         let (site, rules) = self.sites.get_key_value(site).ok_or_else(absent)?;
         let malformed = |what: String| Error::request(StatusCode::BAD_REQUEST, what);
-        // An edge has checked it; a certificate does not make its holder an edge of ours.
-        let path = ObjectPath::parse(path).map_err(|what| malformed(what.to_string()))?;
+        // An edge has checked it, by what the site has there; a certificate does not make its holder an
+        // edge of ours.
+        let path = ObjectPath::parse_as(path, Grammar::Delimited)
+            .map_err(|what| malformed(what.to_string()))?;
         let path = key::canonical(path.as_str(), request.query(), &key_rules(rules))
             .map_err(|what| malformed(what.to_string()))?;
         Ok((
@@ -121,7 +123,8 @@ impl Sites for Gate {
     ) -> Option<Result<(ObjectName, Arc<SiteRules>), String>> {
         let (site, rules) = self.sites.get_key_value(site)?;
         let name = || {
-            let path = ObjectPath::parse(path).map_err(|what| what.to_string())?;
+            let path =
+                ObjectPath::parse_as(path, Grammar::Delimited).map_err(|what| what.to_string())?;
             let path = key::canonical(path.as_str(), query, &key_rules(rules))
                 .map_err(|what| what.to_string())?;
             let name = ObjectName {

@@ -56,7 +56,7 @@ pub use key_set::{KEY_FILE_BYTES_MAX, KEYS_MAX, KeySet};
 pub use label::{LABEL_BYTES_MAX, Label};
 pub use net::ClientNet;
 pub use nonces::{Nonce, Nonces};
-pub use path::{OBJECT_PATH_BYTES_MAX, ObjectPath};
+pub use path::{Grammar, OBJECT_PATH_BYTES_MAX, ObjectPath};
 pub use policy::{Jti, Policy};
 pub use presented::Token;
 pub use region::Regions;

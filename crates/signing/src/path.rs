@@ -15,21 +15,38 @@ pub const OBJECT_PATH_BYTES_MAX: usize = 2048;
 ///           but never "." nor "..", and the first one does not start with "~"
 /// ```
 ///
-/// At most [`OBJECT_PATH_BYTES_MAX`] bytes. A first segment that starts with `~` carries a token
+/// Where a site says so, segments may also have what [`Grammar::Delimited`] adds. At most
+/// [`OBJECT_PATH_BYTES_MAX`] bytes. A first segment that starts with `~` carries a token
 /// and is not part of the object (see [`crate::Carriers`]).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ObjectPath(Arc<str>);
 
+/// Which bytes the segments of a site's paths may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Grammar {
+    /// RFC 3986's unreserved characters.
+    #[default]
+    Unreserved,
+    /// And `(`, `)`, `,`, `=`, as the fragments of Smooth Streaming have them. Escaped they would be
+    /// other names (RFC 3986 section 2.2), but nothing is taken that is escaped: one spelling is left.
+    Delimited,
+}
+
 impl ObjectPath {
     /// Checks and copies `path`, without its query and without a token.
     pub fn parse(path: &str) -> Result<Self, Malformed> {
-        check(path)?;
+        Self::parse_as(path, Grammar::Unreserved)
+    }
+
+    /// The same by a site's own grammar.
+    pub fn parse_as(path: &str, grammar: Grammar) -> Result<Self, Malformed> {
+        check(path, grammar)?;
         Ok(Self(path.into()))
     }
 
     /// Checks `path` without keeping it, for who holds many.
     pub fn check(path: &str) -> Result<(), Malformed> {
-        check(path)
+        check(path, Grammar::Unreserved)
     }
 
     /// The text, from its first `/`.
@@ -55,7 +72,16 @@ pub(crate) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-fn check(path: &str) -> Result<(), Malformed> {
+impl Grammar {
+    fn has(self, byte: u8) -> bool {
+        match self {
+            Self::Unreserved => is_unreserved(byte),
+            Self::Delimited => is_unreserved(byte) || matches!(byte, b'(' | b')' | b',' | b'='),
+        }
+    }
+}
+
+fn check(path: &str, grammar: Grammar) -> Result<(), Malformed> {
     let bytes = path.as_bytes();
     if bytes.first() != Some(&b'/') {
         return Err(Malformed::NotAbsolute);
@@ -63,7 +89,8 @@ fn check(path: &str) -> Result<(), Malformed> {
     if bytes.len() > OBJECT_PATH_BYTES_MAX {
         return Err(Malformed::PathTooLong { bytes: bytes.len() });
     }
-    if let Some(offset) = bytes.iter().position(|&b| b != b'/' && !is_unreserved(b)) {
+    let bad = bytes.iter().position(|&b| b != b'/' && !grammar.has(b));
+    if let Some(offset) = bad {
         return Err(Malformed::PathByte {
             byte: bytes[offset],
             offset,
@@ -107,6 +134,37 @@ mod tests {
             "/A_b-c.1~",
         ] {
             assert_eq!(ObjectPath::parse(good).unwrap().as_str(), good);
+        }
+    }
+
+    #[test]
+    fn delimiters_pass_where_a_site_has_them_and_nothing_else_does() {
+        let path = "/film.ism/QualityLevels(64000,lang=en)/Fragments(en=0)";
+        let parsed = ObjectPath::parse_as(path, Grammar::Delimited).unwrap();
+        assert_eq!(parsed.as_str(), path);
+        assert!(ObjectPath::parse(path).is_err());
+        let others = (0..=u8::MAX)
+            .map(char::from)
+            .filter(|byte| !byte.is_ascii_alphanumeric() && !"/-._~(),=".contains(*byte));
+        for other in others {
+            let path = format!("/a{other}b");
+            assert!(
+                ObjectPath::parse_as(&path, Grammar::Delimited).is_err(),
+                "{path:?}"
+            );
+        }
+        for bad in [
+            "a(b)",
+            "/(b)/../c",
+            "/a//(b)",
+            "/~(b)/c",
+            "/a;b=c",
+            "/a%28b)",
+        ] {
+            assert!(
+                ObjectPath::parse_as(bad, Grammar::Delimited).is_err(),
+                "{bad:?}"
+            );
         }
     }
 

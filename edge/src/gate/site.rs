@@ -12,8 +12,8 @@ use semantics::{
     key::{self, KeyRules, QueryRule},
 };
 use signing::{
-    Carriers, Denied, Facts, Fields, Found, Grant, Jti, Label, Nonces, ObjectPath, Regions, Scheme,
-    SigningKey, Token, Verifier,
+    Carriers, Denied, Facts, Fields, Found, Grammar, Grant, Jti, Label, Nonces, ObjectPath,
+    Regions, Scheme, SigningKey, Token, Verifier,
 };
 use tokio::time::Instant;
 
@@ -37,6 +37,7 @@ pub(super) struct Site {
     pub(super) spent: Option<Arc<Nonces>>,
     regions: Regions,
     countries: Countries,
+    pub(super) grammar: Grammar,
     key: KeyRules,
     pub(super) cors: Cors,
     server_timing: bool,
@@ -100,6 +101,7 @@ impl Site {
             spent,
             regions: site.regions.clone(),
             countries: countries.clone(),
+            grammar: site.grammar,
             key: site.key.clone(),
             cors: site.cors.clone(),
             server_timing: site.server_timing,
@@ -125,7 +127,7 @@ impl Site {
         // CTA-5004: nothing that a player tells of itself is part of what is signed, or of a key.
         let query = request.query().and_then(cmcd::strip);
         let found = self.find(request, query.as_deref()).map_err(malformed)?;
-        let path = ObjectPath::parse(&found.path).map_err(malformed)?;
+        let path = ObjectPath::parse_as(&found.path, self.grammar).map_err(malformed)?;
         let mut tokens = found.token.into_iter().chain(found.beside);
         // Other schemes sign whole URLs; a native token does not care who is asked.
         let signs_urls = tokens.any(|token| token.scheme() != Scheme::Native);
@@ -228,7 +230,7 @@ impl Site {
 
     /// What a URL names that comes without a token.
     pub(super) fn object(&self, path: &str, query: Option<&str>) -> Result<ObjectName, String> {
-        let path = ObjectPath::parse(path).map_err(|what| what.to_string())?;
+        let path = ObjectPath::parse_as(path, self.grammar).map_err(|what| what.to_string())?;
         let key =
             key::canonical(path.as_str(), query, &self.key).map_err(|what| what.to_string())?;
         Ok(ObjectName {

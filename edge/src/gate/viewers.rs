@@ -126,7 +126,7 @@ impl Site {
         if has_token {
             return None;
         }
-        let path = ObjectPath::parse(path).ok()?;
+        let path = ObjectPath::parse_as(path, self.grammar).ok()?;
         let origin = origin(request.host());
         let mut facts = Facts::new(&path, request.client.address.ip(), request.at.unix_s());
         (facts.origin, facts.query) = (&origin, query);
