@@ -33,6 +33,7 @@ mod serving;
 mod signed;
 mod steering;
 mod tokens;
+mod trigger_lists;
 mod triggers;
 mod versions;
 mod viewers;
