@@ -11,7 +11,7 @@ use semantics::{
     key::{self, Case, KeyRules, QueryRule},
     wish::Wish,
 };
-use signing::ObjectPath;
+use signing::{Grammar, ObjectPath};
 
 use super::Sites;
 
@@ -78,7 +78,9 @@ impl Gate {
         let sites = self.sites.load();
         let (site, rules) = sites.get_key_value(site).ok_or_else(absent)?;
         let malformed = |what: String| Error::request(StatusCode::BAD_REQUEST, what);
-        let path = ObjectPath::parse(path).map_err(|what| malformed(what.to_string()))?;
+        // What an edge has named by its own rules: what a manifest cannot name is not here, and that is all.
+        let path = ObjectPath::parse_as(path, Grammar::Delimited)
+            .map_err(|what| malformed(what.to_string()))?;
         let path = key::canonical(path.as_str(), request.query(), &KEY)
             .map_err(|what| malformed(what.to_string()))?;
         let name = ObjectName {
