@@ -8,6 +8,7 @@ use tests::{
     eventually,
     oracle::Object,
     origin::LiveOrigin,
+    planner::Planner,
     world::{Plan, World},
 };
 
@@ -55,9 +56,13 @@ struct Owner {
 
 impl Owner {
     async fn new() -> Self {
+        Self::before(Plan::default().edge_disk(64)).await
+    }
+
+    /// The same before nodes of their own.
+    async fn before(plan: Plan) -> Self {
         let origin = LiveOrigin::start().await;
-        let world = Plan::default()
-            .edge_disk(64)
+        let world = plan
             .edge_steered()
             .edge_key("steering.owner.0.name", "owner.test")
             .edge_key("steering.owner.0.sites", vec!["media"])
@@ -130,11 +135,12 @@ impl Owner {
         (status.as_u16(), serde_json::from_slice(&body).unwrap())
     }
 
-    /// Sends a trigger for one list, and waits until it has come to its end.
-    async fn trigger(&self, action: &str, path: &str, kind: &str) -> Json {
+    /// Sends a trigger for one list; its path.
+    async fn send(&self, action: &str, path: &str, kind: &str, state: &str) -> String {
         let objects = json!({ "objects": [{ "href": at(path), "type": kind }] });
         let trigger = json!({
             "action": action,
+            "state": state,
             "specs": [{
                 "trigger-subject": "content",
                 "cit-spec-type": "content-objectlist",
@@ -149,9 +155,18 @@ impl Owner {
         let of_label = format!("/cdni/v2/labels/{label}");
         let (_, listed) = self.ask(Method::GET, &of_label, String::new()).await;
         let url = listed["trigger-urls"][0].as_str().unwrap();
-        let own = &url[url.find("/cdni/").unwrap()..];
+        url[url.find("/cdni/").unwrap()..].to_owned()
+    }
+
+    /// Sends a trigger for one list, and waits until it has come to its end.
+    async fn trigger(&self, action: &str, path: &str, kind: &str) -> Json {
+        let own = self.send(action, path, kind, "pending").await;
+        self.ends(&own).await
+    }
+
+    async fn ends(&self, trigger: &str) -> Json {
         eventually(60, "a trigger to end", async || {
-            let (_, shown) = self.ask(Method::GET, own, String::new()).await;
+            let (_, shown) = self.ask(Method::GET, trigger, String::new()).await;
             let is_over = ["complete", "failed"]
                 .iter()
                 .any(|over| shown["state"] == *over);
@@ -207,6 +222,36 @@ async fn exactly_what_lists_name_is_brought_in_and_counts_as_nobodys_demand() {
     for path in NAMED {
         let reply = owner.get(&object(path)).await;
         assert!(reply.cache_status().starts_with("edge1; hit"), "{reply:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_wait_for_the_window_with_what_they_name_unless_they_are_urgent() {
+    let planner = Planner::new();
+    // Half a day from now, whatever the day.
+    let hour = (message::now().unix_s() / 3600 + 12) % 24;
+    let owner = Owner::before(planner.edge(&format!("{hour:02}:00-{hour:02}:30"))).await;
+    let waits = owner.send("preposition", "/extra.txt", "text", "pending");
+    let waits = waits.await;
+    let hurried = owner.send("preposition", "/film.ism/Manifest", "mss", "active");
+    let shown = owner.ends(&hurried.await).await;
+    assert_eq!(shown["state"], "complete", "{shown}");
+    let fragments = NAMED
+        .into_iter()
+        .filter(|path| path.starts_with("/film.ism/"));
+    for path in fragments {
+        let reply = owner.get(&object(path)).await;
+        assert!(reply.cache_status().starts_with("edge1; hit"), "{reply:?}");
+    }
+    let (_, shown) = owner.ask(Method::GET, &waits, String::new()).await;
+    assert!(
+        ["pending", "active"]
+            .iter()
+            .any(|state| shown["state"] == *state),
+        "{shown}"
+    );
+    for path in ["/extra.txt", "/extra/1.ts", "/extra/2.ts"] {
+        assert_eq!(owner.origin.reads_of(path), 0, "{path}");
     }
 }
 
