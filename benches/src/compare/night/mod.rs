@@ -18,7 +18,7 @@ use super::{
     Error,
     client::Connector,
     load::{Generator, Load},
-    measure::as_f64,
+    measure::{Sample, as_f64},
     rows::hits,
     say,
     select::{Protocol, Shape, Size},
@@ -34,10 +34,13 @@ const FROM: u32 = 400_000;
 const PLANNED_MAX: u32 = 100_000;
 /// How long the edge has for what steering tells it.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What viewers ask for in one run, as a multiple of what a run of `compare` does: some seconds.
-const LONGER: u64 = 4;
+/// What viewers ask for in one run, as a multiple of what a run of `compare` does: some ten seconds. In a
+/// quarter of that the runs without a fill differed by a tenth.
+const LONGER: u64 = 16;
 /// What idle connections may say to each other in a run: less than one object of a viewer.
 const TALK_BYTES_MAX: u64 = 256 << 10;
+/// Seconds for which a plan has enough to bring: longer than a run.
+const PLANNED_S: u64 = 60;
 /// How long the rate is watched without viewers.
 const WATCHED: Duration = Duration::from_secs(30);
 
@@ -177,23 +180,33 @@ impl Stage<'_> {
             Tier::Ram => drop(run().await?),
             Tier::Disk => self.fill_disk(&target).await?,
         }
-        let from = self.relay.now();
-        let (mut ratios, mut cpu) = (Vec::new(), Vec::new());
-        for round in 1..=self.arguments.rounds.max(1) {
-            let (name, rounds) = (tier.name(), self.arguments.rounds);
-            say(&format!("viewers from {name}: round {round} of {rounds}"));
-            let plan = planner.plan(self.rate() * 40)?;
+        let quiet_run = async || {
             let began = self.relay.now();
-            let without = run().await?;
+            let sample = run().await?;
             if self.relay.since(began).1 > TALK_BYTES_MAX {
                 let what = "viewers asked for what was not here in a run of hits";
                 return Err(Error::Broken(what.to_owned()));
             }
+            Ok(sample)
+        };
+        let from = self.relay.now();
+        let (mut ratios, mut cpu) = (Vec::new(), Vec::new());
+        let mut before = quiet_run().await?;
+        for round in 1..=self.arguments.rounds.max(1) {
+            let (name, rounds) = (tier.name(), self.arguments.rounds);
+            say(&format!("viewers from {name}: round {round} of {rounds}"));
+            let plan = planner.plan(self.rate() * PLANNED_S)?;
             planner.begin(plan).await?;
             let with = run().await?;
             planner.withdraw().await?;
-            ratios.push(with.gb_per_s() / without.gb_per_s());
-            cpu.push(with.cpu_s_per_gb() / without.cpu_s_per_gb());
+            sleep(hits::SETTLE).await;
+            let after = quiet_run().await?;
+            // Between two, so that a machine that gets faster or slower favours neither.
+            let without =
+                |figure: fn(&Sample) -> f64| f64::midpoint(figure(&before), figure(&after));
+            ratios.push(with.gb_per_s() / without(Sample::gb_per_s));
+            cpu.push(with.cpu_s_per_gb() / without(Sample::cpu_s_per_gb));
+            before = after;
         }
         let (most, _) = self.relay.since(from);
         let costs = Costs {
