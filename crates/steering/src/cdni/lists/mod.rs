@@ -39,7 +39,7 @@ pub(crate) use memory::Lists;
 use memory::{OBJECTS_MAX, shrunk};
 use read::Named;
 pub(super) use read::{Kind, Object};
-use tasks::{By, Step, Task, Tasks};
+use tasks::{By, Room, Step, Task, Tasks};
 
 /// Playlists that one names: a film in all its qualities, languages and subtitles has some 50.
 const PLAYLISTS_MAX: usize = 256;
@@ -145,24 +145,29 @@ impl<'w> Walk<'w> {
             return Err(Refused::new(Reason::Content, what));
         }
         self.objects(root, &held).await;
-        let inner = self.inner(root, step, &held)?;
-        tasks.check_room_for(&inner, self.lists.later_bytes_max)?;
-        let count = inner.len() as u64;
-        Ok(if self.counts(root, count) {
-            inner
-        } else {
-            Vec::new()
-        })
+        let room = tasks.room(self.lists.later_bytes_max);
+        let inner = self.inner(root, step, &held, room)?;
+        let may = self.counts(root, inner.len() as u64);
+        Ok(if may { inner } else { Vec::new() })
     }
 
     /// The lists that a list names.
-    fn inner(&self, root: Root<'_>, step: &Step, held: &Held<'_>) -> Result<Vec<Step>, Refused> {
-        let inner = |url: &str, by, format, size| Step {
-            url: url.into(),
-            site: Arc::clone(&held.site),
-            by,
-            format,
-            size,
+    fn inner(
+        &self,
+        root: Root<'_>,
+        step: &Step,
+        held: &Held<'_>,
+        mut room: Room,
+    ) -> Result<Vec<Step>, Refused> {
+        let mut inner = |url: &str, by, format, size| {
+            room.take(url)?;
+            Ok(Step {
+                url: url.into(),
+                site: Arc::clone(&held.site),
+                by,
+                format,
+                size,
+            })
         };
         let entries = match &held.named {
             Named::Playlist(listing) => {
@@ -173,7 +178,7 @@ impl<'w> Walk<'w> {
                 }
                 let playlists = playlists.iter();
                 let inner = playlists.map(|url| inner(url, By::Playlist, step.format, None));
-                return Ok(inner.collect());
+                return inner.collect();
             }
             Named::List(entries) => entries,
         };
@@ -181,7 +186,7 @@ impl<'w> Walk<'w> {
         for entry in entries {
             match entry.kind {
                 Some(Kind::List(format)) => {
-                    lists.push(inner(&entry.href, By::List, format, entry.size));
+                    lists.push(inner(&entry.href, By::List, format, entry.size)?);
                 }
                 Some(Kind::Object) => {}
                 None => self.tell(root, &entry.href, FaultKind::Spec, subject::UNKNOWN_TYPE),

@@ -83,24 +83,32 @@ impl Tasks {
         Ok(())
     }
 
-    /// Refuses more lists than may wait.
-    pub(super) fn check_room_for(&self, inner: &[Step], bytes_max: u64) -> Result<(), Refused> {
+    /// What is left of the room in which lists wait.
+    pub(super) fn room(&self, bytes_max: u64) -> Room {
         let waiting = self.0.iter().map(|task| match task {
-            Task::Read(step) | Task::Finish(step) => step,
+            Task::Read(step) | Task::Finish(step) => step_bytes(&step.url),
         });
-        let bytes: u64 = waiting.chain(inner).map(Step::bytes).sum();
-        if bytes > bytes_max {
+        Room(bytes_max.saturating_sub(waiting.sum()))
+    }
+}
+
+/// Room for lists that are to wait.
+pub(super) struct Room(u64);
+
+impl Room {
+    /// Takes what one more needs, before it is copied; refuses more than may wait.
+    pub(super) fn take(&mut self, url: &str) -> Result<(), Refused> {
+        let left = self.0.checked_sub(step_bytes(url));
+        self.0 = left.ok_or_else(|| {
             let what = "it names more lists than may wait to be read";
-            return Err(Refused::new(Reason::TooLarge, what));
-        }
+            Refused::new(Reason::TooLarge, what)
+        })?;
         Ok(())
     }
 }
 
-impl Step {
-    fn bytes(&self) -> u64 {
-        self.url.len() as u64 + STEP_BYTES
-    }
+fn step_bytes(url: &str) -> u64 {
+    url.len() as u64 + STEP_BYTES
 }
 
 #[cfg(test)]
@@ -186,10 +194,13 @@ mod tests {
     fn no_more_lists_wait_than_there_is_room_for() {
         let mut tasks = Tasks::of(file("a"));
         let a = reads(&mut tasks);
-        let inner: Vec<Step> = (0..9).map(|n| file(&n.to_string())).collect();
         let bytes = 9 * (STEP_BYTES + 1);
-        assert!(tasks.check_room_for(&inner, bytes).is_ok());
-        tasks.add(a, Vec::new());
-        assert!(tasks.check_room_for(&inner, bytes).is_err());
+        let mut room = tasks.room(bytes);
+        assert!((0..9).all(|_| room.take("b").is_ok()));
+        assert!(room.take("").is_err());
+        tasks.add(a, vec![file("b")]);
+        let mut room = tasks.room(bytes);
+        assert!((0..7).all(|_| room.take("b").is_ok()));
+        assert!(room.take("b").is_err());
     }
 }
