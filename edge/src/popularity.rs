@@ -15,7 +15,7 @@ use popularity::{Demand, Keeper, Keeping, Popularity, Shelf, Top};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use upstream::{Store, Writer};
+use upstream::Writer;
 
 /// Objects that `top` names, unless it is asked for more or fewer.
 const TOP: usize = 100;
@@ -80,11 +80,7 @@ impl Counting {
 }
 
 fn shelf(reports: &Reports, now: &Timestamp) -> Result<Arc<dyn Shelf>, node::Error> {
-    let store = match reports {
-        Reports::Directory(root) => Store::Directory { root: root.clone() },
-        Reports::S3(bucket) => Store::S3(bucket.s3(now)?),
-    };
-    Ok(Arc::new(ObjectStorage(Writer::new(&store)?)))
+    Ok(Arc::new(ObjectStorage(reports.writer(now)?)))
 }
 
 struct ObjectStorage(Writer);

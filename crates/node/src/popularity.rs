@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use daemon::config::Section;
+use message::Timestamp;
 use popularity::Config;
+use upstream::{Store, Writer};
 
-use crate::{Bucket, memory::Wishes};
+use crate::{Bucket, Error, memory::Wishes};
 
 /// `[popularity]`.
 #[derive(Debug, Clone)]
@@ -18,7 +20,7 @@ pub struct PopularitySection {
     pub reports: Option<Reports>,
 }
 
-/// Where reports go.
+/// Where a node writes what it tells of itself.
 #[derive(Debug, Clone)]
 pub enum Reports {
     /// A directory, which exists.
@@ -56,7 +58,7 @@ pub(crate) fn read(
     let sessions_min = section
         .number("sessions_min", sessions)
         .or(u64::from(default.sessions_min));
-    let reports = section.section("reports", read_reports)?;
+    let reports = section.section("reports", Reports::read)?;
     Some(enabled.then(|| PopularitySection {
         sketch: Config {
             half_life,
@@ -68,22 +70,33 @@ pub(crate) fn read(
     }))
 }
 
-#[expect(
-    clippy::option_option,
-    reason = "the two mean different things to one caller"
-)]
-fn read_reports(section: &mut Section) -> Option<Option<Reports>> {
-    const KINDS: &[(&str, Kind)] = &[
-        ("none", Kind::None),
-        ("directory", Kind::Directory),
-        ("s3", Kind::S3),
-    ];
-    match section.choice("kind", KINDS).or(Kind::None) {
-        Kind::None => Some(None),
-        Kind::Directory => {
-            let path = section.path("path").required();
-            Some(Some(Reports::Directory(path?)))
+impl Reports {
+    /// Reads the section. Outer `None`: it has a problem, which was told; inner: nothing is written.
+    pub fn read(section: &mut Section) -> Option<Option<Self>> {
+        const KINDS: &[(&str, Kind)] = &[
+            ("none", Kind::None),
+            ("directory", Kind::Directory),
+            ("s3", Kind::S3),
+        ];
+        match section.choice("kind", KINDS).or(Kind::None) {
+            Kind::None => Some(None),
+            Kind::Directory => {
+                let path = section.path("path").required();
+                Some(Some(Self::Directory(path?)))
+            }
+            Kind::S3 => Some(Some(Self::S3(Bucket::read(section)?))),
         }
-        Kind::S3 => Some(Some(Reports::S3(Bucket::read(section)?))),
+    }
+
+    /// What writes there.
+    ///
+    /// # Errors
+    /// When the place is unusable: an absent directory, a malformed URL, no authority to trust.
+    pub fn writer(&self, now: &Timestamp) -> Result<Writer, Error> {
+        let store = match self {
+            Self::Directory(root) => Store::Directory { root: root.clone() },
+            Self::S3(bucket) => Store::S3(bucket.s3(now)?),
+        };
+        Ok(Writer::new(&store)?)
     }
 }

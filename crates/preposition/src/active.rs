@@ -41,6 +41,8 @@ pub(crate) struct Active {
     told_s: AtomicU64,
     /// Objects that are put off, to be tried again.
     put_off: AtomicU64,
+    /// All of it was looked at once: what is here is known.
+    pub(crate) is_walked: AtomicBool,
     /// What the plan has let go of is gone.
     pub(crate) is_released: AtomicBool,
     /// One of the places for plans, as long as it is there.
@@ -87,6 +89,7 @@ impl Active {
             told_s: AtomicU64::new(0),
             fill_bytes: order.fill_bytes,
             put_off: AtomicU64::new(0),
+            is_walked: AtomicBool::new(false),
             is_released: AtomicBool::new(in_force.released.is_empty()),
             in_force,
             _seat: None,

@@ -157,6 +157,7 @@ impl Engine {
 
     fn repaired(&mut self, repaired: Repaired) {
         self.shared.metrics.repaired.inc_by(repaired.lost);
+        self.active.is_walked.store(true, Ordering::Relaxed);
         if repaired.is_released {
             self.active.is_released.store(true, Ordering::Relaxed);
             // If the keeper has too much to do, they go once more after a restart.

@@ -33,6 +33,7 @@ mod entry;
 mod errands;
 mod failures;
 mod fetched;
+mod held_file;
 mod keeper;
 mod lanes;
 mod ledger;

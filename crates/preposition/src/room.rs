@@ -25,7 +25,7 @@ use crate::{
     engine::Engine,
     entry::Entry,
     errands::{self, Errand, Undone},
-    keeper, memory,
+    held_file, keeper, memory,
     metrics::Metrics,
     orders::Orders,
     pull::{self, Came, Pull},
@@ -222,6 +222,19 @@ impl Preposition {
     /// place `from` on.
     pub fn inventory(&self, from: u32, count: usize) -> Page {
         self.shared.page(from, count)
+    }
+
+    /// What is held of the plan in force, as planners read it: `{"site": .., "path": .., "bytes": ..}` in a
+    /// line for each object, in one zstd frame. Nothing while it is not known what is. Blocking.
+    ///
+    /// # Errors
+    /// When it would take more than a plan may.
+    pub fn held_file(&self) -> std::io::Result<Option<Vec<u8>>> {
+        let active = self.shared.active.load_full();
+        if !active.is_walked.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        held_file::write(&active, self.pulled_bytes_max()).map(Some)
     }
 
     /// What the plan wants of an object that is here, whole, and was compared with its digest: what

@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
-use super::peers::Peers;
+use super::{inventory::Inventory, peers::Peers};
 use daemon::config::Section;
 use manifest::{KEYS_FILE_BYTES_MAX, Keys, Label, Limits};
 use message::ObjectName;
@@ -25,6 +25,7 @@ const SCRUB: Duration = Duration::from_hours(24 * 7);
 pub(crate) struct Fill {
     pub(crate) room: preposition::Config,
     pub(crate) pull: Option<Pull>,
+    pub(crate) inventory: Option<Inventory>,
     pub(crate) peers: Option<Peers>,
 }
 
@@ -55,6 +56,7 @@ pub(crate) struct Wish {
     limits: Limits,
     memory_bytes: Option<u64>,
     pull: Option<Pull>,
+    inventory: Option<Inventory>,
     peers: Option<Peers>,
 }
 
@@ -108,6 +110,9 @@ impl Wish {
             },
             memory_bytes,
             pull: section.optional_section("pull", read_pull),
+            inventory: section
+                .optional_section("inventory", Inventory::read)
+                .flatten(),
             peers: section.optional_section("peers", Peers::read),
             keys: keys?,
         })
@@ -142,8 +147,12 @@ impl Wish {
             scrub: self.scrub,
             rehearsal: None,
         };
-        let (pull, peers) = (self.pull, self.peers);
-        Some(Fill { room, pull, peers })
+        Some(Fill {
+            room,
+            pull: self.pull,
+            inventory: self.inventory,
+            peers: self.peers,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Prepositioning in an edge: its config, its sources, and what viewers need meanwhile.
 
 mod config;
+mod inventory;
 mod load;
 mod peer_gate;
 mod peers;
@@ -14,6 +15,7 @@ use message::{Timestamp, Upstream};
 use preposition::{Parts, Preposition, Pull, Reach, Running, Source};
 use upstream::{BySite, Metrics};
 
+use inventory::Telling;
 use peer_gate::Gate;
 use peers::{Peers, Serving};
 
@@ -30,6 +32,7 @@ pub(crate) struct Plane {
     running: Running,
     sites: Sites,
     peers: Option<Serving>,
+    telling: Option<Telling>,
 }
 
 impl Plane {
@@ -42,12 +45,13 @@ impl Plane {
         daemon: &Daemon,
         now: &Timestamp,
     ) -> Result<Option<Self>, node::Error> {
-        let Some(Fill { room, peers, .. }) = config.fill.clone() else {
+        let Some(fill) = config.fill.clone() else {
             return Ok(None);
         };
+        let (inventory, peers) = (fill.inventory, fill.peers);
         let room = preposition::Config {
             capacity_bytes: capacity_bytes(cache),
-            ..room
+            ..fill.room
         };
         let sites: Sites = Arc::new(ArcSwap::from_pointee(rules(config)));
         let queue_bytes = config.sections.store.write_queue_bytes;
@@ -64,6 +68,8 @@ impl Plane {
         let pull = config.pull(metrics, now)?;
         let started = Preposition::start(room, parts, pull, &daemon.registry);
         let (room, running) = started.map_err(|error| node::Error::Room("fill", error.into()))?;
+        let telling =
+            inventory.map(|inventory| inventory.start(&room, node, &daemon.registry, now));
         let serving = peers.and_then(|peers| {
             let gate = Gate {
                 node: Arc::clone(node),
@@ -80,6 +86,7 @@ impl Plane {
             running,
             sites,
             peers: serving.transpose()?,
+            telling: telling.transpose()?,
         }))
     }
 
@@ -109,6 +116,9 @@ impl Plane {
     pub(crate) async fn end(self) {
         if let Some(peers) = self.peers {
             peers.end().await;
+        }
+        if let Some(telling) = self.telling {
+            telling.end().await;
         }
         self.running.end().await;
     }

@@ -43,13 +43,14 @@ fn pulling(planner: &Planner, object: &str, origin: &[(&'static str, toml::Value
         .edge_keys(origin)
 }
 
-/// Waits until a sample of the edge's metrics is at least this.
+/// Waits until a sample of the edge's metrics is at least this. A server of others that is slow for a moment
+/// fails a pull, and each failure in a row makes the next one later.
 async fn reaches(world: &World, sample: &str, count: u64) {
     let sample = format!("millpond_fill_{sample}");
-    eventually(60, &format!("{sample} to be {count}"), async || {
-        (world.edge().count(&sample).await >= count).then_some(())
-    })
-    .await;
+    let has = async || (world.edge().count(&sample).await >= count).then_some(());
+    let has = perhaps(180, has).await;
+    let logs = || world.edge_home.logs();
+    assert!(has.is_some(), "{sample} is not {count}\n{}", logs());
 }
 
 async fn pulls(world: &World, outcome: &str, count: u64) {
@@ -125,6 +126,48 @@ async fn a_manifest_comes_from_a_private_bucket_whose_keys_may_change() {
     is_served(&world, &objects, true).await;
     pulls(&world, "taken", 2).await;
     assert_eq!(world.edge().count("millpond_fill_pull_failures").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_holds_is_written_to_a_bucket() {
+    let Some(weed) = Weed::ready().await else {
+        return;
+    };
+    let (objects, planner) = (objects(), Planner::new());
+    let wanted: Vec<_> = objects.iter().map(planned).collect();
+    planner.publish(1, &wanted);
+    let secrets = TempDir::new().unwrap();
+    let told = [
+        ("fill.inventory.kind", "s3".into()),
+        ("fill.inventory.endpoint", weed.endpoint.clone().into()),
+        ("fill.inventory.bucket", "origin".into()),
+        ("fill.inventory.prefix", "fleet".into()),
+        ("fill.inventory.allow_http", true.into()),
+        (
+            "fill.inventory.access_key_file",
+            secret(secrets.path(), "put.access", ACCESS).into(),
+        ),
+        (
+            "fill.inventory.secret_key_file",
+            secret(secrets.path(), "put.secret", SECRET).into(),
+        ),
+        ("fill.inventory.interval", "10s".into()),
+    ];
+    let world = planner.edge("00:00-00:00").edge_keys(&told);
+    let _world = world.start(&objects).await;
+    eventually(180, "both objects in the inventory", async || {
+        let files = weed.all("fleet/inventory").await;
+        let (key, file) = files.first()?;
+        assert_eq!(
+            (files.len(), &**key),
+            (1, "fleet/inventory/edge1.ndjson.zst")
+        );
+        let lines = zstd::decode_all(&**file).unwrap();
+        let lines = String::from_utf8(lines).unwrap();
+        let is_told = |object: &Object| lines.contains(&object.name);
+        objects.iter().all(is_told).then_some(())
+    })
+    .await;
 }
 
 /// nginx over TLS, for those who show a certificate.

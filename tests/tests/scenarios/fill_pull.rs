@@ -1,8 +1,9 @@
 //! A node that nobody can reach pulls its manifest from an HTTP server.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use manifest::Signed;
+use tempfile::TempDir;
 use tests::{
     eventually,
     oracle::Object,
@@ -131,6 +132,43 @@ async fn what_is_forged_cut_short_or_early_is_refused_and_told_and_the_one_in_fo
     pulls(&world, "taken", 2).await;
     assert_eq!(in_force().await, 6);
     assert_eq!(world.edge().count("millpond_fill_pull_failures").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_holds_is_written_where_its_planner_reads_it() {
+    let (objects, planner, place) = (objects(3), Planner::new(), LiveOrigin::start().await);
+    place.publish(PLACE, &manifest(&planner, 5, &objects[..2]));
+    let folder = TempDir::with_prefix("millpond-inventory-").unwrap();
+    let plan = pulling(&planner, &place).edge_keys(&[
+        ("fill.inventory.kind", "directory".into()),
+        (
+            "fill.inventory.path",
+            folder.path().to_str().unwrap().into(),
+        ),
+        ("fill.inventory.interval", "10s".into()),
+    ]);
+    let mut world = plan.start(&objects).await;
+    let file = folder.path().join("inventory/edge1.ndjson.zst");
+    let tells = async |count: usize| {
+        let held = objects[..count].iter();
+        let held = held.map(|Object { name, bytes, .. }| {
+            format!("{{\"site\":\"media\",\"path\":\"{name}\",\"bytes\":{bytes}}}\n")
+        });
+        let held: String = held.collect();
+        eventually(60, &format!("{count} objects in it"), async || {
+            let file = fs::read(&file).ok()?;
+            let text = zstd::decode_all(&*file).unwrap();
+            (text == held.as_bytes()).then_some(())
+        })
+        .await;
+    };
+    tells(2).await;
+    // After a restart it is not told that nothing is here, and it is told again.
+    fs::remove_file(&file).unwrap();
+    world.restart_edge().await;
+    tells(2).await;
+    place.publish(PLACE, &manifest(&planner, 6, &objects));
+    tells(3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
