@@ -18,11 +18,6 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::rate::Bucket;
 
-/// What is due so soon is handed on at once: a thousandth of the ten seconds over which a rate is kept. A
-/// source sends buffers of 16 KiB, and to sleep for each of them took a third of the time that filling at
-/// 20 MB/s took.
-const SOON: Duration = Duration::from_millis(10);
-
 /// The one pace of all that is filled by plan at a time.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -52,17 +47,14 @@ impl Pace {
 
     /// Cuts a piece off `rest` and waits until it is due. Cancel safe for all but the piece.
     async fn next(&self, rest: &mut Bytes) -> Bytes {
-        let now = self.began.elapsed();
         let (piece, due) = {
             let mut bucket = self.bucket.lock();
             let most = usize::try_from(bucket.piece_bytes()).unwrap_or(usize::MAX);
             let piece = rest.split_to(most.min(rest.len()));
-            let due = bucket.take(piece.len() as u64, now);
+            let due = bucket.take(piece.len() as u64, self.began.elapsed());
             (piece, due)
         };
-        if due > now + SOON {
-            sleep_until(self.began + due).await;
-        }
+        sleep_until(self.began + due).await;
         self.come.fetch_add(piece.len() as u64, Ordering::Relaxed);
         piece
     }
