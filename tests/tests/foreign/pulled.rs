@@ -8,6 +8,7 @@ use std::{
     process::Stdio,
 };
 
+use steering::report::{Heartbeat, Phase};
 use tempfile::TempDir;
 use tests::{
     client::Protocol,
@@ -180,7 +181,7 @@ struct Nginx {
 impl Nginx {
     fn new(program: PathBuf, pki: &Pki) -> Self {
         let folder = TempDir::with_prefix("millpond-nginx-").unwrap();
-        let address = free_address();
+        let (address, behind) = (free_address(), free_address());
         let here = folder.path().display();
         let (server, ca) = (pki.server(), pki.ca().display());
         let (cert, key) = (server.cert.display(), server.key.display());
@@ -189,6 +190,7 @@ impl Nginx {
             events {{}}
             http {{
                 log_format told '$status $body_bytes_sent $ssl_client_verify';
+                log_format body escape=none '$request_body';
                 access_log {here}/access.log told;
                 client_body_temp_path {here}/body; proxy_temp_path {here}/proxy;
                 fastcgi_temp_path {here}/fastcgi; uwsgi_temp_path {here}/uwsgi;
@@ -198,11 +200,17 @@ impl Nginx {
                     ssl_certificate {cert}; ssl_certificate_key {key};
                     ssl_client_certificate {ca}; ssl_verify_client on;
                     root {here}/www; default_type application/octet-stream;
+                    location = /heartbeats {{
+                        # It reads a body for whom it passes it on to.
+                        proxy_pass http://{behind}; client_body_buffer_size 1m;
+                        access_log {here}/heartbeats.log body;
+                    }}
                 }}
+                server {{ listen {behind}; access_log off; return 204; }}
             }}"
         );
         fs::write(folder.path().join("nginx.conf"), config).unwrap();
-        fs::create_dir(folder.path().join("www")).unwrap();
+        fs::create_dir_all(folder.path().join("www/plans")).unwrap();
         Self {
             folder,
             address,
@@ -247,6 +255,19 @@ impl Nginx {
     }
 }
 
+/// The keys of an edge's config that has its manifest there.
+fn behind_nat(nginx: &Nginx, pki: &Pki) -> [(&'static str, toml::Value); 5] {
+    let identity = pki.client("edge1.test");
+    let url = format!("https://localhost:{}/plans", nginx.address.port());
+    [
+        ("fill.pull.origin.kind", "http".into()),
+        ("fill.pull.origin.urls", vec![url].into()),
+        ("fill.pull.origin.ca", text(pki.ca())),
+        ("fill.pull.origin.certificate", text(&identity.cert)),
+        ("fill.pull.origin.key", text(&identity.key)),
+    ]
+}
+
 fn text(path: &Path) -> toml::Value {
     path.to_str().unwrap().into()
 }
@@ -262,20 +283,11 @@ async fn a_manifest_comes_from_an_https_server_that_may_be_away_and_wants_a_cert
         planner.signed(generation, &wanted)
     };
     let nginx = Nginx::new(program, &pki);
-    let identity = pki.client("edge1.test");
-    let url = format!("https://localhost:{}/plans", nginx.address.port());
-    let origin = [
-        ("fill.pull.origin.kind", "http".into()),
-        ("fill.pull.origin.urls", vec![url].into()),
-        ("fill.pull.origin.ca", text(pki.ca())),
-        ("fill.pull.origin.certificate", text(&identity.cert)),
-        ("fill.pull.origin.key", text(&identity.key)),
-    ];
+    let origin = behind_nat(&nginx, &pki);
     let world = pulling(&planner, "/edge1", &origin).start(&objects).await;
     // Nobody is there yet: viewers are served, and it asks again by itself.
     pulls(&world, "failed", 1).await;
     is_served(&world, &objects[1..], false).await;
-    fs::create_dir(nginx.path("www/plans")).unwrap();
     nginx.put("plans/edge1", &manifest(1, 1));
     let mut running = nginx.start().await;
     reaches(&world, "generation", 1).await;
@@ -304,4 +316,37 @@ async fn a_manifest_comes_from_an_https_server_that_may_be_away_and_wants_a_cert
     reaches(&world, "objects{state=\"held\"}", 2).await;
     pulls(&world, "taken", 2).await;
     assert_eq!(world.edge().count("millpond_fill_pull_failures").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_nobody_can_reach_tells_by_heartbeats_what_has_become_of_its_manifest() {
+    let Some(program) = need("nginx") else {
+        return;
+    };
+    let (objects, planner, pki) = (objects(), Planner::new(), Pki::new());
+    let nginx = Nginx::new(program, &pki);
+    let wanted: Vec<_> = objects.iter().map(planned).collect();
+    nginx.put("plans/edge1", &planner.signed(7, &wanted));
+    let _running = nginx.start().await;
+    let url = format!("https://localhost:{}/heartbeats", nginx.address.port());
+    let identity = pki.server();
+    let world = pulling(&planner, "/edge1", &behind_nat(&nginx, &pki)).edge_keys(&[
+        ("steering.listen", free_address().to_string().into()),
+        ("steering.certificate", text(&identity.cert)),
+        ("steering.key", text(&identity.key)),
+        ("steering.client_ca", text(pki.ca())),
+        ("steering.readers", vec!["edge1.test"].into()),
+        ("steering.heartbeat_url", url.into()),
+        ("steering.heartbeat_every", "1s".into()),
+    ]);
+    let _world = world.start(&objects).await;
+    eventually(180, "a heartbeat that all is held", async || {
+        let told = nginx.log("heartbeats.log");
+        let heartbeat: Heartbeat = serde_json::from_str(told.lines().last()?).ok()?;
+        assert_eq!(heartbeat.node, "edge1");
+        let (held, fill) = (heartbeat.inventory, heartbeat.fill);
+        let is_held = held.generation == Some(7) && held.complete_ratio >= 1.0;
+        (is_held && fill.phase == Phase::Complete).then_some(())
+    })
+    .await;
 }
