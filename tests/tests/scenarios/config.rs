@@ -161,6 +161,20 @@ async fn a_fill_plane_that_could_not_fill_is_warned_of_and_a_wrong_window_is_tol
 }
 
 #[tokio::test]
+async fn half_an_identity_towards_an_origin_is_told() {
+    let pki = Pki::new();
+    let identity = pki.client("shield1.test");
+    for (key, file) in [("certificate", identity.cert), ("key", identity.key)] {
+        let mut settings = settings(Role::Shield, &Home::new(Role::Shield), &pki);
+        let key = format!("site.0.origin.{key}");
+        settings.set(&key, file.display().to_string());
+        let (code, text) = told(Role::Shield, "check", settings.to_string().as_bytes()).await;
+        assert_eq!(code, Some(EX_CONFIG), "{text}");
+        assert!(text.contains("give both to show a certificate"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_in_the_open_is_refused_and_not_repeated() {
     let mut settings = settings(Role::Shield, &Home::new(Role::Shield), &Pki::new());
     settings.set("site.1.name", "s3");
