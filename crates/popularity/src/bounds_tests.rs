@@ -113,7 +113,7 @@ fn zipf(random: &mut StdRng, objects: f64, alpha: f64) -> u64 {
     ((objects.powf(power) - 1.0) * uniform + 1.0).powf(1.0 / power) as u64
 }
 
-/// 400,000 requests for up to 300,000 objects, of which the sketch can hold some 5,000.
+/// 400,000 requests for up to 300,000 objects, of which the sketch can hold some 4,000.
 fn zipf_stream(seed: u64, alpha: f64) -> Pair {
     let mut random = StdRng::seed_from_u64(seed);
     let mut pair = Pair::new();
@@ -131,7 +131,7 @@ fn zipf_stream(seed: u64, alpha: f64) -> Pair {
 fn every_bound_holds_on_zipf_streams() {
     for (seed, alpha) in [(1, 0.7), (2, 0.9), (3, 1.1), (4, 1.3)] {
         let held = zipf_stream(seed, alpha).check();
-        assert!(held > 3000, "seed {seed}: {held} objects");
+        assert!(held > 2500, "seed {seed}: {held} objects");
     }
 }
 

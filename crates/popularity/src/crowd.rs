@@ -33,6 +33,12 @@ impl Crowd {
         };
     }
 
+    /// Whether so many came within a week, or within an hour that has not ended: who came in that hour are told
+    /// apart better.
+    pub(crate) fn is_enough(self, sessions: Sessions, sessions_min: u32) -> bool {
+        sessions.at_least() >= sessions_min || self.at_least(sessions) >= sessions_min
+    }
+
     /// So many there were for certain, with those of an hour that has not ended: 16 at most.
     pub(crate) fn at_least(self, sessions: Sessions) -> u32 {
         (self.before | self.now | sessions.folded()).count_ones()

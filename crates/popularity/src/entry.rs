@@ -34,8 +34,7 @@ impl Entry {
 
     /// Whether so many viewers came within an hour, or a week.
     pub(crate) fn has_crowd(&self, sessions_min: u32) -> bool {
-        let hour = self.tally.sessions;
-        hour.at_least() >= sessions_min || self.crowd.at_least(hour) >= sessions_min
+        self.crowd.is_enough(self.tally.sessions, sessions_min)
     }
 
     /// A number of each of its cache lines.

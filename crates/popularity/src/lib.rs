@@ -18,6 +18,7 @@ mod crowd;
 mod decay;
 mod demand;
 mod entry;
+mod folders;
 mod front;
 mod hash;
 mod keeper;
@@ -34,6 +35,7 @@ mod tally;
 
 pub use decay::{HALF_LIFE, Hour};
 pub use demand::Demand;
+pub use folders::{folder_of, parent_of};
 pub use keeper::{Clock, Keeper, Keeping, Shelf};
 pub use popularity::{Config, Popular, Popularity, Top};
 pub use report::{Error, SCHEMA, SCHEMA_VERSION, write_report};

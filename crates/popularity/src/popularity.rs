@@ -14,6 +14,7 @@ use crate::{
     Demand, HALF_LIFE, Hour, Row,
     decay::Decay,
     entry::Site,
+    folders::Folders,
     front::BLOCK_BYTES,
     hash::{SHARDS, Secret, mix},
     set::WAYS,
@@ -28,6 +29,8 @@ const MIB: u64 = 1 << 20;
 const FRONT_SHARE: usize = 4;
 /// And an eighth that of the sites, or what they need.
 const SITES_SHARE: usize = 8;
+/// And an eighth that of folders.
+const FOLDERS_SHARE: usize = 8;
 /// Sites that objects are named of, as many as a config may sensibly have. Further ones share a row.
 const SITES_MAX: usize = 128;
 
@@ -94,6 +97,7 @@ pub struct Popularity {
     config: Config,
     pub(crate) secret: Secret,
     shards: Box<[Padded]>,
+    folders: Folders,
 }
 
 /// Keeps the locks of two shards out of one cache line.
@@ -110,11 +114,14 @@ impl Popularity {
     pub(crate) fn with_secret(config: Config, secret: Secret) -> Self {
         let shape = shape(config.memory_bytes);
         let decay = Decay::new(config.half_life);
+        let folders = folders_bytes(config.memory_bytes);
+        let folders = Folders::new(folders, config.sessions_min);
         let shard = |_| Padded(Mutex::new(Shard::new(shape, decay)));
         Self {
             config,
             secret,
             shards: (0..SHARDS).map(shard).collect(),
+            folders,
         }
     }
 
@@ -161,7 +168,7 @@ impl Popularity {
     }
 
     /// Ends an hour: what was served since the last call, shard by shard, and at last what is not
-    /// named, site by site. Objects of fewer viewers than [`Config::sessions_min`] are not named.
+    /// named, by folder and by site. Objects and folders of fewer viewers than [`Config::sessions_min`] are not named.
     ///
     /// Stopped early, it leaves the shards that were not looked at as they are.
     pub fn end_hour(&self, hour: Hour) -> impl Iterator<Item = Vec<Row>> {
@@ -174,7 +181,9 @@ impl Popularity {
                 None if is_told => return None,
                 None => {
                     is_told = true;
-                    rest_rows(&rests)
+                    let mut rows = self.folders.end_hour(hour, &mut rests);
+                    rows.extend(rest_rows(&rests));
+                    rows
                 }
             };
             for row in &mut rows {
@@ -185,8 +194,11 @@ impl Popularity {
     }
 
     fn end_shard(&self, shard: &Padded, rests: &mut BTreeMap<Arc<str>, Rest>) -> Vec<Row> {
-        let ended = shard.0.lock().end_hour(self.config.sessions_min);
-        for Site { name, rest } in ended.rests {
+        let ended = shard
+            .0
+            .lock()
+            .end_hour(self.config.sessions_min, &self.folders);
+        for (name, rest) in ended.rests {
             rests.entry(name).or_default().join(&rest);
         }
         let mut rows = ended.rows;
@@ -204,6 +216,10 @@ impl Popularity {
     }
 }
 
+fn folders_bytes(memory_bytes: u64) -> usize {
+    usize::try_from(memory_bytes).unwrap_or(usize::MAX) / FOLDERS_SHARE
+}
+
 fn rest_rows(rests: &BTreeMap<Arc<str>, Rest>) -> Vec<Row> {
     let some = rests.iter().filter(|(_, rest)| rest.tally.requests > 0);
     some.map(|(site, rest)| Row::of_rest(site, rest)).collect()
@@ -217,7 +233,8 @@ fn keep_most(objects: &mut Vec<Popular>, count: usize) {
 }
 
 pub(crate) fn shape(memory_bytes: u64) -> Shape {
-    let bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX) / SHARDS;
+    let bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
+    let bytes = (bytes - folders_bytes(memory_bytes)) / SHARDS;
     let sites = (bytes / SITES_SHARE / size_of::<Site>()).min(SITES_MAX);
     let front = bytes / FRONT_SHARE;
     let named = bytes - front - sites * size_of::<Site>() - size_of::<Padded>() - PENDING_BYTES;

@@ -35,8 +35,8 @@ pub const SCHEMA: &str = "message popularity {
   required int64 quarter_4;
 }";
 
-/// In the file's metadata, as `millpond.popularity`.
-pub const SCHEMA_VERSION: u32 = 1;
+/// In the file's metadata, as `millpond.popularity`. 1 had no rows of folders.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Rows of a group, at most, so that a writer holds a few MiB.
 const GROUP_ROWS: usize = 1 << 14;

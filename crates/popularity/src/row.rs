@@ -7,21 +7,22 @@ use crate::{
     tally::{PARTS, Rest, Tally},
 };
 
-/// What was served of one object in an hour; or, with an empty path, of all objects of a site that
-/// are not named; or, with both empty, of sites beyond the 128 that can be told apart.
+/// What was served of one object in an hour; or, with a path that ends with `/` and no size, of all objects in
+/// that folder and those below that are told neither by name nor by a folder further in; or, with an empty path, of all others of a site; or, with both empty, of
+/// sites beyond the 128 that can be told apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// The site's name.
     pub site: Arc<str>,
-    /// The object's path.
+    /// The object's path, or the folder's.
     pub path: Arc<str>,
     /// The hour that the report tells of.
     pub hour: Hour,
-    /// The object's bytes; 0 where there is no path.
+    /// The object's bytes; 0 where there is no object.
     pub size: u64,
     /// Bytes served.
     pub bytes_served: u64,
-    /// Bytes served * 1000 / size. Without a path, the sum of that over the objects.
+    /// Bytes served * 1000 / size. Of several objects the sum of that.
     pub plays: u64,
     /// Answers with a body.
     pub requests: u64,
@@ -50,9 +51,13 @@ impl Row {
     }
 
     pub(crate) fn of_rest(site: &Arc<str>, rest: &Rest) -> Self {
+        Self::of_folder(site, "", rest)
+    }
+
+    pub(crate) fn of_folder(site: &Arc<str>, path: &str, rest: &Rest) -> Self {
         Self {
             plays: rest.milliplays(),
-            ..Self::of(site, &Arc::default(), 0, &rest.tally)
+            ..Self::of(site, &path.into(), 0, &rest.tally)
         }
     }
 }

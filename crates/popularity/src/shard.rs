@@ -22,6 +22,7 @@ use crate::{
     decay::{Decay, Hour},
     demand::Demand,
     entry::{Entry, Named, Site},
+    folders::Folders,
     front::Front,
     hash::Tag,
     row::Row,
@@ -60,7 +61,7 @@ pub(crate) struct Shape {
 /// What was served in an hour.
 pub(crate) struct Ended {
     pub(crate) rows: Vec<Row>,
-    pub(crate) rests: Vec<Site>,
+    pub(crate) rests: Vec<(Arc<str>, Rest)>,
 }
 
 pub(crate) struct Shard {
@@ -258,8 +259,8 @@ impl Shard {
     }
 
     /// Takes what was served since the last call. What fewer than `sessions_min` viewers asked for within a
-    /// week goes unnamed into the rest of its site.
-    pub(crate) fn end_hour(&mut self, sessions_min: u32) -> Ended {
+    /// week goes unnamed into its folder, or the rest of its site.
+    pub(crate) fn end_hour(&mut self, sessions_min: u32, folders: &Folders) -> Ended {
         self.settle();
         let mut rows = Vec::new();
         for entry in &mut self.entries {
@@ -271,21 +272,24 @@ impl Shard {
             let has_crowd = entry.has_crowd(sessions_min);
             let tally = std::mem::take(&mut entry.tally);
             entry.crowd.join(tally.sessions);
-            if has_crowd && tally.requests > 0 {
+            if tally.requests == 0 {
+                continue;
+            }
+            if has_crowd {
                 entry.was_public = true;
                 rows.push(Row::of(&site.name, path, entry.size, &tally));
             } else {
-                site.rest.take(&tally, entry.size);
+                let unnamed = Rest::of(&tally, entry.size);
+                if !folders.add(&site.name, path, &unnamed) {
+                    site.rest.join(&unnamed);
+                }
             }
         }
-        let rests = self.sites.iter_mut().map(|site| Site {
-            name: Arc::clone(&site.name),
-            rest: std::mem::take(&mut site.rest),
+        let rests = self.sites.iter_mut().map(|site| {
+            let rest = std::mem::take(&mut site.rest);
+            (Arc::clone(&site.name), rest)
         });
-        let others = Site {
-            name: Arc::default(),
-            rest: std::mem::take(&mut self.others),
-        };
+        let others = (Arc::default(), std::mem::take(&mut self.others));
         Ended {
             rows,
             rests: rests.chain([others]).collect(),
@@ -326,10 +330,9 @@ impl Shard {
         let at = known.position(|same| same);
         let at = at.or_else(|| {
             (self.sites.len() < self.sites_max).then(|| {
-                let rest = Rest::default();
                 self.sites.push(Site {
                     name: Arc::clone(name),
-                    rest,
+                    rest: Rest::default(),
                 });
                 self.sites.len() - 1
             })
@@ -350,6 +353,7 @@ impl Shard {
         let entry = std::mem::take(&mut self.entries[set * WAYS + way]);
         self.front.raise(Tag(tag).front(), plays);
         self.sets[set].turn_away(plays);
-        self.rest(Some(entry.site)).take(&entry.tally, entry.size);
+        let unnamed = Rest::of(&entry.tally, entry.size);
+        self.rest(Some(entry.site)).join(&unnamed);
     }
 }

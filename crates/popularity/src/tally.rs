@@ -75,11 +75,12 @@ impl Rest {
         self.tally.add(size, served, viewer);
     }
 
-    /// Adds what was counted of an object that is not to be named.
-    pub(crate) fn take(&mut self, tally: &Tally, size: u64) {
-        let plays = plays(tally.bytes(), size, MICRO);
-        self.plays = self.plays.saturating_add(plays);
-        self.tally.join(tally);
+    /// What was counted of an object that is not to be named.
+    pub(crate) fn of(tally: &Tally, size: u64) -> Self {
+        Self {
+            tally: *tally,
+            plays: plays(tally.bytes(), size, MICRO),
+        }
     }
 
     pub(crate) fn join(&mut self, other: &Self) {
