@@ -122,6 +122,20 @@ impl Catalogue {
             .saturating_sub(1)
     }
 
+    /// The number of the variant that an object is of, among those of all assets.
+    pub fn variant_of(&self, object: Object) -> u32 {
+        let asset = &self.assets[self.asset_of(object)];
+        asset.first_variant + (object - asset.first) / asset.positions
+    }
+
+    /// The number of the first asset of the same title.
+    pub fn first_of_title(&self, asset: usize) -> usize {
+        let title = |asset: usize| self.assets.get(asset).map(|asset| asset.title);
+        let before = (0..asset).rev();
+        let before = before.take_while(|other| title(*other) == title(asset));
+        before.last().unwrap_or(asset)
+    }
+
     /// Whether an asset is one of several of its title.
     pub fn is_episode(&self, asset: usize) -> bool {
         let title = |asset: usize| self.assets.get(asset).map(|asset| asset.title);

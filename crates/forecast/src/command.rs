@@ -5,7 +5,7 @@ use std::{convert::Infallible, fs, io, path::PathBuf, str::FromStr};
 use clap::ValueEnum;
 use traces::{Preset, Reader};
 
-use crate::replay::{Options, Record, TooLong, plot, report, table};
+use crate::replay::{Options, Record, Reports, TooLong, plot, report, table};
 
 /// What to replay, and how.
 #[derive(Debug, clap::Args)]
@@ -53,6 +53,13 @@ pub struct How {
     /// What may be filled in a night, in percent of the disk
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
     fill: u32,
+    /// How many viewers have to ask for an object within a week for reports to name it, as nodes have it in
+    /// `[popularity] sessions_min`: plans learn of no more. 1 tells all
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=32))]
+    sessions_min: u32,
+    /// Reports do not tell by folder what they do not name
+    #[arg(long)]
+    without_folders: bool,
     /// How wrong forecasts of launches are: the deviation of their logarithm
     #[arg(long, default_value_t = 0.8, value_parser = deviation)]
     forecast_error: f64,
@@ -65,7 +72,7 @@ pub struct How {
 }
 
 /// The names of the arguments of [`How`], for programs that take them with one of their own alone.
-pub const HOW: [&str; 10] = [
+pub const HOW: [&str; 12] = [
     "scale",
     "days",
     "follow",
@@ -73,6 +80,8 @@ pub const HOW: [&str; 10] = [
     "disk",
     "warmup",
     "fill",
+    "sessions_min",
+    "without_folders",
     "forecast_error",
     "fill_floor",
     "plot",
@@ -170,6 +179,10 @@ impl How {
             percents: self.disk.clone(),
             warmup_days: usize::try_from(self.warmup).unwrap_or(usize::MAX),
             fill_percent: self.fill,
+            reports: Reports {
+                sessions_min: self.sessions_min,
+                folders: !self.without_folders,
+            },
             forecast_error: self.forecast_error,
             fill_floor: self.fill_floor,
             ..Options::default()

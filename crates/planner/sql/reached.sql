@@ -1,4 +1,4 @@
--- What a cluster's viewers watch of each half minute, of all titles together.
+-- What a cluster's viewers watch of each half minute, of all titles together, as far as half minutes are named.
 --
 -- rate: millionths of plays a day.
 SELECT y.cluster AS cluster, y.position AS position, SUM(y.rate) AS rate
@@ -12,7 +12,7 @@ FROM (
       SUM(CASE WHEN t.told = 1 THEN s.newest ELSE s.plays END) AS plays
     FROM seen s
     JOIN title t ON t.asset = s.asset
-    WHERE s.asset > 0
+    WHERE s.asset > 0 AND s.position >= 0
     GROUP BY s.cluster, s.asset, s.position, t.told
   ) x
   JOIN tell w ON w.cluster = x.cluster AND w.told = x.told

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The form of `job.json` and of the tables.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// A prepared job, as `job.json` in its folder has it. The tables lie in `tables/NAME/`, the rows of
 /// a step in `steps/NAME/`.

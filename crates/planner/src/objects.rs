@@ -5,6 +5,7 @@ use std::{
     path::Path,
 };
 
+use popularity::{folder_of, parent_of};
 use ring::digest::{Context, SHA256};
 
 use crate::{
@@ -24,6 +25,7 @@ const YOUNG_DAYS: i64 = 4;
 /// the same catalogue gives the same numbers.
 pub(crate) struct Objects {
     rows: Rows,
+    folders: Folders,
     day: Day,
     days: i64,
     launch_nights: u64,
@@ -36,13 +38,14 @@ pub(crate) struct Objects {
 
 impl Objects {
     pub(crate) fn create(tables: &Path, inputs: &Inputs) -> Result<Self, Error> {
-        let texts = ["site", "path", "digest"];
+        let texts = ["site", "path", "folder", "digest"];
         let numbers = [
             "object", "size", "asset", "variant", "position", "bucket", "fillable", "pinned",
             "launch", "excluded", "told", "forecast", "live_at", "series", "episode", "released",
         ];
         Ok(Self {
             rows: Rows::create(&tables.join("object").join("0.parquet"), &texts, &numbers)?,
+            folders: Folders::create(tables)?,
             day: inputs.day,
             days: i64::from(inputs.fleet.knobs.days),
             launch_nights: u64::from(inputs.fleet.knobs.launch_nights),
@@ -108,7 +111,9 @@ impl Objects {
             i64::from(entry.episode),
             i64::from(is_out && !entry.excluded),
         ];
-        let texts = [Some(entry.site), Some(entry.path), entry.digest];
+        keep(self.folders.push(&entry), failed)?;
+        let folder = folder_of(&entry.path).map(str::to_owned);
+        let texts = [Some(entry.site), Some(entry.path), folder, entry.digest];
         keep(self.rows.push(texts, numbers), failed)
     }
 
@@ -121,6 +126,7 @@ impl Objects {
                 problem: "it has no objects".to_owned(),
             });
         }
+        self.folders.rows.finish()?;
         self.rows.finish()
     }
 
@@ -141,6 +147,39 @@ impl Objects {
             ..YOUNG_DAYS => 1,
             age => age.min(self.days),
         }
+    }
+}
+
+/// Each folder of the catalogue beside itself and those around it.
+struct Folders {
+    rows: Rows,
+    /// The last that was written: one folder's objects come together mostly, and SQL takes each once.
+    last: (String, String),
+}
+
+impl Folders {
+    fn create(tables: &Path) -> Result<Self, Error> {
+        let path = tables.join("around").join("0.parquet");
+        Ok(Self {
+            rows: Rows::create(&path, &["site", "folder", "path"], &["outwards"])?,
+            last: (String::new(), String::new()),
+        })
+    }
+
+    fn push(&mut self, entry: &Entry) -> Result<(), Error> {
+        let Some(folder) = folder_of(&entry.path) else {
+            return Ok(());
+        };
+        if (&*self.last.0, &*self.last.1) == (&*entry.site, folder) {
+            return Ok(());
+        }
+        self.last = (entry.site.clone(), folder.to_owned());
+        let around = std::iter::successors(Some(folder), |inner| parent_of(inner));
+        for (path, outwards) in around.zip(0..) {
+            let texts = [&*entry.site, folder, path].map(|text| Some(text.to_owned()));
+            self.rows.push(texts, [outwards])?;
+        }
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use forecast::model::mix;
-use popularity::{FIRST_BYTES, Hour, PARTS, Row, write_report};
+use popularity::{FIRST_BYTES, Hour, PARTS, Row, folder_of, write_report};
 
 use signing::{Algorithm, Label, SigningKey};
 
@@ -170,7 +170,8 @@ impl Sample {
     }
 
     /// Titles are watched by the cube of their place, so that a tenth has nearly half of all plays;
-    /// beginnings twice as often as ends, and one in a hundred is not in the catalogue.
+    /// beginnings twice as often as ends, one in a hundred is not in the catalogue, and one in ten is of what is
+    /// not named of a folder.
     fn row(&self, random: u64, hour: Hour, site: &Arc<str>) -> Row {
         let place = random % 1_000_000;
         let title = u128::from(self.titles) * u128::from(place).pow(3) / 1_000_000_000_000_000_000;
@@ -181,17 +182,20 @@ impl Sample {
         let object = (title * RUNGS + rung) * POSITIONS + position;
         let (size, plays) = (size_of(object), 5 + (further >> 40) % 20);
         let is_stray = further.is_multiple_of(101);
+        let is_folder = (further >> 48).is_multiple_of(10);
+        let path = if is_stray {
+            format!("/stray/{}", further % 1_000)
+        } else {
+            path_of(object)
+        };
+        let folder = folder_of(&path).filter(|_| is_folder);
         let mut parts = [0; PARTS];
         parts[0] = size.min(FIRST_BYTES) * plays;
         Row {
             site: Arc::clone(site),
-            path: if is_stray {
-                format!("/stray/{}", further % 1_000).into()
-            } else {
-                path_of(object).into()
-            },
+            path: folder.unwrap_or(&path).into(),
             hour,
-            size,
+            size: if is_folder { 0 } else { size },
             bytes_served: size * plays,
             plays: plays * 1_000,
             requests: plays,

@@ -29,10 +29,12 @@ macro_rules! step {
 
 /// All of them. Those of [`Scope::Clusters`] that follow each other run for some clusters before
 /// they run for the next.
-pub(crate) const STEPS: [Step; 23] = [
+pub(crate) const STEPS: [Step; 25] = [
     step!("cell", Fleet),
     step!("place", Fleet),
     step!("title", Fleet),
+    step!("inside", Fleet),
+    step!("folder", Fleet),
     step!("asked", Clusters),
     step!("seen", Clusters),
     step!("local", Clusters),
@@ -57,8 +59,9 @@ pub(crate) const STEPS: [Step; 23] = [
 /// The one step that reads what boxes reported.
 pub(crate) const READS_REPORTS: &str = "asked";
 /// What is prepared, besides the reports.
-pub(crate) const TABLES: [&str; 8] = [
+pub(crate) const TABLES: [&str; 9] = [
     "appliance",
+    "around",
     "cluster",
     "day",
     "inventory",

@@ -35,21 +35,32 @@ pub(super) struct Demand {
 impl Demand {
     pub(super) fn of(catalogue: &Catalogue, days: &[Day], launches: &[Launch], today: i64) -> Self {
         let recent: Vec<_> = days.iter().rev().zip(WEIGHTS).collect();
+        let unnamed = Unnamed::new(catalogue, &recent, today);
         let by_variant = |asset: &Asset| range(asset.first_variant, asset.variants);
         let by_place = |asset: &Asset| range(asset.first_place, asset.positions);
         let mut variants = Vec::with_capacity(index(catalogue.variants()));
         let mut places = Vec::with_capacity(index(catalogue.places()));
-        for asset in &catalogue.assets {
+        let mut assets = Vec::with_capacity(catalogue.assets.len());
+        for (number, asset) in catalogue.assets.iter().enumerate() {
             let told = &recent[..recent.len().min(days_that_tell(asset, today))];
+            let more = unnamed.of(number, told);
+            let (of_only, of_any) = if asset.variants == 1 {
+                (more, 0)
+            } else {
+                (0, more)
+            };
+            let mut own = rate(told, of_any);
             for place in by_variant(asset) {
-                variants.push(rate(told, |day| day.variants[place]));
+                let seen = weighted(told, |day| day.variants[place]);
+                let seen = rate(told, seen + of_only);
+                variants.push(seen);
+                own += seen;
             }
+            assets.push(own);
             for place in by_place(asset) {
-                places.push(rate(told, |day| day.places[place]));
+                places.push(rate(told, weighted(told, |day| day.places[place])));
             }
         }
-        let own = |asset: &Asset| variants[by_variant(asset)].iter().sum();
-        let mut assets: Vec<u64> = catalogue.assets.iter().map(own).collect();
         let parts = parts(catalogue, &assets, &places);
         series::share_out(catalogue, &mut assets, today);
         for launch in launches {
@@ -78,12 +89,66 @@ impl Demand {
     }
 }
 
-/// Requests a day, of so many on some days.
-fn rate(told: &[(&Day, u64)], count: impl Fn(&Day) -> u32) -> u64 {
-    let weight: u64 = told.iter().map(|(_, weight)| weight).sum();
+/// What was asked for of assets and titles without the variant being known: a title's is shared out to its assets by
+/// their objects.
+struct Unnamed<'a> {
+    catalogue: &'a Catalogue,
+    recent: &'a [(&'a Day, u64)],
+    today: i64,
+    /// Objects that are out of each title, at the place of its first asset.
+    titles: Vec<u64>,
+}
+
+impl<'a> Unnamed<'a> {
+    fn new(catalogue: &'a Catalogue, recent: &'a [(&'a Day, u64)], today: i64) -> Self {
+        let mut titles = vec![0; catalogue.assets.len()];
+        for (number, asset) in catalogue.assets.iter().enumerate() {
+            if is_out(asset, today) {
+                titles[catalogue.first_of_title(number)] += objects(asset);
+            }
+        }
+        Self {
+            catalogue,
+            recent,
+            today,
+            titles,
+        }
+    }
+
+    /// That of an asset: thousandths of requests times the weights of their days.
+    fn of(&self, number: usize, told: &[(&Day, u64)]) -> u64 {
+        let asset = &self.catalogue.assets[number];
+        if !is_out(asset, self.today) {
+            return 0;
+        }
+        // Of what is young the last day tells, and else all do: what is shared out began before it was there.
+        let told = if told.len() > 1 { self.recent } else { told };
+        let first = self.catalogue.first_of_title(number);
+        let of_title = real(weighted(told, |day| day.titles[first]));
+        let part = cut(of_title * real(objects(asset)) / real(self.titles[first].max(1)));
+        weighted(told, |day| day.assets[number]) + part
+    }
+}
+
+fn is_out(asset: &Asset, today: i64) -> bool {
+    asset.live_day.is_none_or(|live| live <= today)
+}
+
+fn objects(asset: &Asset) -> u64 {
+    u64::from(asset.variants) * u64::from(asset.positions)
+}
+
+/// Thousandths of requests times the weights of their days.
+fn weighted(told: &[(&Day, u64)], count: impl Fn(&Day) -> u32) -> u64 {
     let counted = told.iter();
     let counted = counted.map(|(day, weight)| u64::from(count(day)) * 1000 * weight);
-    cut(real(counted.sum()) * 1000.0 / real(weight.max(1)))
+    counted.sum()
+}
+
+/// Requests a day.
+fn rate(told: &[(&Day, u64)], weighted: u64) -> u64 {
+    let weight: u64 = told.iter().map(|(_, weight)| weight).sum();
+    cut(real(weighted) * 1000.0 / real(weight.max(1)))
 }
 
 /// How many of the last days tell what an asset will be asked for.
@@ -92,8 +157,8 @@ fn days_that_tell(asset: &Asset, today: i64) -> usize {
         .live_day
         .map_or(i64::MAX, |live| today.saturating_sub(live));
     match age {
-        ..1 => 0,
-        1..YOUNG_DAYS => 1,
+        ..0 => 0,
+        0..YOUNG_DAYS => 1,
         YOUNG_DAYS.. => usize::try_from(age).unwrap_or(usize::MAX),
     }
 }

@@ -21,9 +21,9 @@
 
 mod demand;
 
-use demand::{Demand, index};
+use demand::Demand;
 pub use demand::{FLAT_PLAYS, RUNG_PLAYS, WEIGHTS};
-pub(crate) use demand::{MILLION, ONE, cut, real};
+pub(crate) use demand::{MILLION, ONE, cut, index, real};
 
 use crate::catalogue::{Catalogue, Object};
 
@@ -39,12 +39,27 @@ pub struct Expected {
 }
 
 /// What was asked for on a day, rolled up.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Day {
     /// Requests by variant of asset.
     variants: Vec<u32>,
     /// Requests by position of asset.
     places: Vec<u32>,
+    /// Requests by asset of which no more is known.
+    assets: Vec<u32>,
+    /// Requests by title of which no more is known, at the place of its first asset.
+    titles: Vec<u32>,
+}
+
+/// A folder, by what lies in it: what was asked for in it and is not named is known to be of that, and no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Folder {
+    /// A variant of an asset, by its number among all.
+    Variant(u32),
+    /// An asset, by its number.
+    Asset(usize),
+    /// A title, by the number of its first asset.
+    Title(usize),
 }
 
 impl Day {
@@ -53,15 +68,28 @@ impl Day {
         Self {
             variants: vec![0; index(catalogue.variants())],
             places: vec![0; index(catalogue.places())],
+            assets: vec![0; catalogue.assets.len()],
+            titles: vec![0; catalogue.assets.len()],
         }
     }
 
-    /// Counts a request.
-    pub fn count(&mut self, catalogue: &Catalogue, object: Object) {
+    /// Counts so many requests for an object.
+    pub fn count(&mut self, catalogue: &Catalogue, object: Object, requests: u32) {
         let asset = &catalogue.assets[catalogue.asset_of(object)];
-        let within = object - asset.first;
-        self.variants[index(asset.first_variant + within / asset.positions)] += 1;
-        self.places[index(asset.first_place + within % asset.positions)] += 1;
+        let position = (object - asset.first) % asset.positions;
+        self.variants[index(catalogue.variant_of(object))] += requests;
+        self.places[index(asset.first_place + position)] += requests;
+    }
+
+    /// Counts so many requests for objects in a folder that are not known by name. At what positions is not
+    /// known: everybody's are told by what is named alone.
+    pub fn count_unnamed(&mut self, folder: Folder, requests: u32) {
+        let sum = match folder {
+            Folder::Variant(variant) => &mut self.variants[index(variant)],
+            Folder::Asset(asset) => &mut self.assets[asset],
+            Folder::Title(first) => &mut self.titles[first],
+        };
+        *sum += requests;
     }
 }
 
@@ -149,7 +177,7 @@ mod tests {
         for (asset, of_asset) in catalogue.assets.iter().zip(counts) {
             for (variant, count) in (0..).zip(of_asset) {
                 for position in (0..4).cycle().take(count as usize * 4) {
-                    day.count(catalogue, asset.object(variant, position));
+                    day.count(catalogue, asset.object(variant, position), 1);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::Record;
+use super::{Record, Reports};
 use crate::{
     catalogue::Object,
     estimate::{Expected, Launch, estimate, rank},
@@ -24,6 +24,8 @@ pub enum Knowledge {
     Seen {
         /// Of the logarithm; 0.8 is usual.
         forecast_error: f64,
+        /// What of it is told.
+        reports: Reports,
     },
     /// The future: how often each object will be asked for until the next night.
     Perfect,
@@ -44,16 +46,15 @@ pub struct Nights(pub Vec<Night>);
 impl Nights {
     /// Plans every night of a record; by perfect knowledge those before days that are played.
     pub fn of(record: &Record, knowledge: Knowledge) -> Self {
-        let days = record.rolled_up();
-        let count = match knowledge {
-            Knowledge::Seen { .. } => record.all_days(),
-            Knowledge::Perfect => record.days(),
+        let (count, days) = match knowledge {
+            Knowledge::Seen { reports, .. } => (record.all_days(), reports.days(record)),
+            Knowledge::Perfect => (record.days(), Vec::new()),
         };
         let nights = (0..count).map(|today| {
             let launches = launches(record, today);
             let expected = match knowledge {
                 Knowledge::Perfect => perfect(record, today),
-                Knowledge::Seen { forecast_error } => {
+                Knowledge::Seen { forecast_error, .. } => {
                     let coming = (today..).take(LAUNCH_NIGHTS as usize);
                     let coming = coming.flat_map(|day| {
                         let launches = self::launches(record, day);

@@ -136,7 +136,7 @@ impl Record {
 
     /// Requests in order of time, for objects of a catalogue; of the last `follow` days see
     /// [`Self::synthetic`].
-    fn new(catalogue: Catalogue, plays: Vec<Play>, follow: usize) -> Self {
+    pub fn new(catalogue: Catalogue, plays: Vec<Play>, follow: usize) -> Self {
         let days = plays.last().map_or(0, |play| play.day() + 1);
         let played = days.saturating_sub(follow);
         let mut asked = vec![false; usize::try_from(catalogue.objects()).unwrap_or(usize::MAX)];
@@ -169,11 +169,9 @@ impl Record {
 
     /// Each day, rolled up.
     pub fn rolled_up(&self) -> Vec<Day> {
-        let mut days: Vec<_> = (0..self.all_days())
-            .map(|_| Day::new(&self.catalogue))
-            .collect();
+        let mut days = vec![Day::new(&self.catalogue); self.all_days()];
         for play in &self.plays {
-            days[play.day()].count(&self.catalogue, play.object);
+            days[play.day()].count(&self.catalogue, play.object, 1);
         }
         days
     }

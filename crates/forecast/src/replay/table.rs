@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Follow, Knowledge, Nights, Record, Strategy, Tally, cold_day, run};
+use super::{Follow, Knowledge, Nights, Record, Reports, Strategy, Tally, cold_day, run};
 use crate::{
     model::Sizes,
     plan::{FILL_FLOOR, HELD_WORTH, LAUNCH_FLOOR, OBJECTS_MAX, Rules, SEED_FLOOR},
@@ -22,6 +22,8 @@ pub struct Options {
     pub warmup_days: usize,
     /// What may be filled in a night, in percent of the disk.
     pub fill_percent: u32,
+    /// What reports tell of what was asked for.
+    pub reports: Reports,
     /// The deviation of the logarithm of what owners forecast of launches.
     pub forecast_error: f64,
     /// What is expected at least of a slice that is filled, in thousandths of a request a day.
@@ -40,6 +42,7 @@ impl Default for Options {
             percents: vec![10, 25, 50, 60],
             warmup_days: 7,
             fill_percent: 5,
+            reports: Reports::default(),
             forecast_error: 0.8,
             fill_floor: FILL_FLOOR,
             launch_floor: LAUNCH_FLOOR,
@@ -93,11 +96,11 @@ const RUNS: usize = 8;
 /// Plays everything, as many runs at a time as there are cores, and says after each how many of how
 /// many are done.
 pub fn table(record: &Record, options: &Options, progress: impl Fn(usize, usize) + Sync) -> Table {
-    let error = options.forecast_error;
     let seen = Nights::of(
         record,
         Knowledge::Seen {
-            forecast_error: error,
+            forecast_error: options.forecast_error,
+            reports: options.reports,
         },
     );
     let perfect = Nights::of(record, Knowledge::Perfect);

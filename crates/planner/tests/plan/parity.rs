@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use forecast::{
-    catalogue::Catalogue,
-    estimate::{Day as Seen, Expected, Launch, estimate},
+    catalogue::{Catalogue, Object},
+    estimate::{Day as Seen, Expected, Folder, Launch, estimate},
     plan::{Rules, plan},
 };
 use planner::Day;
+use popularity::{folder_of, parent_of};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
 
@@ -82,9 +83,10 @@ impl Twins {
                 requests: plays * u64::from(positions),
             });
         }
+        let together = series.map_or(title, |series| series.start);
         for variant in 0..variants {
             for position in 0..positions {
-                let path = format!("/{title}/{variant}/{position}");
+                let path = format!("/{together}/{title}/{variant}/{position}");
                 facts["variant"] = json!(format!("{variant}"));
                 facts["position"] = json!(position);
                 let world = std::mem::take(&mut self.world);
@@ -94,8 +96,30 @@ impl Twins {
         }
         let sizes = vec![100; self.paths.len() - self.catalogue.objects() as usize];
         let live_day = age.map(|age| TODAY - age);
-        let together = series.map_or(title, |series| series.start);
         self.catalogue.list(together, positions, live_day, sizes);
+    }
+
+    /// Of some days also what is not named of a folder that the object lies in: of its rung, its title or its series.
+    fn watch_folder(&mut self, random: &mut StdRng, (age, day): (i64, &mut Seen), object: Object) {
+        if random.random_range(0..9) > 0 {
+            return;
+        }
+        let plays = random.random_range(1..50);
+        let folder = folder_of(&self.paths[object as usize]).unwrap();
+        let asset = self.catalogue.asset_of(object);
+        let (known, folder) = match random.random_range(0..3) {
+            0 => (Folder::Variant(self.catalogue.variant_of(object)), folder),
+            1 => (Folder::Asset(asset), parent_of(folder).unwrap()),
+            _ => {
+                let title = parent_of(parent_of(folder).unwrap()).unwrap();
+                (Folder::Title(self.catalogue.first_of_title(asset)), title)
+            }
+        };
+        let folder = folder.to_owned();
+        day.count_unnamed(known, plays);
+        let plays = i64::from(plays) * 1_000;
+        let world = std::mem::take(&mut self.world);
+        self.world = world.watched_with(age, "a", &folder, (0, plays, 0));
     }
 
     fn estimate(&self) -> Vec<Expected> {
@@ -117,7 +141,7 @@ impl Twins {
     fn watch(&mut self, random: &mut StdRng) {
         for age in (1..=DAYS).rev() {
             let mut day = Seen::new(&self.catalogue);
-            for (object, path) in (0..).zip(&self.paths) {
+            for (object, path) in (0..).zip(self.paths.clone()) {
                 let asset = self.catalogue.asset_of(object);
                 let live = self.catalogue.assets[asset].live_day;
                 let most = 1 + 400 / (asset + 1);
@@ -127,11 +151,10 @@ impl Twins {
                 if live.is_some_and(|live| live > TODAY - age) || plays == 0 {
                     continue;
                 }
-                for _ in 0..plays {
-                    day.count(&self.catalogue, object);
-                }
+                day.count(&self.catalogue, object, u32::try_from(plays).unwrap());
                 let world = std::mem::take(&mut self.world);
-                self.world = world.watched(age, "a", path, i64::try_from(plays).unwrap());
+                self.world = world.watched(age, "a", &path, i64::try_from(plays).unwrap());
+                self.watch_folder(random, (age, &mut day), object);
             }
             self.days.push(day);
         }

@@ -10,7 +10,10 @@ use std::{
     path::Path,
 };
 
-use forecast::catalogue::{Catalogue, Object};
+use forecast::{
+    catalogue::{Catalogue, Object},
+    estimate::Folder,
+};
 use traces::{Asset, BEGIN_UNIX_MS, Preset, Settings, Synthetic};
 
 use crate::Error;
@@ -171,6 +174,18 @@ impl Library {
         is_there.then(|| asset.object(rendition, piece))
     }
 
+    /// What lies in a folder that a path names, if there is one: all of an asset, or a rendition of it.
+    pub(super) fn find_folder(&self, path: &str) -> Option<Folder> {
+        let first = |path: &str| self.find(&format!("{path}0.m4s"));
+        let rendition = first(path).map(|first| Folder::Variant(self.catalogue.variant_of(first)));
+        let asset = || {
+            Some(Folder::Asset(
+                self.catalogue.asset_of(first(&format!("{path}0/"))?),
+            ))
+        };
+        rendition.or_else(asset)
+    }
+
     /// Its bytes: no two pieces have eight in common at one place, but by chance.
     pub(super) fn content(&self, object: Object) -> Vec<u8> {
         let bytes = usize::try_from(self.catalogue.bytes(object)).unwrap_or(usize::MAX);
@@ -302,6 +317,22 @@ mod tests {
             "",
         ] {
             assert_eq!(library.find(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_that_of_a_rendition_or_of_an_asset() {
+        let library = Library::new(Preset::N, 10, 1);
+        let variant = library.catalogue.assets[3].first_variant + 2;
+        for (path, folder) in [
+            ("/v/3/2/", Some(Folder::Variant(variant))),
+            ("/v/3/", Some(Folder::Asset(3))),
+            ("/v/", None),
+            ("/v/9999999/", None),
+            ("/", None),
+            ("", None),
+        ] {
+            assert_eq!(library.find_folder(path), folder, "{path}");
         }
     }
 }

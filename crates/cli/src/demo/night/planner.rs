@@ -151,10 +151,11 @@ impl Night<'_> {
     fn rolled_up(&self, folder: &Path) -> Result<Day, Error> {
         let mut day = Day::new(&self.library.catalogue);
         for (path, thousandths) in reports::read(folder)? {
+            let requests = u32::try_from(thousandths.div_ceil(1000)).unwrap_or(u32::MAX);
             if let Some(object) = self.library.find(&path) {
-                for _ in 0..thousandths.div_ceil(1000) {
-                    day.count(&self.library.catalogue, object);
-                }
+                day.count(&self.library.catalogue, object, requests);
+            } else if let Some(folder) = self.library.find_folder(&path) {
+                day.count_unnamed(folder, requests);
             }
         }
         Ok(day)
