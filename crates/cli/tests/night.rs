@@ -101,7 +101,7 @@ fn another_preset_is_played_and_one_that_is_none_is_told_which_there_are() {
     let run = demo_of(folder.path(), "here", &["--preset", "A"]);
     assert!(run.status.success(), "{run:?}");
     let told = String::from_utf8(run.stdout).unwrap();
-    assert!(told.contains("8192 times smaller"), "{told}");
+    assert!(told.contains("2048 times smaller"), "{told}");
     assert!(
         told.contains("every byte of every answer was compared"),
         "{told}"
