@@ -1,8 +1,9 @@
-//! Files that an owner hands in, a row an object: NDJSON, or Parquet when the name says so.
+//! Files that an owner hands in, a row an object: NDJSON, in Zstandard (RFC 8878) or Parquet when the name says so.
 
 use std::{
+    ffi::OsStr,
     fs::File,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead, BufReader, Read as _},
     path::Path,
 };
 
@@ -15,11 +16,14 @@ use datafusion::{
     parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
 };
 use serde::de::DeserializeOwned;
+use zstd::stream::read::Decoder;
 
 use crate::Error;
 
 /// The longest line: 64 KiB, of which a path may be 1 KiB.
 const LINE_BYTES_MAX: u64 = 64 << 10;
+/// A frame that wants more than 8 MiB of what went before is refused; a node's own want 2.
+const WINDOW_LOG_MAX: u32 = 23;
 /// Rows of a Parquet file that are in memory at once.
 const BATCH_ROWS: usize = 8_192;
 
@@ -54,22 +58,30 @@ pub(crate) fn read<T: FromRow>(
             problem,
         })
     };
-    let is_parquet = path
-        .extension()
-        .is_some_and(|extension| extension == "parquet");
-    if is_parquet {
-        read_parquet(path, &mut take)
-    } else {
-        read_lines(path, &mut take)
+    match path.extension().and_then(OsStr::to_str) {
+        Some("parquet") => read_parquet(path, &mut take),
+        Some("zst") => read_lines(path, compressed(path)?, &mut take),
+        Some(_) | None => read_lines(path, opened(path)?, &mut take),
     }
+}
+
+fn opened(path: &Path) -> Result<BufReader<File>, Error> {
+    let file = File::open(path).map_err(Error::of_file(path))?;
+    Ok(BufReader::with_capacity(1 << 20, file))
+}
+
+fn compressed(path: &Path) -> Result<impl BufRead, Error> {
+    let mut decoder = Decoder::with_buffer(opened(path)?).map_err(Error::of_file(path))?;
+    let bounded = decoder.window_log_max(WINDOW_LOG_MAX);
+    bounded.map_err(Error::of_file(path))?;
+    Ok(BufReader::with_capacity(1 << 20, decoder))
 }
 
 fn read_lines<T: FromRow>(
     path: &Path,
+    mut file: impl BufRead,
     take: &mut impl FnMut(Result<T, String>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let file = File::open(path).map_err(Error::of_file(path))?;
-    let mut file = BufReader::with_capacity(1 << 20, file);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -187,5 +199,41 @@ impl Columns<'_> {
     pub(crate) fn flag(&self, name: &str) -> bool {
         let found = self.read.flags.iter().find(|(known, _)| *known == name);
         found.is_some_and(|(_, column)| column.is_valid(self.row) && column.value(self.row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::held::Held;
+
+    fn held(path: &Path) -> (Vec<u64>, Result<(), Error>) {
+        let mut bytes = Vec::new();
+        let done = read(path, |held: Held| {
+            bytes.push(held.bytes);
+            Ok(())
+        });
+        (bytes, done)
+    }
+
+    #[test]
+    fn what_is_compressed_is_read_like_what_is_not_and_half_of_it_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |bytes| format!("{{\"site\":\"vod\",\"path\":\"/a\",\"bytes\":{bytes}}}\n");
+        let lines = (0..10_000).map(line).collect::<Vec<_>>().concat();
+        let whole = zstd::encode_all(lines.as_bytes(), 3).unwrap();
+        let path = folder.path().join("edge-1.ndjson.zst");
+        fs::write(&path, &whole).unwrap();
+        let (bytes, done) = held(&path);
+        done.unwrap();
+        assert_eq!(bytes, (0..10_000).collect::<Vec<_>>());
+        for length in [1, whole.len() / 2, whole.len() - 1] {
+            fs::write(&path, &whole[..length]).unwrap();
+            assert!(held(&path).1.is_err(), "{length} of {} bytes", whole.len());
+        }
+        fs::write(&path, &lines).unwrap();
+        assert!(held(&path).1.is_err(), "not compressed");
     }
 }
