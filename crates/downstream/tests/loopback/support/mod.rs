@@ -142,8 +142,18 @@ impl Running {
 
     /// Waits until a metric has a value.
     pub(crate) async fn metric_becomes(&self, name: &str, label: &str, value: f64) {
+        self.metric_fits(name, label, |now| (now - value).abs() <= 0.1)
+            .await;
+    }
+
+    /// Waits until a metric has a value, or a higher one.
+    pub(crate) async fn metric_reaches(&self, name: &str, label: &str, value: f64) {
+        self.metric_fits(name, label, |now| now >= value).await;
+    }
+
+    async fn metric_fits(&self, name: &str, label: &str, fits: impl Fn(f64) -> bool) {
         let reached = async {
-            while (self.metric(name, label) - value).abs() > 0.1 {
+            while !fits(self.metric(name, label)) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
