@@ -8,7 +8,8 @@ use crate::Viewer;
 
 /// Somebody who counts. Called on the way of every answer, so it must be quick and must not wait.
 pub trait Audience: Send + Sync + 'static {
-    /// An answer has ended, whole or not, and bytes of it were handed over.
+    /// An answer has ended, whole or not, and bytes of it were handed over: of an object whose length is
+    /// known before the last of them can have arrived.
     fn served(&self, served: &Served<'_>);
 }
 

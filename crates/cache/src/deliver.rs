@@ -35,27 +35,15 @@ pub(crate) struct Delivery {
     head: Arc<Head>,
     at: Timestamp,
     wanted: Range<u64>,
-    /// The first byte that was wanted.
+    /// The first byte that the audience was not told of.
     first: u64,
     current: Option<(Follower, u64)>,
 }
 
 impl Drop for Delivery {
-    /// Tells what was handed over, however it ended.
+    /// Tells of a delivery that is cut.
     fn drop(&mut self) {
-        let Some(audience) = self.inner.audience.get() else {
-            return;
-        };
-        if self.first < self.wanted.start && !self.viewer.is_node() {
-            audience.served(&Served {
-                object: &self.id.0,
-                name: &self.head.name,
-                size: self.head.geometry.total_bytes(),
-                range: self.first..self.wanted.start,
-                viewer: self.viewer,
-                at: self.at,
-            });
-        }
+        self.tell();
     }
 }
 
@@ -170,7 +158,30 @@ impl Delivery {
     fn hand_over(&mut self, bytes: Bytes, source: Source) -> Bytes {
         self.wanted.start += bytes.len() as u64;
         self.inner.metrics.body_bytes(source, bytes.len() as u64);
+        if self.wanted.is_empty() {
+            self.tell();
+        }
         bytes
+    }
+
+    /// Tells what was handed over: before its last byte can have arrived, so that who has seen the end finds
+    /// it counted.
+    fn tell(&mut self) {
+        let range = self.first..self.wanted.start;
+        self.first = self.wanted.start;
+        let Some(audience) = self.inner.audience.get() else {
+            return;
+        };
+        if !range.is_empty() && !self.viewer.is_node() {
+            audience.served(&Served {
+                object: &self.id.0,
+                name: &self.head.name,
+                size: self.head.geometry.total_bytes(),
+                range,
+                viewer: self.viewer,
+                at: self.at,
+            });
+        }
     }
 
     fn slice(&self) -> u32 {

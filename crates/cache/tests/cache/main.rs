@@ -6,6 +6,7 @@
 )]
 
 mod ahead;
+mod audience;
 mod collapse;
 mod failing;
 mod honest;

@@ -52,8 +52,6 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Real time that an hour takes at least: in the window, whose rate is of real seconds, and else.
 const WINDOW_HOUR: Duration = Duration::from_millis(1500);
 const HOUR: Duration = Duration::from_millis(20);
-/// An answer is counted when it has ended, which its viewer may see before.
-const COUNTED: Duration = Duration::from_millis(30);
 /// After the window closes the edge has so long to see it and to count what came last.
 const SETTLED: Duration = Duration::from_millis(100);
 
@@ -209,7 +207,6 @@ impl Stage<'_> {
             watch(&self.alone),
             self.look(&name, is_open, until)
         )?;
-        time::sleep(COUNTED).await;
         if filled.bytes != alone.bytes {
             let problem = "the edges' viewers did not get the same";
             return Err(Error::Demo(problem.to_owned()));
