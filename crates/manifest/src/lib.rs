@@ -12,6 +12,7 @@
 mod accept;
 mod diff;
 mod digest;
+mod held;
 mod hints;
 mod keys;
 mod limits;
@@ -29,6 +30,7 @@ mod wrong;
 pub use accept::{accept, merge, read_unverified};
 pub use diff::{Diff, changes};
 pub use digest::{Digest, Digester};
+pub use held::Held;
 pub use hints::{Bounds, Clamped, Hints};
 pub use keys::{KEYS_FILE_BYTES_MAX, Keys, KeysError, PlannerKey, Role};
 pub use limits::Limits;

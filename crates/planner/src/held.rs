@@ -1,20 +1,10 @@
-//! What a box holds.
+//! What boxes hold, from a file in rows.
 
-use serde::Deserialize;
+use manifest::Held;
 
 use crate::source::{Columns, FromRow, Kind};
 
-/// An object that a box holds, or the beginning of one.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Held {
-    pub(crate) site: String,
-    pub(crate) path: String,
-    /// Bytes from its beginning on.
-    pub(crate) bytes: u64,
-}
-
-impl FromRow for Held {
+impl FromRow for Held<'static> {
     const COLUMNS: &'static [(&'static str, Kind)] = &[
         ("site", Kind::Text),
         ("path", Kind::Text),
@@ -23,8 +13,8 @@ impl FromRow for Held {
 
     fn from_columns(columns: &Columns<'_>) -> Result<Self, String> {
         Ok(Self {
-            site: columns.needed("site")?,
-            path: columns.needed("path")?,
+            site: columns.needed("site")?.into(),
+            path: columns.needed("path")?.into(),
             bytes: columns.number("bytes")?.ok_or("no bytes")?,
         })
     }

@@ -6,9 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use manifest::Held;
+
 use crate::{
     Day, Entry, Error, Fleet, Job,
-    held::Held,
     objects::Objects,
     placement::{BUCKETS, order},
     reports::{self, Folder},
@@ -234,10 +235,11 @@ impl Tables<'_> {
                 continue;
             };
             let cluster = whole(appliance.cluster);
-            source::read(path, |held: Held| {
+            source::read(path, |held: Held<'static>| {
                 let numbers = [whole(index), cluster, bytes(held.bytes)];
+                let names = [held.site, held.path];
                 keep(
-                    rows.push([Some(held.site), Some(held.path)], numbers),
+                    rows.push(names.map(|name| Some(name.into_owned())), numbers),
                     &mut failed,
                 )
             })

@@ -206,12 +206,13 @@ impl Columns<'_> {
 mod tests {
     use std::fs;
 
+    use manifest::Held;
+
     use super::*;
-    use crate::held::Held;
 
     fn held(path: &Path) -> (Vec<u64>, Result<(), Error>) {
         let mut bytes = Vec::new();
-        let done = read(path, |held: Held| {
+        let done = read(path, |held: Held<'static>| {
             bytes.push(held.bytes);
             Ok(())
         });

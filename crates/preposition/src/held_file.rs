@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use manifest::Held;
 use zstd::stream::write::Encoder;
 
 use crate::{
@@ -13,15 +13,6 @@ use crate::{
 
 /// zstd's own default.
 const LEVEL: i32 = 3;
-
-/// A line.
-#[derive(Serialize)]
-struct Held<'a> {
-    site: &'a str,
-    path: &'a str,
-    /// From its beginning on.
-    bytes: u64,
-}
 
 /// The whole file, of `bytes_max` at most. It looks at all of the plan.
 ///
@@ -38,12 +29,11 @@ pub(crate) fn write(active: &Active, bytes_max: u64) -> io::Result<Vec<u8>> {
         let here = told.objects.iter();
         for item in here.filter(|item| is_here(item.state)) {
             let line = Held {
-                site: &item.site,
-                path: &item.path,
+                site: (&*item.site).into(),
+                path: (&*item.path).into(),
                 bytes: item.planned_bytes,
             };
-            serde_json::to_writer(&mut lines, &line)?;
-            lines.write_all(b"\n")?;
+            line.write(&mut lines)?;
         }
         from = told.next;
     }

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use manifest::Limits;
+use manifest::{Held, Limits};
 use serde::Serialize;
 use signing::Label;
 use steering::{
@@ -68,15 +68,6 @@ struct Written {
     /// Lines.
     objects: u64,
     /// Their sum.
-    bytes: u64,
-}
-
-/// A line, as planners read it.
-#[derive(Serialize)]
-struct Held<'a> {
-    site: &'a str,
-    path: &'a str,
-    /// From its beginning on.
     bytes: u64,
 }
 
@@ -199,12 +190,11 @@ fn push(object: &InventoryObject, lines: &mut impl Write, written: &mut Written)
         | ObjectState::Failed => return Ok(()),
     }
     let held = Held {
-        site: &object.site,
-        path: &object.path,
+        site: (&*object.site).into(),
+        path: (&*object.path).into(),
         bytes: object.held_bytes,
     };
-    serde_json::to_writer(&mut *lines, &held)?;
-    lines.write_all(b"\n")?;
+    held.write(lines)?;
     written.objects += 1;
     written.bytes = written.bytes.saturating_add(object.held_bytes);
     Ok(())
