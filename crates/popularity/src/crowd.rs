@@ -8,20 +8,20 @@ const HALF_HOURS: u64 = 84;
 /// Who asked in this half of a week and in the one before, as a set that can tell too few and never too
 /// many: 1 of 16 of all viewers share a bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Crowd {
+pub struct Crowd {
     before: u16,
     now: u16,
 }
 
 impl Crowd {
     /// Adds all who came within an hour.
-    pub(crate) fn join(&mut self, sessions: Sessions) {
+    pub fn join(&mut self, sessions: Sessions) {
         self.now |= sessions.folded();
     }
 
     /// Lets the time pass: who came more than a week ago is forgotten, and who came within half of one is
     /// not.
-    pub(crate) fn pass(&mut self, from: Hour, to: Hour) {
+    pub fn pass(&mut self, from: Hour, to: Hour) {
         let halves = (to.0 / HALF_HOURS).saturating_sub(from.0 / HALF_HOURS);
         *self = match halves {
             0 => *self,
@@ -35,7 +35,7 @@ impl Crowd {
 
     /// Whether so many came within a week, or within an hour that has not ended: who came in that hour are told
     /// apart better.
-    pub(crate) fn is_enough(self, sessions: Sessions, sessions_min: u32) -> bool {
+    pub fn is_enough(self, sessions: Sessions, sessions_min: u32) -> bool {
         sessions.at_least() >= sessions_min || self.at_least(sessions) >= sessions_min
     }
 
@@ -48,13 +48,7 @@ impl Crowd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hash::mix;
-
-    fn of(viewers: std::ops::Range<u64>) -> Sessions {
-        let mut sessions = Sessions::default();
-        viewers.for_each(|viewer| sessions.add(mix(viewer)));
-        sessions
-    }
+    use crate::sessions::tests::of;
 
     #[test]
     fn viewers_of_a_week_are_told_together_and_never_as_more() {

@@ -33,6 +33,7 @@ mod spool;
 mod state;
 mod tally;
 
+pub use crowd::Crowd;
 pub use decay::{HALF_LIFE, Hour};
 pub use demand::Demand;
 pub use folders::{folder_of, parent_of};
@@ -40,5 +41,6 @@ pub use keeper::{Clock, Keeper, Keeping, Shelf};
 pub use popularity::{Config, Popular, Popularity, Top};
 pub use report::{Error, SCHEMA, SCHEMA_VERSION, write_report};
 pub use row::Row;
+pub use sessions::Sessions;
 pub use state::StateError;
 pub use tally::{FIRST_BYTES, PARTS};

@@ -19,11 +19,11 @@ const WORDS: usize = 4;
 
 /// Who asked, as a set that only its size can be told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Sessions([u64; WORDS]);
+pub struct Sessions([u64; WORDS]);
 
 impl Sessions {
     /// Adds a viewer. `mixed` is a hash of the viewer's number.
-    pub(crate) fn add(&mut self, mixed: u64) {
+    pub fn add(&mut self, mixed: u64) {
         let bit = 1 << (mixed >> 58);
         let sampled = mixed.trailing_zeros() / SAMPLE_BITS;
         for (word, level) in self.0.iter_mut().zip(0..) {
@@ -82,11 +82,11 @@ fn linear(word: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::hash::mix;
 
-    fn of(viewers: std::ops::Range<u64>) -> Sessions {
+    pub(crate) fn of(viewers: std::ops::Range<u64>) -> Sessions {
         let mut sessions = Sessions::default();
         viewers.for_each(|viewer| sessions.add(mix(viewer)));
         sessions

@@ -1,10 +1,13 @@
 //! What a report tells of objects that it does not name.
 
+mod support;
+
 use std::{collections::HashMap, ops::Range, time::Duration};
 
 use popularity::{Config, Demand, Hour, Popularity, Row, folder_of};
 
-const NOW: Duration = Duration::from_hours(498_687);
+use support::NOW;
+
 const WEEK: Duration = Duration::from_hours(7 * 24);
 
 fn sketch() -> Popularity {
@@ -15,19 +18,7 @@ fn sketch() -> Popularity {
 }
 
 fn ask_at(sketch: &Popularity, path: &str, viewers: Range<u64>, now: Duration) {
-    let mut object = [0; 16];
-    object[..path.len()].copy_from_slice(path.as_bytes());
-    for viewer in viewers {
-        let demand = Demand {
-            object: &object,
-            site: &"vod".into(),
-            path: &path.into(),
-            size: 1_000,
-            served: 0..500,
-            viewer,
-        };
-        sketch.count(&demand, now);
-    }
+    support::ask_at(sketch, (path, 1_000), 0..500, viewers, now);
 }
 
 fn ask(sketch: &Popularity, path: &str, viewers: Range<u64>) {

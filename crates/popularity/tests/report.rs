@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper fails its test by panicking")]
 
-use std::{ops::Range, process::Command, sync::Arc, time::Duration};
+mod support;
+
+use std::{ops::Range, process::Command, sync::Arc};
 
 use bytes::Bytes;
 use parquet::{
@@ -11,7 +13,7 @@ use parquet::{
 };
 use popularity::{Config, Demand, FIRST_BYTES, Hour, Popularity, SCHEMA_VERSION, write_report};
 
-const NOW: Duration = Duration::from_hours(498_687);
+use support::NOW;
 
 fn sketch(sessions_min: u32) -> Popularity {
     Popularity::new(Config {
@@ -22,19 +24,7 @@ fn sketch(sessions_min: u32) -> Popularity {
 }
 
 fn ask(sketch: &Popularity, path: &str, size: u64, served: Range<u64>, viewers: Range<u64>) {
-    let mut object = [0; 16];
-    object[..path.len()].copy_from_slice(path.as_bytes());
-    for viewer in viewers {
-        let demand = Demand {
-            object: &object,
-            site: &"vod".into(),
-            path: &path.into(),
-            size,
-            served: served.clone(),
-            viewer,
-        };
-        sketch.count(&demand, NOW);
-    }
+    support::ask_at(sketch, (path, size), served, viewers, NOW);
 }
 
 fn report(sketch: &Popularity) -> Vec<u8> {

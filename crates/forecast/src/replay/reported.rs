@@ -1,5 +1,5 @@
-//! What nodes' reports tell of a trace, by the rules of the room `popularity` (`crowd.rs`, `folders.rs` there), but
-//! for the memory that bounds how much a node holds.
+//! What nodes' reports tell of a trace, by the rules of the room `popularity`, but for the memory that bounds how
+//! much a node holds: its own crowds, and folders as `folders.rs` there has them.
 //!
 //! ```text
 //! requests of an hour ──▶ by object ──enough viewers within a week──▶ told by name
@@ -9,6 +9,8 @@
 
 use std::collections::HashMap;
 
+use popularity::{Crowd, Hour, Sessions};
+
 use super::{Play, Record};
 use crate::{
     estimate::{Day, Folder, index},
@@ -16,8 +18,6 @@ use crate::{
 };
 
 const HOUR_MS: u32 = 3_600_000;
-/// Half of a week.
-const HALF_HOURS: u32 = 84;
 
 /// What reports tell of what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,31 +85,27 @@ impl Reports {
 /// Who asked, for each of some things.
 struct Crowds {
     sessions_min: u32,
-    half: u32,
-    of: Vec<Crowd>,
+    of: Vec<Known>,
 }
 
-/// As a node has it: who came in this half of a week and in the one before.
-#[derive(Clone, Copy, Default)]
-struct Crowd {
-    before: u16,
-    now: u16,
+/// Who asked for one of them, and until which hour that is so.
+#[derive(Clone, Default)]
+struct Known {
+    crowd: Crowd,
+    hour: u32,
 }
 
-/// Who came within an hour, in 64 bits, and how often.
-struct Hour<'p> {
+/// Who came within an hour, and how often.
+struct Asked<'p> {
     first: &'p Play,
-    viewers: u64,
+    viewers: Sessions,
     requests: u32,
 }
 
 impl Crowds {
     fn new(count: usize, sessions_min: u32) -> Self {
-        Self {
-            sessions_min,
-            half: 0,
-            of: vec![Crowd::default(); count],
-        }
+        let of = vec![Known::default(); count];
+        Self { sessions_min, of }
     }
 
     /// Adds who came within an hour, tells a request and their number of each thing that enough viewers have asked
@@ -121,49 +117,32 @@ impl Crowds {
         thing: impl Fn(&Play) -> usize,
         mut told: impl FnMut(&Play, u32),
     ) -> Vec<&'p Play> {
-        self.pass_to(hour / HALF_HOURS);
-        let mut hours: HashMap<usize, Hour<'_>> = HashMap::new();
+        let mut asked: HashMap<usize, Asked<'_>> = HashMap::new();
         for play in &plays {
-            let hour = hours.entry(thing(play)).or_insert(Hour {
+            let asked = asked.entry(thing(play)).or_insert_with(|| Asked {
                 first: play,
-                viewers: 0,
+                viewers: Sessions::default(),
                 requests: 0,
             });
-            hour.viewers |= 1 << (mix(u64::from(play.viewer)) >> 58);
-            hour.requests += 1;
+            asked.viewers.add(mix(u64::from(play.viewer)));
+            asked.requests += 1;
         }
-        hours.retain(|thing, hour| {
-            let crowd = &mut self.of[*thing];
-            crowd.join(hour.viewers);
-            crowd.count().max(hour.viewers.count_ones()) >= self.sessions_min
+        asked.retain(|thing, asked| {
+            let Known {
+                crowd,
+                hour: before,
+            } = &mut self.of[*thing];
+            crowd.pass(Hour((*before).into()), Hour(hour.into()));
+            *before = hour;
+            let is_enough = crowd.is_enough(asked.viewers, self.sessions_min);
+            crowd.join(asked.viewers);
+            is_enough
         });
-        for hour in hours.values() {
-            told(hour.first, hour.requests);
+        for asked in asked.values() {
+            told(asked.first, asked.requests);
         }
-        let is_left = |play: &&Play| !hours.contains_key(&thing(play));
+        let is_left = |play: &&Play| !asked.contains_key(&thing(play));
         plays.into_iter().filter(is_left).collect()
-    }
-
-    fn pass_to(&mut self, half: u32) {
-        let passed = half - self.half;
-        self.half = half;
-        for crowd in self.of.iter_mut().filter(|_| passed > 0) {
-            *crowd = Crowd {
-                before: if passed == 1 { crowd.now } else { 0 },
-                now: 0,
-            };
-        }
-    }
-}
-
-impl Crowd {
-    fn join(&mut self, bits: u64) {
-        let [low, high, ..] = (bits | bits >> 16 | bits >> 32 | bits >> 48).to_le_bytes();
-        self.now |= u16::from_le_bytes([low, high]);
-    }
-
-    const fn count(self) -> u32 {
-        (self.before | self.now).count_ones()
     }
 }
 
@@ -251,7 +230,7 @@ mod tests {
     #[test]
     fn who_came_more_than_a_week_ago_is_forgotten() {
         let crowd = || (0..40).map(|viewer| (viewer, viewer, 3));
-        let half = HALF_HOURS * HOUR;
+        let half = 84 * HOUR;
         let late = |at| crowd().chain([(at, 7, 3)]);
         assert_eq!(told(late(2 * half - 1), FIVE), of([3], &[]));
         assert_eq!(told(late(2 * half), FIVE), of([], &[]));
