@@ -1,12 +1,11 @@
 //! What pulls count.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::pull::Came;
 
 pub(crate) struct PullMetrics {
     outcomes: IntCounterVec,
-    failed: IntCounter,
     failures: IntGauge,
     reached: IntGauge,
 }
@@ -19,10 +18,6 @@ impl PullMetrics {
         );
         let metrics = Self {
             outcomes: IntCounterVec::new(options, &["outcome"])?,
-            failed: IntCounter::new(
-                "millpond_fill_pulls_failed_total",
-                "Pulls that failed, or brought a manifest that was refused.",
-            )?,
             failures: IntGauge::new(
                 "millpond_fill_pull_failures",
                 "Pulls in a row that have failed by now.",
@@ -33,7 +28,6 @@ impl PullMetrics {
             )?,
         };
         registry.register(Box::new(metrics.outcomes.clone()))?;
-        registry.register(Box::new(metrics.failed.clone()))?;
         registry.register(Box::new(metrics.failures.clone()))?;
         registry.register(Box::new(metrics.reached.clone()))?;
         Ok(metrics)
@@ -43,12 +37,8 @@ impl PullMetrics {
     pub(crate) fn count(&self, came: &Came, failures: u32, now_s: u64) {
         let now_s = i64::try_from(now_s).unwrap_or(i64::MAX);
         match came {
-            Came::Taken | Came::Unchanged => self.reached.set(now_s),
-            Came::Refused(_) => {
-                self.failed.inc();
-                self.reached.set(now_s);
-            }
-            Came::Failed(..) => self.failed.inc(),
+            Came::Taken | Came::Unchanged | Came::Refused(_) => self.reached.set(now_s),
+            Came::Failed(..) => {}
         }
         self.failures.set(failures.into());
         // Last: who waits for this one sees all the others.

@@ -62,7 +62,7 @@ async fn a_manifest_comes_once_and_the_next_one_whatever_its_place_answered_in_b
     eventually(60, "a pull to fail", async || {
         let failed = world
             .edge()
-            .metric("millpond_fill_pulls_failed_total")
+            .metric("millpond_fill_pulls_total{outcome=\"failed\"}")
             .await;
         (failed >= 1.0).then_some(())
     })
