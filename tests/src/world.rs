@@ -1,7 +1,7 @@
 //! The whole way of a request: scripted origin, shield, edge and a client.
 
 use crate::{
-    client::Client,
+    client::{Client, Protocol, Reply},
     keys::Keys,
     node::{Home, Launch, Node, Role, Settings},
     oracle::Object,
@@ -216,6 +216,13 @@ impl World {
         };
         let url = format!("https://localhost:{port}");
         steering::client::Client::new(&url, &tls, message::now().wall).unwrap()
+    }
+
+    /// What a viewer of the open site gets of an object, which must be all of it.
+    pub async fn whole(&self, object: &Object) -> Reply {
+        let reply = self.client.get(Protocol::Http2, &object.name, &[]).await;
+        reply.is_whole(object);
+        reply
     }
 
     /// A client of the open site at another edge.

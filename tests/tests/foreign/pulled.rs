@@ -11,7 +11,6 @@ use std::{
 use steering::report::{Heartbeat, Phase};
 use tempfile::TempDir;
 use tests::{
-    client::Protocol,
     eventually,
     foreign::need,
     node::free_address,
@@ -65,8 +64,7 @@ async fn pulls(world: &World, outcome: &str, count: u64) {
 
 async fn is_served(world: &World, objects: &[Object], is_here: bool) {
     for object in objects {
-        let reply = world.client.get(Protocol::Http2, &object.name, &[]).await;
-        reply.is_whole(object);
+        let reply = world.whole(object).await;
         assert_eq!(reply.cache_status().contains("hit"), is_here, "{reply:?}");
     }
 }

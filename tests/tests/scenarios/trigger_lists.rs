@@ -4,7 +4,6 @@
 use http::Method;
 use serde_json::{Value as Json, json};
 use tests::{
-    client::{Protocol, Reply},
     eventually,
     oracle::Object,
     origin::LiveOrigin,
@@ -112,19 +111,12 @@ impl Owner {
         }
     }
 
-    async fn get(&self, object: &Object) -> Reply {
-        let client = &self.world.client;
-        let reply = client.get(Protocol::Http2, &object.name, &[]).await;
-        reply.is_whole(object);
-        reply
-    }
-
     async fn get_all(&self, version: impl Fn(&Object) -> Object) {
         for path in NAMED {
-            self.get(&version(&object(path))).await;
+            self.world.whole(&version(&object(path))).await;
         }
         for path in KEPT {
-            self.get(&object(path)).await;
+            self.world.whole(&object(path)).await;
         }
     }
 
@@ -220,7 +212,7 @@ async fn exactly_what_lists_name_is_brought_in_and_counts_as_nobodys_demand() {
     let popular: Json = serde_json::from_str(&popular).unwrap();
     assert_eq!(popular["objects"], json!([]));
     for path in NAMED {
-        let reply = owner.get(&object(path)).await;
+        let reply = owner.world.whole(&object(path)).await;
         assert!(reply.cache_status().starts_with("edge1; hit"), "{reply:?}");
     }
 }
@@ -240,7 +232,7 @@ async fn lists_wait_for_the_window_with_what_they_name_unless_they_are_urgent() 
         .into_iter()
         .filter(|path| path.starts_with("/film.ism/"));
     for path in fragments {
-        let reply = owner.get(&object(path)).await;
+        let reply = owner.world.whole(&object(path)).await;
         assert!(reply.cache_status().starts_with("edge1; hit"), "{reply:?}");
     }
     let (_, shown) = owner.ask(Method::GET, &waits, String::new()).await;
@@ -282,7 +274,7 @@ async fn hostile_lists_are_told_and_reach_nothing_of_others() {
         let urls: Vec<String> = paths.iter().map(|path| at(path)).collect();
         (kind.to_owned(), urls)
     };
-    owner.get(&object("/poster.jpg")).await;
+    owner.world.whole(&object("/poster.jpg")).await;
     // Of another owner, and of nobody.
     let foreign = [
         "https://signed.test/vault.ts",
@@ -297,7 +289,7 @@ async fn hostile_lists_are_told_and_reach_nothing_of_others() {
     let mut urls: Vec<&str> = urls.iter().map(String::as_str).collect();
     urls.sort_unstable_by(|one, other| other.cmp(one));
     assert_eq!((kind.as_str(), &urls[..]), ("eperm", &foreign[..]));
-    let reply = owner.get(&object("/extra/1.ts")).await;
+    let reply = owner.world.whole(&object("/extra/1.ts")).await;
     assert!(reply.cache_status().starts_with("edge1; hit"), "{reply:?}");
     // In circles.
     owner.list("/a.json", &[("/b.json", "json"), ("/poster.jpg", "object")]);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use http::Method;
 use serde_json::{Value as Json, json};
 use tests::{
-    client::{Client, Protocol, Reply},
+    client::Client,
     eventually,
     node::free_address,
     oracle::Object,
@@ -87,19 +87,12 @@ impl Film {
         self.origin.publish(&object.name, &whole);
     }
 
-    async fn get(&self, object: &Object) -> Reply {
-        let client = &self.world.client;
-        let reply = client.get(Protocol::Http2, &object.name, &[]).await;
-        reply.is_whole(object);
-        reply
-    }
-
     async fn get_all(&self, version: impl Fn(&Object) -> Object) {
         for path in NAMED.into_iter().chain(MATCHED) {
-            self.get(&version(&object(path))).await;
+            self.world.whole(&version(&object(path))).await;
         }
         for path in KEPT {
-            self.get(&object(path)).await;
+            self.world.whole(&object(path)).await;
         }
     }
 
@@ -195,7 +188,7 @@ async fn what_playlists_and_expressions_reach_is_brought_in_and_is_gone_even_aft
     let shown = film.completes(&bring).await;
     assert_eq!(shown["total-objects-count"], 8, "{shown}");
     for path in NAMED {
-        let reply = film.get(&object(path)).await;
+        let reply = film.world.whole(&object(path)).await;
         assert!(reply.cache_status().starts_with("edge1; hit"), "{reply:?}");
     }
     film.get_all(Object::clone).await;
@@ -244,6 +237,6 @@ async fn a_trigger_that_a_kill_cuts_short_is_done_after_it() {
     film.completes(&waiting).await;
     film.get_all(Object::next).await;
     film.completes(&working).await;
-    let reply = film.get(&late).await;
+    let reply = film.world.whole(&late).await;
     assert!(reply.cache_status().starts_with("edge1; hit"), "{reply:?}");
 }
